@@ -1,0 +1,135 @@
+"""Everything meshctl refuses or fails with: one class and one exit code per kind of cause.
+
+    MeshctlError 1
+    ├── InventoryError 3
+    ├── PlacementError 4
+    ├── ConflictError 5
+    ├── HypervisorError 6
+    ├── ShellError 7
+    │   ├── Unreachable
+    │   └── CommandFailed
+    ├── ImageError 8
+    ├── StageTimeout 9
+    ├── KubernetesError 10
+    ├── MeshError 11
+    └── LockedError 12
+
+The message says what is wrong, with the numbers; the hint says what to do next. Foreign exceptions
+(libvirt, paramiko, OSError) are translated once, at the door that meets them. docs/exit-codes.md
+lists the codes; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class MeshctlError(Exception):
+    """A failure whose cause and next step are known."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One fault of an input file: where it stands (line and column from 1), what and how to mend it."""
+
+    file: str
+    line: int
+    column: int
+    field: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}"
+        subject = f"{self.field}: " if self.field else ""
+        return f"{where}: {subject}{self.message}"
+
+
+class InventoryError(MeshctlError):
+    """The inventory cannot be used; carries every problem found, not only the first."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str = "", problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
+
+
+class PlacementError(MeshctlError):
+    """The guests do not fit the hosts as asked."""
+
+    exit_code = 4
+
+
+class ConflictError(MeshctlError):
+    """Something of the same name exists and does not carry our stamp, or changed under us."""
+
+    exit_code = 5
+
+
+class HypervisorError(MeshctlError):
+    """libvirt refused or could not be reached."""
+
+    exit_code = 6
+
+
+class ShellError(MeshctlError):
+    """A command, here or in a guest, could not do its work."""
+
+    exit_code = 7
+
+
+class Unreachable(ShellError):
+    """No SSH session: no route, no sshd, a refused key, or a host key that is not the known one."""
+
+
+class CommandFailed(ShellError):
+    """A command ended with a status other than 0, or not within its time."""
+
+    def __init__(self, where: str, argv: Sequence[str], status: int, last_lines: Sequence[str], *, hint: str = "") -> None:
+        shown = "\n".join(f"    {line}" for line in last_lines)
+        what = "ended with status" if status >= 0 else "was ended by signal"
+        message = f"{where}: `{' '.join(argv)}` {what} {abs(status)}" + (f"\n{shown}" if shown else "")
+        super().__init__(message, hint=hint)
+        self.where = where
+        self.argv = tuple(argv)
+        self.status = status
+        self.last_lines = tuple(last_lines)
+
+
+class ImageError(MeshctlError):
+    """A base image or a bundle is absent, incomplete or not what its digest says."""
+
+    exit_code = 8
+
+
+class StageTimeout(MeshctlError):
+    """Something did not happen within its time; the message says what was seen last."""
+
+    exit_code = 9
+
+
+class KubernetesError(MeshctlError):
+    """kubeadm, the kubelet or the API server did not do its part."""
+
+    exit_code = 10
+
+
+class MeshError(MeshctlError):
+    """The mesh's configuration is refused, or a request did not go through it."""
+
+    exit_code = 11
+
+
+class LockedError(MeshctlError):
+    """Another run works on this cluster."""
+
+    exit_code = 12

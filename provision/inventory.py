@@ -1,0 +1,267 @@
+"""The inventory as typed, frozen data: what a user may write, field by field.
+
+`loader` makes it from YAML and knows the positions; this module knows the fields and the rules that hold
+within and between them. Rules raise ValueError with a message and, behind ``\\n``, a hint: pydantic collects
+them all. Sizes are bytes inside; `8GiB` outside.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+import netaddr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from provision.units import MIB, parse_size
+
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+SEED_SYSCTL: dict[str, int | str] = {
+    "net.ipv4.tcp_tw_reuse": 1,
+    "net.ipv4.ip_local_port_range": "1024 65000",
+    "net.core.somaxconn": 4096,
+}
+"""The article's three settings, the default of `sysctl:`."""
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, str):
+        return parse_size(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("a size is written like 8GiB")
+    raise ValueError(f"{value} has no unit\nwrite it like {value}GiB or {value}MiB")
+
+
+def _network(value: Any) -> Any:
+    try:
+        network = netaddr.IPNetwork(value)
+    except (netaddr.AddrFormatError, TypeError, ValueError):
+        raise ValueError(f"{value!r} is not a network\nwrite it like 10.77.0.0/24") from None
+    if network.version != 4 or "/" not in str(value):
+        raise ValueError(f"{value!r} is not an IPv4 network with a prefix length\nwrite it like 10.77.0.0/24")
+    if network.ip != network.network:
+        raise ValueError(f"{value} has bits set behind its prefix\nthe network is {network.cidr}")
+    return str(network)
+
+
+def _address(value: Any) -> Any:
+    if not isinstance(value, str) or not netaddr.valid_ipv4(value, netaddr.INET_PTON):
+        raise ValueError(f"{value!r} is not an IPv4 address\nwrite it like 10.77.0.1")
+    return value
+
+
+def _name(value: Any) -> Any:
+    if not isinstance(value, str) or NAME.fullmatch(value) is None:
+        raise ValueError(f"{value!r} is not a name\nlower-case letters, digits and inner hyphens, at most 63 (a DNS label)")
+    return value
+
+
+Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str), Field(json_schema_extra={"examples": ["8GiB"]})]
+Cidr = Annotated[str, BeforeValidator(_network, json_schema_input_type=str)]
+Address = Annotated[str, BeforeValidator(_address, json_schema_input_type=str)]
+Name = Annotated[str, BeforeValidator(_name, json_schema_input_type=str)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", str_min_length=1)
+
+
+class Pool(_Model):
+    """The libvirt storage pool that holds base images, root volumes, seeds and the bundle."""
+
+    name: Name = Field("meshctl", description="the pool's name in libvirt")
+    type: Literal["dir"] = Field("dir", description="the kind of pool: a folder of a filesystem on NVMe")
+    path: str = Field("/var/lib/libvirt/meshctl", description="the folder, an absolute path on the host")
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError(f"{value!r} is not an absolute path\nit is a folder on the host, for example /var/lib/libvirt/meshctl")
+        return value
+
+
+class HostCpu(_Model):
+    """How a host's CPUs are given to guests."""
+
+    policy: Literal["dedicated", "shared"] = Field("dedicated", description="dedicated: a CPU serves one vCPU; shared: pins may overlap")
+    ratio: float = Field(4.0, ge=1.0, strict=False, description="shared only: vCPUs per CPU at the most")
+
+
+class Host(_Model):
+    """A physical machine with libvirt and QEMU."""
+
+    name: Name = Field(description="how the inventory and all messages call the host")
+    uri: str = Field(description="libvirt's connection URI, for example qemu+ssh://root@hv1/system")
+    pool: Pool = Field(default_factory=Pool, description="the storage pool")
+    cpu: HostCpu = Field(default_factory=HostCpu, description="how the host's CPUs are given out")
+    reserved_cpus: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+        None, strict=False, description="CPUs left to the host, emulator and iothreads; default: the first core of each NUMA node; may be empty"
+    )
+    reserved_memory: Size = Field(1024 * MIB, description="memory left to the host; 0MiB is allowed")
+
+    @field_validator("uri")
+    @classmethod
+    def _libvirt(cls, value: str) -> str:
+        if not re.match(r"(qemu|test)(\+[a-z]+)?://", value):
+            raise ValueError(f"{value!r} is not a libvirt URI of QEMU\nqemu:///system here, qemu+ssh://root@HOST/system elsewhere")
+        return value
+
+
+class Network(_Model):
+    """The guests' network, one on each host."""
+
+    name: Name = Field("meshctl", description="the network's name in libvirt")
+    mode: Literal["nat", "bridge"] = Field("nat", description="nat: made by libvirt, for one host; bridge: the host's own bridge, for several")
+    bridge: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{1,15}$", description="mode bridge: the name of the host's bridge; mode nat: the name to give")
+    cidr: Cidr = Field(description="the network that the nodes' addresses come from")
+    gateway: Address | None = Field(None, description="the default route; default: the first address")
+    nodes: str | None = Field(None, description="the part of the network that nodes get addresses from, FIRST-LAST; default: all of it")
+    nameservers: tuple[Address, ...] = Field((), strict=False, description="DNS servers of the guests; default: the gateway under nat, none under bridge")
+    mtu: int = Field(1500, ge=576, le=9216, description="largest packet in bytes")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        network = netaddr.IPNetwork(self.cidr)
+        if self.mode == "bridge" and self.bridge is None:
+            raise ValueError("mode bridge needs `bridge`\nthe name of the bridge that exists on each host, for example br0")
+        if network.prefixlen > 29:
+            raise ValueError(f"{self.cidr} is too small\na /29 or larger holds a gateway and nodes")
+        if self.gateway is not None and (netaddr.IPAddress(self.gateway) not in network or self.gateway in (str(network[0]), str(network[-1]))):
+            raise ValueError(f"gateway {self.gateway} is not a host address of {self.cidr}\nfor example {network[1]}")
+        self.node_range()
+        return self
+
+    @property
+    def gateway_address(self) -> str:
+        """The gateway as written, else the network's first address."""
+        return self.gateway or str(netaddr.IPNetwork(self.cidr)[1])
+
+    @property
+    def prefix_length(self) -> int:
+        """24 of 10.77.0.0/24."""
+        return int(netaddr.IPNetwork(self.cidr).prefixlen)
+
+    def node_range(self) -> tuple[str, str]:
+        """First and last address that nodes may get. Raises ValueError when `nodes` is not such a range."""
+        network = netaddr.IPNetwork(self.cidr)
+        if self.nodes is None:
+            return str(network[1]), str(network[-2])
+        first, _, last = self.nodes.partition("-")
+        if not all(netaddr.valid_ipv4(part, netaddr.INET_PTON) for part in (first, last)):
+            raise ValueError(f"nodes: {self.nodes!r} is not a range\nwrite it like {network[2]}-{network[-2]}")
+        low, high = netaddr.IPAddress(first), netaddr.IPAddress(last)
+        if low > high or low not in network or high not in network or low == network[0] or high == network[-1]:
+            raise ValueError(f"nodes: {self.nodes} is not a range within {self.cidr}\nfor example {network[2]}-{network[-2]}")
+        return first, last
+
+
+class Node(_Model):
+    """A guest that becomes a member of the cluster."""
+
+    name: Name = Field(description="the guest's name and host name")
+    role: Literal["control-plane", "worker"] = Field(description="control-plane runs the API server; worker runs pods")
+    vcpus: int = Field(2, ge=1, le=512, description="virtual CPUs, each pinned")
+    memory: Size = Field(description="memory, allocated at start, never ballooned")
+    disk: Size = Field(description="size of the root volume")
+    host: Name | None = Field(None, description="the host to run on; default: chosen by placement")
+    address: Address | None = Field(None, description="a fixed address; default: derived from the name")
+
+    @field_validator("memory")
+    @classmethod
+    def _enough_memory(cls, value: int) -> int:
+        if value < 1024 * MIB or value % MIB:
+            raise ValueError(f"{value // MIB} MiB is not enough, or not whole MiB\na node needs 1GiB at the least, a control plane 2GiB")
+        return value
+
+    @field_validator("disk")
+    @classmethod
+    def _enough_disk(cls, value: int) -> int:
+        if value < 8192 * MIB or value % MIB:
+            raise ValueError(f"{value // MIB} MiB is too small, or not whole MiB\nimage, containers and logs need 8GiB at the least")
+        return value
+
+    @property
+    def memory_mib(self) -> int:
+        """Memory in MiB."""
+        return self.memory // MIB
+
+
+class Ssh(_Model):
+    """How meshctl reaches the guests."""
+
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = Field("mesh", description="the login user made in each guest")
+    key_file: str | None = Field(None, description="the private key, its public half beside it as .pub; default: the SSH agent's keys")
+    public_key: str | None = Field(None, pattern=r"^(ssh-|ecdsa-)\S+ \S+( .*)?$", description="the public key; default: the content of key_file + .pub")
+    jump: str | None = Field(None, pattern=r"^[A-Za-z0-9_.@:\[\]-]+$", description="USER@HOST[:PORT] to go through")
+    proxy_command: tuple[str, ...] = Field((), strict=False, description="argv of a program that connects; %h and %p stand for address and port")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.jump and self.proxy_command:
+            raise ValueError("jump and proxy_command are two ways to the same place\nkeep one of them")
+        if self.key_file is None and self.public_key is None:
+            raise ValueError("which key may log in?\ngive key_file, or public_key with the private half in the SSH agent")
+        return self
+
+
+class Kubernetes(_Model):
+    """The cluster that kubeadm makes."""
+
+    version: Annotated[str, Field(pattern=r"^v1\.(5|20)\.[0-9]+$")] = Field(description="v1.5.x or v1.20.x, as the bundle holds it")
+    bundle: str = Field("debian-source", description="debian-source (built by `meshctl bundle build`), or the folder of a sealed bundle")
+    pod_cidr: Cidr = Field("10.244.0.0/16", description="where pods get their addresses; one subnet of it per node")
+    service_cidr: Cidr = Field("10.96.0.0/12", description="where Services get their addresses")
+
+    @property
+    def generation(self) -> str:
+        """``1.5`` of v1.5.8."""
+        return ".".join(self.version.lstrip("v").split(".")[:2])
+
+
+class Mesh(_Model):
+    """Linkerd on every node."""
+
+    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = Field("0.8.5", description="linkerd's version, which decides the form of its configuration")
+    image: str | None = Field(None, description="the container image; default: the one the bundle names")
+    namespace: Name = Field("default", description="the namespace of the DaemonSet and of the Services it routes to")
+    port: int = Field(4140, ge=1, le=65535, description="where applications send their requests, on every node")
+    admin_port: int = Field(9990, ge=1, le=65535, description="where linkerd's metrics and ping are")
+    heap: Size = Field(384 * MIB, description="the JVM's heap; the container's memory limit is half as much again")
+
+
+class Cluster(_Model):
+    """An inventory: everything that meshctl knows about a cluster."""
+
+    apiVersion: Literal["meshctl/v1"] = Field(description="the format of this file")  # noqa: N815
+    cluster: Name = Field(description="the cluster's name, part of the stamp on everything made for it")
+    hosts: tuple[Host, ...] = Field(min_length=1, strict=False, description="the physical machines")
+    network: Network = Field(description="the guests' network")
+    image: Name = Field("debian-12", description="the base image, a recipe of images/")
+    nodes: tuple[Node, ...] = Field(min_length=1, strict=False, description="the guests")
+    ssh: Ssh = Field(description="how to reach the guests")
+    sysctl: dict[str, int | str] = Field(default_factory=lambda: dict(SEED_SYSCTL), description="kernel settings of the guests; given, it replaces the default")
+    kubernetes: Kubernetes = Field(description="Kubernetes")
+    mesh: Mesh = Field(default_factory=Mesh, description="Linkerd")
+
+    def host(self, name: str) -> Host:
+        """The host called `name`."""
+        return next(host for host in self.hosts if host.name == name)
+
+    def node(self, name: str) -> Node:
+        """The node called `name`. Raises KeyError when there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    @property
+    def control_plane(self) -> Node:
+        """The node that runs the API server."""
+        return next(node for node in self.nodes if node.role == "control-plane")
+
+    @property
+    def workers(self) -> tuple[Node, ...]:
+        """All nodes but the control plane."""
+        return tuple(node for node in self.nodes if node.role == "worker")

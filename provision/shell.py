@@ -1,0 +1,405 @@
+"""The door to other programs: here (`Local`) and in guests (`Ssh`). The only module that imports subprocess and paramiko.
+
+Commands are argv lists. Over SSH they are quoted word by word; no shell string is ever built from inventory
+values. `read` is for commands that change nothing, `run` for those that may: the door counts both, so that a
+second run can prove that it changed nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shlex
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from provision.errors import CommandFailed, ShellError, Unreachable
+
+if TYPE_CHECKING:
+    import paramiko
+
+LAST_LINES = 12
+OnLine = Callable[[str], None]
+
+# The script writes what it reads to a new file beside the target and renames it: a reader sees the old or the new
+# content, never half of it. Path and mode are arguments, not part of the script.
+_PUT = 'umask 077; mkdir -p -- "$(dirname -- "$1")" && cat > "$1.meshctl" && chmod -- "$2" "$1.meshctl" && mv -f -- "$1.meshctl" "$1"'
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended: its status and what it said, decoded as UTF-8 with replacement."""
+
+    where: str
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """The last lines of stderr, or of stdout when stderr is empty."""
+        return tuple((self.stderr.strip() or self.stdout.strip()).splitlines()[-LAST_LINES:])
+
+    def checked(self) -> Completed:
+        """Itself when the status is 0, else raises CommandFailed."""
+        if self.status != 0:
+            raise CommandFailed(self.where, self.argv, self.status, self.last_lines)
+        return self
+
+
+@dataclass
+class Calls:
+    """How many calls went through a door; shared by all shells of a run."""
+
+    reads: int = 0
+    mutations: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def count(self, *, changes: bool) -> None:
+        """Adds one call."""
+        with self._lock:
+            if changes:
+                self.mutations += 1
+            else:
+                self.reads += 1
+
+
+class Shell(Protocol):
+    """A place where commands run as root (or as the user, for Local)."""
+
+    where: str
+
+    def read(self, argv: Sequence[str], *, stdin: bytes = b"", within_s: float = 60.0, check: bool = True) -> Completed:
+        """Runs a command that changes nothing."""
+        ...
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        within_s: float = 60.0,
+        check: bool = True,
+        on_line: OnLine | None = None,
+    ) -> Completed:
+        """Runs a command that may change something. `on_line` gets each line of stdout and stderr as it comes.
+
+        Raises CommandFailed for a status other than 0 (unless `check` is False) or when `within_s` has passed.
+        """
+        ...
+
+    def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
+        """Writes a file as a whole (by rename), with its folder."""
+        ...
+
+
+@dataclass
+class Local:
+    """Commands on this machine. `env` is added to this process's environment, `cwd` is the folder they run in."""
+
+    where: str = "this machine"
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    calls: Calls = field(default_factory=Calls)
+
+    def read(self, argv: Sequence[str], *, stdin: bytes = b"", within_s: float = 60.0, check: bool = True) -> Completed:
+        """See `Shell.read`."""
+        self.calls.count(changes=False)
+        return self._end(argv, stdin, within_s, check, None)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        within_s: float = 60.0,
+        check: bool = True,
+        on_line: OnLine | None = None,
+    ) -> Completed:
+        """See `Shell.run`."""
+        self.calls.count(changes=True)
+        return self._end(argv, stdin, within_s, check, on_line)
+
+    def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
+        """See `Shell.put`."""
+        self.run(["sh", "-c", _PUT, "put", path, f"{mode:o}"], stdin=content)
+
+    def background(self, argv: Sequence[str], *, log: str) -> int:
+        """Starts a command that outlives this process (own session, output appended to `log`); gives its pid."""
+        self.calls.count(changes=True)
+        with open(log, "ab") as output:
+            process = _start(argv, self._environment(), self.cwd, subprocess.DEVNULL, output, start_new_session=True)
+        return process.pid
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **self.env}
+
+    def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None) -> Completed:
+        process = _start(argv, self._environment(), self.cwd, subprocess.PIPE, subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        assert process.stdin and process.stdout and process.stderr
+        readers = [_Reader(process.stdout.read1, on_line), _Reader(process.stderr.read1, on_line)]  # type: ignore[attr-defined]
+        feeder = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
+        for thread in (*readers, feeder):
+            thread.start()
+        try:
+            status = process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            status = None
+        except BaseException:
+            _end_group(process)
+            raise
+        if status is None:
+            _end_group(process)
+        out, err = (reader.text() for reader in readers)
+        if status is None:
+            raise _overdue(self.where, argv, within_s, out, err)
+        completed = Completed(self.where, tuple(argv), status, out, err)
+        return completed.checked() if check else completed
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str], cwd: str | None, stdin: int, stdout: object, **more: object) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, **({"stderr": subprocess.STDOUT} | more))  # type: ignore[call-overload,no-any-return]
+    except FileNotFoundError as error:
+        raise ShellError(f"{argv[0]}: no such program on this machine", hint="`make setup` installs what meshctl needs from Debian") from error
+    except OSError as error:
+        raise ShellError(f"{argv[0]}: cannot be started: {error.strerror}") from error
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends a command and its children: they are the process group that `start_new_session` made."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, 15)
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait()
+
+
+def _feed(pipe: object, content: bytes) -> None:
+    with suppress(BrokenPipeError):
+        pipe.write(content)  # type: ignore[attr-defined]
+    with suppress(BrokenPipeError):
+        pipe.close()  # type: ignore[attr-defined]
+
+
+class _Reader(threading.Thread):
+    """Collects one output stream and hands its lines on as they come."""
+
+    def __init__(self, read: Callable[[int], bytes], on_line: OnLine | None) -> None:
+        super().__init__(daemon=True)
+        self._read, self._on_line, self._content, self._line = read, on_line, bytearray(), b""
+
+    def run(self) -> None:
+        while chunk := self._read(65536):
+            self._content += chunk
+            if self._on_line:
+                self._hand_on(chunk, self._on_line)
+        if self._line and self._on_line:
+            self._on_line(self._line.decode(errors="replace"))
+
+    def _hand_on(self, chunk: bytes, on_line: OnLine) -> None:
+        *lines, self._line = (self._line + chunk).split(b"\n")
+        for line in lines:
+            on_line(line.decode(errors="replace").rstrip("\r"))
+
+    def text(self) -> str:
+        # A grandchild may hold the pipe open after the command ended: what has come by then is the output.
+        self.join(2.0)
+        return bytes(self._content).decode(errors="replace")
+
+
+def _overdue(where: str, argv: Sequence[str], within_s: float, out: str, err: str) -> CommandFailed:
+    lines = tuple((err.strip() or out.strip()).splitlines()[-LAST_LINES:])
+    return CommandFailed(where, argv, -15, lines, hint=f"it had {within_s:.0f} s")
+
+
+@dataclass(frozen=True)
+class Target:
+    """How to reach a guest's sshd.
+
+    `host_key` is the guest's public key as OpenSSH writes it (``ssh-ed25519 AAAA…``): the only one accepted.
+    `proxy` is the argv of a program whose stdin and stdout become the connection (jump host, lab namespace).
+    """
+
+    name: str
+    address: str
+    host_key: str
+    user: str
+    key_file: str | None = None
+    port: int = 22
+    proxy: tuple[str, ...] = ()
+
+
+@dataclass
+class Ssh:
+    """Commands as root in a guest, over one connection that is opened at the first use and kept."""
+
+    target: Target
+    calls: Calls = field(default_factory=Calls)
+    _transport: paramiko.Transport | None = field(default=None, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def where(self) -> str:
+        """The guest's name."""
+        return self.target.name
+
+    def read(self, argv: Sequence[str], *, stdin: bytes = b"", within_s: float = 60.0, check: bool = True) -> Completed:
+        """See `Shell.read`."""
+        self.calls.count(changes=False)
+        return self._end(argv, stdin, within_s, check, None)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        within_s: float = 60.0,
+        check: bool = True,
+        on_line: OnLine | None = None,
+    ) -> Completed:
+        """See `Shell.run`."""
+        self.calls.count(changes=True)
+        return self._end(argv, stdin, within_s, check, on_line)
+
+    def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
+        """See `Shell.put`."""
+        self.run(["sh", "-c", _PUT, "put", path, f"{mode:o}"], stdin=content)
+
+    def close(self) -> None:
+        """Ends the connection, if there is one."""
+        with self._lock:
+            if self._transport is not None:
+                self._transport.close()
+                self._transport = None
+
+    def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None) -> Completed:
+        completed = self._exec(argv, stdin, within_s, on_line)
+        return completed.checked() if check else completed
+
+    def _exec(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
+        import paramiko
+
+        command = argv if self.target.user == "root" else ("sudo", "-n", "--", *argv)
+        try:
+            channel = self._connected().open_session(timeout=30)
+            channel.exec_command(shlex.join(command))
+            return self._collect(channel, argv, stdin, within_s, on_line)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            self.close()
+            raise Unreachable(f"{self.where}: the SSH connection to {self.target.address} was lost: {error or type(error).__name__}") from error
+
+    def _collect(self, channel: paramiko.Channel, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
+        readers = [_Reader(channel.recv, on_line), _Reader(channel.recv_stderr, on_line)]
+        feeder = threading.Thread(target=_feed_channel, args=(channel, stdin), daemon=True)
+        for thread in (*readers, feeder):
+            thread.start()
+        if not channel.status_event.wait(within_s):
+            channel.close()
+            raise _overdue(self.where, argv, within_s, readers[0].text(), readers[1].text())
+        status = channel.recv_exit_status()
+        out, err = (reader.text() for reader in readers)
+        channel.close()
+        if status == -1:
+            raise EOFError("the connection ended before the command did")
+        return Completed(self.where, tuple(argv), status, out, err)
+
+    def _connected(self) -> paramiko.Transport:
+        with self._lock:
+            if self._transport is None or not self._transport.is_active():
+                self._transport = _connect(self.target)
+            return self._transport
+
+
+def _feed_channel(channel: paramiko.Channel, content: bytes) -> None:
+    # OSError: the command ended without reading all its input, which is its right.
+    with suppress(OSError):
+        channel.sendall(content)
+        channel.shutdown_write()
+
+
+def _connect(target: Target, within_s: float = 20.0) -> paramiko.Transport:
+    import paramiko
+
+    try:
+        transport = paramiko.Transport(_open_socket(target, within_s))
+        transport.banner_timeout = within_s
+        transport.auth_timeout = within_s
+        algorithm = target.host_key.split()[0]
+        transport.get_security_options().key_types = [algorithm]
+        transport.start_client(timeout=within_s)
+        _check_host_key(target, transport.get_remote_server_key())
+        _authenticate(target, transport)
+        transport.set_keepalive(15)
+        return transport
+    except paramiko.AuthenticationException as error:
+        raise Unreachable(f"{target.name}: {target.user}@{target.address} refused the key {target.key_file or 'of the SSH agent'}", hint="ssh.key_file must be the private half of the key that the guest was made with") from error
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise Unreachable(f"{target.name}: no SSH to {target.address}:{target.port}: {error or type(error).__name__}") from error
+
+
+def _check_host_key(target: Target, found: paramiko.PKey) -> None:
+    known = base64.b64decode(target.host_key.split()[1])
+    if found.asbytes() != known:
+        raise HostKeyMismatch(
+            f"{target.name}: the host key of {target.address} is not the one this guest was made with "
+            f"(found {found.get_name()} {found.fingerprint})",
+            hint="another machine may answer at this address; compare with `ssh-keyscan`, and rebuild the guest if it is ours",
+        )
+
+
+class HostKeyMismatch(Unreachable):
+    """The host key is not the known one: never waited for, never accepted."""
+
+
+def _authenticate(target: Target, transport: paramiko.Transport) -> None:
+    import paramiko
+
+    if target.key_file:
+        transport.auth_publickey(target.user, _private_key(target.key_file))
+        return
+    for key in paramiko.Agent().get_keys():
+        with suppress(paramiko.AuthenticationException):
+            transport.auth_publickey(target.user, key)
+            return
+    raise paramiko.AuthenticationException("no key of the agent was accepted")
+
+
+def _private_key(path: str) -> paramiko.PKey:
+    import paramiko
+
+    expanded = os.path.expanduser(path)
+    try:
+        return paramiko.PKey.from_path(expanded)
+    except paramiko.PasswordRequiredException as error:
+        raise Unreachable(f"{path}: the key has a passphrase", hint="load it into ssh-agent and leave ssh.key_file out") from error
+    except (OSError, ValueError, paramiko.SSHException, paramiko.UnknownKeyType) as error:
+        raise Unreachable(f"{path}: not a private key that can be used: {error}", hint="ssh-keygen -t ed25519 makes one") from error
+
+
+def _open_socket(target: Target, within_s: float) -> socket.socket:
+    if not target.proxy:
+        return socket.create_connection((target.address, target.port), timeout=within_s)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        _start(target.proxy, os.environ, None, theirs.fileno(), theirs.fileno(), stderr=subprocess.DEVNULL, start_new_session=True)
+    return ours
+
+
+def replace_process(argv: Sequence[str]) -> None:
+    """Becomes another program (an interactive ssh): does not return. Raises ShellError when there is none such."""
+    try:
+        os.execvp(argv[0], list(argv))
+    except OSError as error:
+        raise ShellError(f"{argv[0]}: cannot be started: {error.strerror}") from error
+
+
