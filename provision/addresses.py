@@ -1,0 +1,99 @@
+"""Addresses of nodes, subnets of their pods and MAC addresses: all derived, none stored.
+
+A node's slot in the network comes from a hash of its name, so that adding or removing a node moves no other.
+Where two names hash to one slot the later one in the inventory takes the next free slot; addresses that are in
+use already (`remembered`, read from the stamps) and addresses fixed by the inventory come first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import netaddr
+
+SMALLEST_POD_PREFIX = 28
+"""A /28 gives 13 pods a node: fewer cannot hold Kubernetes' own pods and the mesh."""
+
+
+class NetworkLike(Protocol):
+    """What `inventory.Network` has that addresses need."""
+
+    @property
+    def gateway_address(self) -> str: ...  # noqa: D102
+
+    def node_range(self) -> tuple[str, str]: ...  # noqa: D102
+
+
+class NodeLike(Protocol):
+    """What `inventory.Node` has that addresses need."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def address(self) -> str | None: ...  # noqa: D102
+
+
+class TooSmall(ValueError):
+    """A CIDR cannot hold what must come from it."""
+
+
+def slots(network: NetworkLike) -> int:
+    """How many addresses the node range spans, the gateway's included when it lies inside."""
+    first, last = (int(netaddr.IPAddress(end)) for end in network.node_range())
+    return last - first + 1
+
+
+def node_addresses(
+    network: NetworkLike, nodes: Iterable[NodeLike], remembered: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Address of every node, by name. Raises TooSmall when there are more nodes than addresses."""
+    nodes = tuple(nodes)
+    first, last = (int(netaddr.IPAddress(end)) for end in network.node_range())
+    given = {node.name: node.address or (remembered or {}).get(node.name) for node in nodes}
+    addresses = {name: address for name, address in given.items() if address}
+    taken = {int(netaddr.IPAddress(network.gateway_address)), *(int(netaddr.IPAddress(a)) for a in addresses.values())}
+    for node in nodes:
+        if node.name not in addresses:
+            addresses[node.name] = _next_free(node.name, first, last, taken)
+    return {node.name: addresses[node.name] for node in nodes}
+
+
+def _next_free(name: str, first: int, last: int, taken: set[int]) -> str:
+    count = last - first + 1
+    start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % count
+    for step in range(count):
+        candidate = first + (start + step) % count
+        if candidate not in taken:
+            taken.add(candidate)
+            return str(netaddr.IPAddress(candidate))
+    raise TooSmall(f"no address is left for node {name}: the range has {count}")
+
+
+def pod_prefix_length(network: NetworkLike, pod_cidr: str) -> int:
+    """Length of a node's pod prefix, so that every address slot has a subnet of its own: 24 for a /24 in a /16.
+
+    Raises TooSmall when that leaves fewer than 16 addresses for a node's pods.
+    """
+    bits = slots(network).bit_length()  # slots 0 … n, as slot 0 stays unused
+    length = netaddr.IPNetwork(pod_cidr).prefixlen + bits
+    if length > SMALLEST_POD_PREFIX:
+        raise TooSmall(f"{pod_cidr} cannot give each of {slots(network)} addresses a pod subnet of a /{SMALLEST_POD_PREFIX} or larger")
+    return max(length, 24)
+
+
+def pod_subnet(network: NetworkLike, pod_cidr: str, address: str) -> str:
+    """The pod subnet of the node at `address`: it follows from the address alone, so it moves no more than that does."""
+    first, _ = network.node_range()
+    # Slot 0 stays unused: with the default range, 10.77.0.61 then gets 10.244.61.0/24, which people can read.
+    slot = int(netaddr.IPAddress(address)) - int(netaddr.IPAddress(first)) + 1
+    length = pod_prefix_length(network, pod_cidr)
+    base = int(netaddr.IPNetwork(pod_cidr).network) + (slot << (32 - length))
+    return f"{netaddr.IPAddress(base)}/{length}"
+
+
+def mac_address(cluster: str, node: str) -> str:
+    """The node's MAC address: QEMU's prefix 52:54:00 and 24 bits of a hash of cluster and node."""
+    digest = hashlib.sha256(f"{cluster}/{node}".encode()).digest()
+    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in digest[:3])

@@ -1,0 +1,28 @@
+"""meshctl destroy."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("inventory", type=click.Path())
+@click.option("--yes", is_flag=True, help="Do not ask for the cluster's name.")
+@click.option("--purge", is_flag=True, help="Also remove the cached base image and bundle, and a pool of ours that is empty then.")
+@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
+def destroy(inventory: str, yes: bool, purge: bool, as_json: bool) -> None:
+    """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds."""
+    from provision.cli.session import confirm_by_name, session
+    from provision.engine import destroy as run
+    from provision.engine import plan_removal
+
+    with session(inventory, as_json=as_json, logged=True) as world:
+        agreed = plan_removal(world, purge=purge)
+        for removal in agreed:
+            click.echo(f"  - {removal.host}: {removal.kind} {removal.name}", err=True)
+        if not agreed:
+            click.echo(f"Nothing carries the stamp of cluster {world.cluster.cluster}.", err=True)
+            return
+        if not yes:
+            confirm_by_name(f"Remove these {len(agreed)} things? Type the cluster's name", world.cluster.cluster)
+        run(world, agreed)

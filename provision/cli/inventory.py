@@ -1,0 +1,37 @@
+"""meshctl validate, schema."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("inventory", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Problems as JSON on stdout.")
+def validate(inventory: str, as_json: bool) -> None:
+    """Check INVENTORY (a file, or - for stdin): all problems at once. Exit code 3 when there are any."""
+    from dataclasses import asdict
+
+    from provision.errors import InventoryError
+    from provision.loader import load
+
+    try:
+        cluster = load(inventory)
+    except InventoryError as error:
+        if as_json:
+            click.echo(json.dumps({"valid": False, "problems": [asdict(problem) for problem in error.problems]}, indent=2))
+        raise
+    if as_json:
+        click.echo(json.dumps({"valid": True, "problems": []}))
+    else:
+        click.echo(f"{inventory}: cluster {cluster.cluster}, {len(cluster.hosts)} host(s), {len(cluster.nodes)} node(s): valid")
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of the inventory."""
+    from provision.loader import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

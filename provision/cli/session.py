@@ -1,0 +1,44 @@
+"""What the commands that touch the world share: inventory, sinks, doors, and the question before a change."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from provision.engine import World, opened
+from provision.loader import load
+from provision.report import JsonLines, Lines, Sink, Terminal, run_log, tee
+
+
+@contextmanager
+def session(inventory: str, *, as_json: bool = False, verbose: bool = False, logged: bool = False) -> Iterator[World]:
+    """The world of an inventory. `logged` keeps the run in the state folder."""
+    cluster = load(inventory)
+    sinks: list[Sink] = [screen(as_json=as_json, verbose=verbose)]
+    if logged:
+        log, _ = run_log(cluster.cluster)
+        sinks.append(log)
+    emit, close = tee(*sinks)
+    try:
+        with opened(cluster, emit) as world:
+            yield world
+    finally:
+        close()
+
+
+def screen(*, as_json: bool = False, verbose: bool = False) -> Sink:
+    """JSON lines on stdout, a live terminal, or plain lines; talk goes to stderr."""
+    if as_json:
+        return JsonLines(sys.stdout)
+    return Terminal(verbose=verbose) if sys.stderr.isatty() else Lines(sys.stderr, verbose=verbose)
+
+
+def confirm_by_name(question: str, name: str) -> None:
+    """Asks for a name to be typed. Raises click.Abort when there is no terminal to ask, or another is typed."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask: say --yes")
+    if click.prompt(question, err=True) != name:
+        raise click.Abort

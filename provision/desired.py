@@ -1,0 +1,295 @@
+"""What should exist on the hosts: specs of pools, volumes, networks and guests, with their names, stamps and digests.
+
+Pure: inventory, placement and artifacts go in; frozen specs come out. Names of volumes end in a mark, eight
+hex digits of a uuid5 over what the volume is: volumes carry no metadata, so the mark in the name is their stamp.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from provision.addresses import mac_address, node_addresses, pod_subnet
+from provision.inventory import Cluster, Host, Node
+
+if TYPE_CHECKING:
+    from provision.placement import Pinning
+
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:meshctl:1")
+"""The uuid5 namespace of everything we name."""
+
+
+def object_uuid(*parts: str) -> str:
+    """The uuid of an object of ours: uuid5 of its path, for example cluster, kind and name."""
+    return str(uuid.uuid5(NAMESPACE, "/".join(parts)))
+
+
+def digest(spec: object) -> str:
+    """16 hex digits over a dataclass's values: equal specs, equal digests."""
+    text = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"), default=str)  # type: ignore[call-overload]
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file on the operator's machine that goes into every pool once: base image or bundle disk.
+
+    `digest` is in `volume`'s name; `size` is the file's size in bytes; `format` is qcow2 or raw.
+    """
+
+    kind: str
+    title: str
+    volume: str
+    path: str
+    size: int
+    format: str
+
+
+def base_image(name: str, path: str, image_digest: str, size: int) -> Artifact:
+    """The base image as an artifact."""
+    return Artifact("base image", name, f"meshctl.{name}.{image_digest[:12]}.qcow2", path, size, "qcow2")
+
+
+def bundle_disk(version: str, path: str, bundle_digest: str, size: int) -> Artifact:
+    """The bundle's disk as an artifact."""
+    return Artifact("bundle", version, f"meshctl.bundle.{bundle_digest[:12]}.iso", path, size, "raw")
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """A storage pool."""
+
+    host: str
+    name: str
+    type: str
+    path: str
+
+    @property
+    def uuid(self) -> str:
+        """Pools have no metadata: the uuid is the stamp of one that we made."""
+        return object_uuid("pool", self.name, self.path)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A libvirt network on one host. `address` is the host's own address in it (mode nat)."""
+
+    cluster: str
+    host: str
+    name: str
+    mode: str
+    bridge: str | None
+    address: str
+    prefix_length: int
+    mtu: int
+
+    @property
+    def uuid(self) -> str:
+        """The network's uuid."""
+        return object_uuid(self.cluster, "network", self.name)
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """A domain, complete enough to write its XML. Sizes in MiB; paths are on the host.
+
+    `virtualization` is libvirt's domain type: kvm, or qemu (software emulation) where KVM does not really start a guest.
+    """
+
+    cluster: str
+    node: str
+    host: str
+    pool: str
+    address: str
+    mac: str
+    mtu: int
+    network: str
+    vcpus: int
+    memory_mib: int
+    vcpu_pins: tuple[int, ...]
+    emulator_cpus: tuple[int, ...]
+    iothread_cpus: tuple[int, ...]
+    virtualization: str
+    root_path: str
+    seed_path: str
+    bundle_path: str
+    console_path: str
+
+    @property
+    def uuid(self) -> str:
+        """The domain's uuid."""
+        return object_uuid(self.cluster, "guest", self.node)
+
+    @property
+    def domain(self) -> str:
+        """The domain's name in libvirt."""
+        return domain_name(self.cluster, self.node)
+
+
+@dataclass(frozen=True)
+class RootSpec:
+    """A root volume: an overlay on the base image, created once and never replaced unasked."""
+
+    host: str
+    pool: str
+    node: str
+    name: str
+    size_mib: int
+    base_path: str
+
+
+@dataclass(frozen=True)
+class SeedSpec:
+    """A seed volume, named by the digest of all it says but the host key's private half."""
+
+    host: str
+    pool: str
+    node: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node's place in the cluster: how it is reached and where its pods live."""
+
+    name: str
+    role: str
+    host: str
+    address: str
+    pod_subnet: str
+
+
+@dataclass(frozen=True)
+class Desired:
+    """Everything that should exist for a cluster."""
+
+    cluster: str
+    pools: tuple[PoolSpec, ...]
+    networks: tuple[NetworkSpec, ...]
+    artifacts: tuple[Artifact, ...]
+    roots: tuple[RootSpec, ...]
+    seeds: tuple[SeedSpec, ...]
+    guests: tuple[GuestSpec, ...]
+    members: tuple[Member, ...]
+
+    def guest(self, node: str) -> GuestSpec:
+        """The guest of a node."""
+        return next(guest for guest in self.guests if guest.node == node)
+
+
+def domain_name(cluster: str, node: str) -> str:
+    """`lab-cp1`: what virsh shows."""
+    return f"{cluster}-{node}"
+
+
+def mark(cluster: str, node: str, kind: str) -> str:
+    """The stamp in a volume's name."""
+    return object_uuid(cluster, "volume", kind, node)[:8]
+
+
+def volume_name(cluster: str, node: str, kind: str, suffix: str) -> str:
+    """`lab.cp1.root.1a2b3c4d.qcow2`; `kind` may carry a digest behind a hyphen (seed-0123456789ab)."""
+    return f"{cluster}.{node}.{kind}.{mark(cluster, node, kind.partition('-')[0])}.{suffix}"
+
+
+def volume_owner(name: str) -> tuple[str, str, str] | None:
+    """Cluster, node and kind of a volume that carries our stamp, None for any other."""
+    parts = name.split(".")
+    if len(parts) != 5:
+        return None
+    cluster, node, kind, found, _ = parts
+    kind = kind.partition("-")[0]
+    return (cluster, node, kind) if found == mark(cluster, node, kind) else None
+
+
+def artifact_volume(name: str) -> bool:
+    """Whether a volume is a base image or a bundle that meshctl put there."""
+    parts = name.split(".")
+    return len(parts) >= 4 and parts[0] == "meshctl" and len(parts[-2]) == 12
+
+
+def members(cluster: Cluster, remembered: Mapping[str, str], hosts: Mapping[str, str]) -> tuple[Member, ...]:
+    """Every node with its address and pod subnet. `remembered` are addresses in use, `hosts` the host per node."""
+    addresses = node_addresses(cluster.network, cluster.nodes, remembered)
+    pods = cluster.kubernetes.pod_cidr
+    return tuple(
+        Member(node.name, node.role, hosts.get(node.name, ""), addresses[node.name], pod_subnet(cluster.network, pods, addresses[node.name]))
+        for node in cluster.nodes
+    )
+
+
+def desired(
+    cluster: Cluster,
+    pinnings: Mapping[str, Pinning],
+    virtualization: Mapping[str, str],
+    remembered: Mapping[str, str],
+    artifacts: tuple[Artifact, ...],
+    seed_digests: Mapping[str, str],
+) -> Desired:
+    """What should exist: `pinnings` and `seed_digests` per node, `virtualization` per host, `remembered` addresses per node."""
+    base, bundle = artifacts
+    used = tuple(host for host in cluster.hosts if any(pin.host == host.name for pin in pinnings.values()))
+    places = members(cluster, remembered, {name: pin.host for name, pin in pinnings.items()})
+    seeds = tuple(_seed(cluster, member, seed_digests[member.name]) for member in places)
+    return Desired(
+        cluster=cluster.cluster,
+        pools=tuple(PoolSpec(host.name, host.pool.name, host.pool.type, host.pool.path) for host in used),
+        networks=tuple(_network(cluster, host) for host in used),
+        artifacts=artifacts,
+        roots=tuple(_root(cluster, member, base) for member in places),
+        seeds=seeds,
+        guests=tuple(
+            _guest(cluster, member, pinnings[member.name], virtualization[member.host], seed, bundle)
+            for member, seed in zip(places, seeds, strict=True)
+        ),
+        members=places,
+    )
+
+
+def _network(cluster: Cluster, host: Host) -> NetworkSpec:
+    network = cluster.network
+    return NetworkSpec(
+        cluster.cluster, host.name, network.name, network.mode, network.bridge,
+        network.gateway_address, network.prefix_length, network.mtu,
+    )  # fmt: skip
+
+
+def _root(cluster: Cluster, member: Member, base: Artifact) -> RootSpec:
+    pool = cluster.host(member.host).pool
+    name = volume_name(cluster.cluster, member.name, "root", "qcow2")
+    size_mib = cluster.node(member.name).disk // (1024 * 1024)
+    return RootSpec(member.host, pool.name, member.name, name, size_mib, f"{pool.path}/{base.volume}")
+
+
+def _seed(cluster: Cluster, member: Member, seed_digest: str) -> SeedSpec:
+    name = volume_name(cluster.cluster, member.name, f"seed-{seed_digest[:12]}", "iso")
+    return SeedSpec(member.host, cluster.host(member.host).pool.name, member.name, name)
+
+
+def _guest(cluster: Cluster, member: Member, pin: Pinning, virtualization: str, seed: SeedSpec, bundle: Artifact) -> GuestSpec:
+    pool = cluster.host(member.host).pool
+    node: Node = cluster.node(member.name)
+    return GuestSpec(
+        cluster=cluster.cluster,
+        node=member.name,
+        host=member.host,
+        pool=pool.name,
+        address=member.address,
+        mac=mac_address(cluster.cluster, member.name),
+        mtu=cluster.network.mtu,
+        network=cluster.network.name,
+        vcpus=node.vcpus,
+        memory_mib=node.memory_mib,
+        vcpu_pins=pin.vcpu_pins,
+        emulator_cpus=pin.emulator_cpus,
+        iothread_cpus=pin.iothread_cpus,
+        virtualization=virtualization,
+        root_path=f"{pool.path}/{volume_name(cluster.cluster, member.name, 'root', 'qcow2')}",
+        seed_path=f"{pool.path}/{seed.name}",
+        bundle_path=f"{pool.path}/{bundle.volume}",
+        console_path=f"{pool.path}/{volume_name(cluster.cluster, member.name, 'console', 'log')}",
+    )

@@ -1,0 +1,371 @@
+"""Specs to libvirt's XML, and libvirt's XML back to what was seen. A codec: it takes no decision.
+
+The elements and their reasons are those of the low-latency guides of libvirt (kbase/kvm-realtime), Red Hat and Nova.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lxml import etree
+
+from provision.desired import GuestSpec, NetworkSpec, PoolSpec, RootSpec, digest
+
+STAMP_URI = "urn:meshctl:stamp:1"
+STAMP = f"{{{STAMP_URI}}}stamp"
+
+BALLOON_MODELS = ("virtio", "virtio-transitional", "virtio-non-transitional", "xen")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Our mark on a domain or a network. `host_key` is a guest's public SSH host key as OpenSSH writes it."""
+
+    cluster: str
+    node: str
+    digest: str
+    address: str = ""
+    host_key: str = ""
+    seed: str = ""
+
+
+@dataclass(frozen=True)
+class DomainSeen:
+    """A domain as libvirt describes it now. `vcpu_cpus` is one CPU set per vCPU, in libvirt's notation."""
+
+    name: str
+    uuid: str
+    active: bool
+    stamp: Stamp | None
+    type: str
+    memory_mib: int
+    vcpus: int
+    vcpu_cpus: tuple[str, ...]
+    emulator_cpus: str
+    iothread_cpus: tuple[str, ...]
+    balloon: bool
+    disks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VolumeSeen:
+    """A volume of a pool; `physical` is the size in bytes of the file or device itself."""
+
+    name: str
+    path: str
+    physical: int
+
+
+@dataclass(frozen=True)
+class NetworkSeen:
+    """A network as libvirt describes it."""
+
+    name: str
+    uuid: str
+    active: bool
+    stamp: Stamp | None
+    bridge: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PoolSeen:
+    """A storage pool as libvirt describes it; `available` in bytes."""
+
+    name: str
+    uuid: str
+    active: bool
+    type: str
+    path: str
+    available: int
+
+
+def _element(tag: str, text: str | None = None, /, *children: Any, **attributes: str) -> Any:
+    element = etree.Element(tag, {key.rstrip("_"): value for key, value in attributes.items()})
+    element.text = text
+    element.extend(children)
+    return element
+
+
+def _text(root: Any) -> str:
+    return str(etree.tostring(root, encoding="unicode", pretty_print=True))
+
+
+def cpu_list(cpus: Iterable[int]) -> str:
+    """CPU numbers as libvirt and /proc write them: `0-2,5`."""
+    ranges: list[list[int]] = []
+    for cpu in sorted(set(cpus)):
+        if ranges and cpu == ranges[-1][1] + 1:
+            ranges[-1][1] = cpu
+        else:
+            ranges.append([cpu, cpu])
+    return ",".join(f"{low}-{high}" if high > low else f"{low}" for low, high in ranges)
+
+
+def parse_cpu_list(text: str) -> frozenset[int]:
+    """`0-2,5` as numbers; `^N` takes one out, as libvirt allows."""
+    cpus: set[int] = set()
+    for part in filter(None, text.split(",")):
+        if part.startswith("^"):
+            cpus.discard(int(part[1:]))
+            continue
+        low, _, high = part.partition("-")
+        cpus.update(range(int(low), int(high or low) + 1))
+    return frozenset(cpus)
+
+
+def stamp_element(stamp: Stamp) -> Any:
+    """The stamp as it stands in `<metadata>`."""
+    element = etree.Element(STAMP, nsmap={"meshctl": STAMP_URI})
+    for name in ("cluster", "node", "digest", "address", "host_key", "seed"):
+        if value := getattr(stamp, name):
+            element.set(name, value)
+    return element
+
+
+def _stamp_of(root: Any) -> Stamp | None:
+    element = root.find(f"metadata/{STAMP}")
+    if element is None:
+        return None
+    get = element.get
+    return Stamp(get("cluster", ""), get("node", ""), get("digest", ""), get("address", ""), get("host_key", ""), get("seed", ""))
+
+
+def pool_xml(pool: PoolSpec) -> str:
+    """A storage pool."""
+    return _text(
+        _element(
+            "pool", None,
+            _element("name", pool.name),
+            _element("uuid", pool.uuid),
+            _element("target", None, _element("path", pool.path)),
+            type=pool.type,
+        )
+    )  # fmt: skip
+
+
+def network_xml(network: NetworkSpec) -> str:
+    """A network with our stamp: NAT made by libvirt, or the host's own bridge. No DHCP: addresses come with the seed."""
+    root = _element("network", None, _element("name", network.name), _element("uuid", network.uuid))
+    root.append(_element("metadata", None, stamp_element(Stamp(network.cluster, "", digest(network)))))
+    root.append(_element("forward", mode=network.mode))
+    if network.bridge:
+        bridge = _element("bridge", name=network.bridge)
+        root.append(bridge)
+        if network.mode == "nat":
+            bridge.set("stp", "off")
+            bridge.set("delay", "0")
+    if network.mode == "nat":
+        root.append(_element("mtu", size=str(network.mtu)))
+        root.append(_element("ip", address=network.address, prefix=str(network.prefix_length)))
+    return _text(root)
+
+
+def root_volume_xml(root: RootSpec) -> str:
+    """An overlay on the base image: made in milliseconds, whatever the image's size."""
+    return _text(
+        _element(
+            "volume", None,
+            _element("name", root.name),
+            _element("capacity", str(root.size_mib), unit="MiB"),
+            _element("target", None, _element("format", type="qcow2"), _element("permissions", None, _element("mode", "0600"))),
+            _element("backingStore", None, _element("path", root.base_path), _element("format", type="qcow2")),
+        )
+    )  # fmt: skip
+
+
+def upload_volume_xml(name: str, *, private: bool) -> str:
+    """An empty raw volume that grows as bytes are sent: it is complete when its physical size is the file's."""
+    return _text(
+        _element(
+            "volume", None,
+            _element("name", name),
+            _element("capacity", "0"),
+            _element("target", None, _element("format", type="raw"), _element("permissions", None, _element("mode", "0600" if private else "0644"))),
+        )
+    )  # fmt: skip
+
+
+def domain_xml(guest: GuestSpec, stamp: Stamp) -> str:
+    """The guest as a libvirt domain."""
+    root = _element("domain", type=guest.virtualization)
+    root.extend(
+        [
+            _element("name", guest.domain),
+            _element("uuid", guest.uuid),
+            _element("title", f"meshctl {guest.cluster}/{guest.node}"),
+            _element("metadata", None, stamp_element(stamp)),
+            _element("memory", str(guest.memory_mib), unit="MiB"),
+            _element("currentMemory", str(guest.memory_mib), unit="MiB"),
+            # nosharepages: KSM would let another guest's writes cost us; immediate: RAM is ours from the start.
+            _element("memoryBacking", None, _element("nosharepages"), _element("allocation", mode="immediate")),
+            _element("vcpu", str(guest.vcpus), placement="static"),
+            _element("iothreads", "1"),
+            _cputune(guest),
+            _element("os", None, _element("type", "hvm", arch="x86_64", machine="q35"), _element("boot", dev="hd")),
+            _element("features", None, _element("acpi"), _element("apic")),
+            _cpu(guest),
+            _clock(),
+            _element("on_poweroff", "destroy"),
+            _element("on_reboot", "restart"),
+            _element("on_crash", "restart"),
+            _devices(guest),
+        ]
+    )
+    return _text(root)
+
+
+def _cputune(guest: GuestSpec) -> Any:
+    pins = [_element("vcpupin", vcpu=str(vcpu), cpuset=str(cpu)) for vcpu, cpu in enumerate(guest.vcpu_pins)]
+    emulator = _element("emulatorpin", cpuset=cpu_list(guest.emulator_cpus))
+    iothread = _element("iothreadpin", iothread="1", cpuset=cpu_list(guest.iothread_cpus))
+    return _element("cputune", None, *pins, emulator, iothread)
+
+
+def _cpu(guest: GuestSpec) -> Any:
+    if guest.virtualization != "kvm":
+        return _element("cpu", mode="maximum")
+    topology = _element("topology", sockets="1", dies="1", cores=str(guest.vcpus), threads="1")
+    return _element("cpu", None, topology, mode="host-passthrough", migratable="off")
+
+
+def _clock() -> Any:
+    # Nova's timers: a guest that lost ticks catches up, no HPET to emulate.
+    return _element(
+        "clock", None,
+        _element("timer", name="rtc", tickpolicy="catchup"),
+        _element("timer", name="pit", tickpolicy="delay"),
+        _element("timer", name="hpet", present="no"),
+        offset="utc",
+    )  # fmt: skip
+
+
+def _devices(guest: GuestSpec) -> Any:
+    return _element(
+        "devices", None,
+        _root_disk(guest),
+        _readonly_disk(guest.seed_path, "vdb"),
+        _readonly_disk(guest.bundle_path, "vdc", shared=True),
+        _interface(guest),
+        _element("serial", None, _element("log", file=guest.console_path, append="on"), type="pty"),
+        _element("console", None, type="pty"),
+        _element("channel", None, _element("target", type="virtio", name="org.qemu.guest_agent.0"), type="unix"),
+        _element("rng", None, _element("backend", "/dev/urandom", model="random"), model="virtio"),
+        _element("controller", type="usb", model="none"),
+        _element("memballoon", model="none"),
+    )  # fmt: skip
+
+
+def _root_disk(guest: GuestSpec) -> Any:
+    # io=native needs O_DIRECT, so cache=none; discard=unmap gives freed blocks back to the NVMe.
+    driver = _element("driver", name="qemu", type="qcow2", cache="none", io="native", discard="unmap", iothread="1")
+    return _element("disk", None, driver, _element("source", file=guest.root_path), _element("target", dev="vda", bus="virtio"), type="file", device="disk")
+
+
+def _readonly_disk(path: str, device: str, *, shared: bool = False) -> Any:
+    # virtio, not a SATA CD-ROM: Debian's cloud kernel has no AHCI driver and would never see the seed.
+    disk = _element(
+        "disk", None,
+        _element("driver", name="qemu", type="raw"),
+        _element("source", file=path),
+        _element("target", dev=device, bus="virtio"),
+        _element("readonly"),
+        type="file", device="disk",
+    )  # fmt: skip
+    if shared:
+        disk.append(_element("shareable"))
+    return disk
+
+
+def _interface(guest: GuestSpec) -> Any:
+    driver = [_element("driver", name="vhost", queues=str(guest.vcpus))] if guest.virtualization == "kvm" else []
+    return _element(
+        "interface", None,
+        _element("mac", address=guest.mac),
+        _element("source", network=guest.network),
+        _element("model", type="virtio"),
+        *driver,
+        _element("mtu", size=str(guest.mtu)),
+        type="network",
+    )  # fmt: skip
+
+
+def probe_xml(name: str) -> str:
+    """A throw-away domain without disks: whether it runs is the only honest answer to «does KVM work here?»."""
+    return _text(
+        _element(
+            "domain", None,
+            _element("name", name),
+            _element("memory", "64", unit="MiB"),
+            _element("vcpu", "1"),
+            _element("os", None, _element("type", "hvm", arch="x86_64", machine="q35")),
+            _element("features", None, _element("acpi")),
+            _element("cpu", mode="host-passthrough", migratable="off"),
+            _element("devices", None, _element("controller", type="usb", model="none"), _element("memballoon", model="none")),
+            type="kvm",
+        )
+    )  # fmt: skip
+
+
+def parse_domain(xml: str, *, active: bool) -> DomainSeen:
+    """What libvirt says of a domain."""
+    root = etree.fromstring(xml)
+    vcpu = root.find("vcpu")
+    vcpus = 1 if vcpu is None else int(vcpu.text or "1")
+    floating = "" if vcpu is None else vcpu.get("cpuset", "")
+    pins = {pin.get("vcpu"): pin.get("cpuset", "") for pin in root.findall("cputune/vcpupin")}
+    emulator = root.find("cputune/emulatorpin")
+    iothreads = sorted(root.findall("cputune/iothreadpin"), key=lambda pin: int(pin.get("iothread", "0")))
+    return DomainSeen(
+        name=root.findtext("name", ""),
+        uuid=root.findtext("uuid", ""),
+        active=active,
+        stamp=_stamp_of(root),
+        type=root.get("type", ""),
+        memory_mib=_memory_mib(root.find("memory")),
+        vcpus=vcpus,
+        vcpu_cpus=tuple(pins.get(str(number), floating) for number in range(vcpus)),
+        emulator_cpus="" if emulator is None else emulator.get("cpuset", ""),
+        iothread_cpus=tuple(pin.get("cpuset", "") for pin in iothreads),
+        balloon=any(balloon.get("model") in BALLOON_MODELS for balloon in root.findall("devices/memballoon")),
+        disks=tuple(source.get("file") or source.get("dev") or "" for source in root.findall("devices/disk/source")),
+    )
+
+
+def _memory_mib(memory: Any) -> int:
+    factors = {"b": 1 / 1048576, "bytes": 1 / 1048576, "KiB": 1 / 1024, "MiB": 1, "GiB": 1024, "TiB": 1048576}
+    return 0 if memory is None else int(int(memory.text) * factors[memory.get("unit", "KiB")])
+
+
+def parse_network(xml: str, *, active: bool) -> NetworkSeen:
+    """What libvirt says of a network."""
+    root = etree.fromstring(xml)
+    bridge = root.find("bridge")
+    return NetworkSeen(
+        name=root.findtext("name", ""),
+        uuid=root.findtext("uuid", ""),
+        active=active,
+        stamp=_stamp_of(root),
+        bridge="" if bridge is None else bridge.get("name", ""),
+        addresses=tuple(f"{ip.get('address')}/{ip.get('prefix') or ip.get('netmask')}" for ip in root.findall("ip")),
+    )
+
+
+def parse_pool(xml: str, *, active: bool, available: int) -> PoolSeen:
+    """What libvirt says of a storage pool."""
+    root = etree.fromstring(xml)
+    return PoolSeen(
+        name=root.findtext("name", ""),
+        uuid=root.findtext("uuid", ""),
+        active=active,
+        type=root.get("type", ""),
+        path=root.findtext("target/path", ""),
+        available=available,
+    )
+
+
+def parse_kvm_offered(domain_capabilities: str) -> bool:
+    """Whether libvirt's domain capabilities offer KVM at all; only a started domain proves that it works."""
+    return etree.fromstring(domain_capabilities).findtext("domain", "") == "kvm"

@@ -1,0 +1,179 @@
+"""Observe, plan, run the stages in order; and destroy. What every command that touches the world goes through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from provision import bundle, images
+from provision.desired import Artifact, Desired, base_image, bundle_disk, desired, members
+from provision.domain_xml import parse_cpu_list
+from provision.errors import ConflictError, MeshctlError, PlacementError
+from provision.events import Changed, Emit, Failed, RunFinished, RunStarted, StageFinished, StageSkipped, StageStarted
+from provision.hypervisor import Hypervisor
+from provision.inventory import Cluster
+from provision.observe import observe_hosts, observe_inside, observe_topologies, pool_specs, remembered_addresses
+from provision.parallel import for_each
+from provision.placement import Pinning, Tenant, place
+from provision.plan import HostSeen, Plan, plan
+from provision.removal import Removal, removals
+from provision.seed import seed_digest
+from provision.sessions import Sessions, public_key
+from provision.shell import Calls
+from provision.stages import Stage, until
+from provision.stages.doors import Doors
+
+
+@dataclass(frozen=True)
+class World:
+    """The doors of one run, opened at their first use, and the counter of the calls through them."""
+
+    cluster: Cluster
+    emit: Emit
+    calls: Calls = field(default_factory=Calls)
+    hypervisors: Mapping[str, Hypervisor] = field(default_factory=dict)
+    sessions: Sessions | None = None
+
+    def doors(self, bundle_folder: str = "") -> Doors:
+        """The doors as stages get them."""
+        assert self.sessions is not None
+        return Doors(self.cluster, self.hypervisors, self.sessions, bundle_folder, self.emit)
+
+
+@contextmanager
+def opened(cluster: Cluster, emit: Emit) -> Iterator[World]:
+    """A world for a cluster; its connections are closed at the end."""
+    calls = Calls()
+    hypervisors = {host.name: Hypervisor(host.name, host.uri, calls) for host in cluster.hosts}
+    sessions = Sessions(cluster, calls)
+    try:
+        yield World(cluster, emit, calls, hypervisors, sessions)
+    finally:
+        sessions.close()
+        for hypervisor in hypervisors.values():
+            hypervisor.close()
+
+
+def make_plan(world: World) -> Plan:
+    """Observes everything and compares it with what the inventory wants."""
+    cluster = world.cluster
+    folder = bundle.find(cluster.kubernetes.bundle)
+    hosts = observe_hosts(cluster, world.hypervisors)
+    wanted = _desired(world, hosts, _artifacts(world, folder))
+    return plan(wanted, observe_inside(wanted, hosts, world.doors(str(folder))))
+
+
+def _artifacts(world: World, folder: bundle.Folder) -> tuple[Artifact, ...]:
+    cluster = world.cluster
+    image = images.find(cluster.image)
+    disk = bundle.make_disk(folder, world.emit)
+    sealed = bundle.load(folder)
+    return (
+        base_image(cluster.image, str(image.path), image.digest, image.path.stat().st_size),
+        bundle_disk(sealed.kubernetes, str(disk), sealed.digest, disk.stat().st_size),
+    )
+
+
+def _desired(world: World, hosts: Mapping[str, HostSeen], artifacts: tuple[Artifact, ...]) -> Desired:
+    cluster = world.cluster
+    remembered = remembered_addresses(cluster, hosts)
+    pinnings = placed(world, hosts)
+    key = public_key(cluster)
+    seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {})}
+    accelerated = {name: seen.virtualization for name, seen in hosts.items()}
+    return desired(cluster, pinnings, accelerated, remembered, artifacts, seeds)
+
+
+def placed(world: World, hosts: Mapping[str, HostSeen]) -> dict[str, Pinning]:
+    """Pins of every node. Raises PlacementError with every refusal."""
+    topologies = observe_topologies(world.cluster, world.hypervisors)
+    placement = place(world.cluster, topologies, tenants(world.cluster.cluster, hosts))
+    if placement.refusals:
+        text = "\n".join(f"  {refusal}" for refusal in placement.refusals)
+        raise PlacementError(f"{len(placement.refusals)} guest(s) do not fit:\n{text}", hint="`meshctl plan` shows what each host has")
+    return {pinning.node: pinning for pinning in placement.pinnings}
+
+
+def tenants(cluster: str, hosts: Mapping[str, HostSeen]) -> list[Tenant]:
+    """The guests that the hosts already have, ours by node and others, with the CPUs each vCPU may use."""
+    return [
+        Tenant(
+            host=host,
+            name=domain.name,
+            node=domain.stamp.node if domain.stamp is not None and domain.stamp.cluster == cluster else None,
+            vcpu_cpus=tuple(parse_cpu_list(cpus) for cpus in domain.vcpu_cpus),
+            memory_mib=domain.memory_mib,
+        )
+        for host, seen in hosts.items()
+        for domain in seen.domains
+    ]
+
+
+def provision(world: World, agreed: Plan, last: str | None) -> None:
+    """Runs the stages up to `last`. Plans again first, and refuses when that is no longer the plan agreed to."""
+    if agreed.changes and make_plan(world) != agreed:
+        raise ConflictError("the world changed since the plan was shown", hint="look at the new plan: run the command again")
+    folder = str(bundle.find(world.cluster.kubernetes.bundle))
+    stages = until(last)
+    part = agreed.until(tuple(stage.name for stage in stages))
+    doors = world.doors(folder)
+    with recorded(world, "provision"):
+        for stage in stages:
+            _run_stage(stage, part, doors)
+
+
+def _run_stage(stage: Stage, part: Plan, doors: Doors) -> None:
+    reason = stage.idle(part)
+    if reason is not None:
+        doors.emit(StageSkipped(stage.name, reason))
+        return
+    doors.emit(StageStarted(stage.name, stage.title))
+    started = time.monotonic()
+    try:
+        stage.run(part, doors)
+    except MeshctlError as error:
+        doors.emit(Failed(stage.name, type(error).__name__, error.exit_code, error.message, error.hint))
+        raise
+    doors.emit(StageFinished(stage.name, time.monotonic() - started))
+
+
+@contextmanager
+def recorded(world: World, command: str) -> Iterator[None]:
+    """A run's begin and end as events; the end carries the calls counted at the doors."""
+    world.emit(RunStarted(command, world.cluster.cluster))
+    started, outcome = time.monotonic(), "failed"
+    mutations_before = world.calls.mutations
+    try:
+        yield
+        outcome = "done"
+    finally:
+        seconds = time.monotonic() - started
+        world.emit(RunFinished(outcome, seconds, world.calls.reads, world.calls.mutations - mutations_before))
+
+
+def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
+    """What `destroy` would remove."""
+    hosts = observe_hosts(world.cluster, world.hypervisors, probe=False)
+    return removals(world.cluster.cluster, hosts, pool_specs(world.cluster), purge=purge)
+
+
+def destroy(world: World, agreed: tuple[Removal, ...]) -> None:
+    """Removes what was agreed to: guests first, all of one order at once."""
+    with recorded(world, "destroy"):
+        for order in sorted({removal.order for removal in agreed}):
+            for_each([r for r in agreed if r.order == order], lambda removal: _remove(removal, world))
+
+
+def _remove(removal: Removal, world: World) -> None:
+    hypervisor = world.hypervisors[removal.host]
+    if removal.kind == "guest":
+        hypervisor.remove_domain(removal.name)
+    elif removal.kind == "network":
+        hypervisor.remove_network(removal.name)
+    elif removal.kind == "pool":
+        hypervisor.remove_pool(removal.name)
+    else:
+        hypervisor.delete_volume(removal.pool, removal.name)
+    world.emit(Changed(removal.host, f"{removal.kind} {removal.name}", "remove"))

@@ -1,0 +1,370 @@
+"""The door to libvirt: the only module that imports it. Translates libvirtError once and counts every call.
+
+Reads are bulk calls per host, not one per guest and poll. A `Hypervisor` is one concrete class; what it talks to
+is decided by the URI (qemu+ssh://, qemu:///system, the lab's socket, test:///…/node.xml).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import libvirt
+
+from provision.domain_xml import (
+    DomainSeen,
+    NetworkSeen,
+    PoolSeen,
+    VolumeSeen,
+    parse_domain,
+    parse_kvm_offered,
+    parse_network,
+    parse_pool,
+    probe_xml,
+)
+from provision.errors import HypervisorError, StageTimeout
+from provision.shell import Calls
+from provision.waiting import NotYet, Ready, wait_until
+
+CHUNK = 256 * 1024
+"""Bytes per stream message: libvirt's own limit is 4 MiB, its tools send 256 KiB or less."""
+
+KVM_PROBE_S = 2.0
+"""A guest that KVM cannot run ends within the first instructions of its BIOS; one that runs after this, runs."""
+
+OnBytes = Callable[[int], None]
+
+
+def _silence(context: object, error: object) -> None:
+    """libvirt prints each error to stderr unless told otherwise; ours are raised."""
+
+
+libvirt.registerErrorHandler(_silence, None)
+
+
+@dataclass
+class Hypervisor:
+    """The libvirt of one host. Opened at the first call, safe to use from several threads."""
+
+    host: str
+    uri: str
+    calls: Calls = field(default_factory=Calls)
+    _connection: Any = field(default=None, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def capabilities(self) -> str:
+        """The host's capabilities XML: NUMA cells, CPUs, siblings, memory, huge pages."""
+        with self._reading("read the host's capabilities") as connection:
+            return str(connection.getCapabilities())
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of libvirt and of the hypervisor it drives."""
+        with self._reading("read versions") as connection:
+            return {"libvirt": _version(connection.getLibVersion()), "hypervisor": _version(connection.getVersion())}
+
+    def node_cpus(self) -> int:
+        """Number of the host's logical CPUs."""
+        with self._reading("read the host's CPUs") as connection:
+            return int(connection.getInfo()[2])
+
+    def domains(self) -> tuple[DomainSeen, ...]:
+        """All domains of the host, ours and others'."""
+        with self._reading("list domains") as connection:
+            return tuple(sorted((seen for d in connection.listAllDomains() if (seen := _domain_seen(d))), key=lambda seen: seen.name))
+
+    def networks(self) -> tuple[NetworkSeen, ...]:
+        """All networks of the host."""
+        with self._reading("list networks") as connection:
+            return tuple(parse_network(n.XMLDesc(), active=bool(n.isActive())) for n in connection.listAllNetworks())
+
+    def pools(self) -> tuple[PoolSeen, ...]:
+        """All storage pools of the host."""
+        with self._reading("list storage pools") as connection:
+            return tuple(_pool_seen(pool) for pool in connection.listAllStoragePools())
+
+    def volumes(self, pool: str) -> tuple[VolumeSeen, ...]:
+        """The volumes of an active pool, as they are now; none when the pool is absent or not active."""
+        with self._reading(f"list the volumes of pool {pool}") as connection:
+            found = _pool(connection, pool)
+            if found is None or not found.isActive():
+                return ()
+            found.refresh()
+            return tuple(_volume_seen(connection, volume) for volume in found.listAllVolumes())
+
+    def console(self, pool: str, volume: str, last_bytes: int = 16384) -> str:
+        """The end of a guest's console log, "" when there is none (yet)."""
+        with self._reading(f"read {volume}") as connection:
+            found = _pool(connection, pool)
+            if found is None:
+                return ""
+            try:
+                found.refresh()
+                log = found.storageVolLookupByName(volume)
+            except libvirt.libvirtError:
+                return ""
+            size = _physical(connection, log)
+            return _download(connection, log, max(0, size - last_bytes)).decode(errors="replace")
+
+    # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def kvm_works(self) -> bool:
+        """Whether KVM really starts a guest here: a throw-away domain is still running after two seconds.
+
+        The device node alone proves nothing. False where the driver cannot say (libvirt's test driver).
+        """
+        with self._reading("read the domain capabilities") as connection:
+            try:
+                offered = parse_kvm_offered(connection.getDomainCapabilities(None, "x86_64", None, "kvm", 0))
+            except libvirt.libvirtError:
+                return False
+        return offered and self._survives_kvm()
+
+    def create_pool(self, xml: str) -> None:
+        """Defines, builds (its folder), starts and marks for autostart."""
+        with self._changing("create the storage pool") as connection:
+            pool = connection.storagePoolDefineXML(xml)
+            with suppress(libvirt.libvirtError):  # exists already: starting it says whether it is any good
+                pool.build()
+            pool.create()
+            pool.setAutostart(1)
+
+    def start_pool(self, name: str) -> None:
+        """Starts a pool that is defined."""
+        with self._changing(f"start storage pool {name}") as connection:
+            connection.storagePoolLookupByName(name).create()
+
+    def create_network(self, xml: str) -> None:
+        """Defines, starts and marks for autostart."""
+        with self._changing("create the network") as connection:
+            network = connection.networkDefineXML(xml)
+            try:
+                network.create()
+            except libvirt.libvirtError:
+                network.undefine()
+                raise
+            network.setAutostart(1)
+
+    def start_network(self, name: str) -> None:
+        """Starts a network that is defined."""
+        with self._changing(f"start network {name}") as connection:
+            connection.networkLookupByName(name).create()
+
+    def create_volume(self, pool: str, xml: str) -> None:
+        """Creates a volume from its XML."""
+        with self._changing("create a volume") as connection:
+            connection.storagePoolLookupByName(pool).createXML(xml)
+
+    def upload(self, pool: str, volume: str, content: BinaryIO, on_bytes: OnBytes = lambda sent: None) -> None:
+        """Sends a file's bytes into a volume, from its start. libvirt's test driver keeps records only, no bytes: there it is a no-op."""
+        with self._changing(f"upload {volume}") as connection:
+            if _records_only(connection):
+                return
+            target = connection.storagePoolLookupByName(pool).storageVolLookupByName(volume)
+            _send(connection, target, content, on_bytes)
+
+    def delete_volume(self, pool: str, volume: str) -> None:
+        """Deletes a volume; that it is gone already is fine."""
+        with self._changing(f"delete {volume}") as connection:
+            try:
+                connection.storagePoolLookupByName(pool).storageVolLookupByName(volume).delete()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
+                    raise
+
+    def define_domain(self, xml: str) -> None:
+        """Defines or redefines a domain, checked against libvirt's schema: an unknown element is refused, not ignored."""
+        with self._changing("define the domain") as connection:
+            connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE).setAutostart(1)
+
+    def start_domain(self, name: str) -> None:
+        """Starts a domain; that it runs already is fine."""
+        with self._changing(f"start {name}") as connection:
+            domain = connection.lookupByName(name)
+            if not domain.isActive():
+                domain.create()
+
+    def remove_domain(self, name: str) -> None:
+        """Ends a domain at once and undefines it, with NVRAM and saved state."""
+        with self._changing(f"remove {name}") as connection:
+            domain = connection.lookupByName(name)
+            if domain.isActive():
+                domain.destroy()
+            if domain.isPersistent():
+                domain.undefineFlags(_undefine_flags(connection))
+
+    def remove_network(self, name: str) -> None:
+        """Ends and undefines a network."""
+        with self._changing(f"remove network {name}") as connection:
+            network = connection.networkLookupByName(name)
+            if network.isActive():
+                network.destroy()
+            network.undefine()
+
+    def remove_pool(self, name: str) -> None:
+        """Ends and undefines a pool, and deletes its folder when that is empty."""
+        with self._changing(f"remove storage pool {name}") as connection:
+            pool = connection.storagePoolLookupByName(name)
+            if pool.isActive():
+                pool.destroy()
+            with suppress(libvirt.libvirtError):  # not empty: somebody else's files stay
+                pool.delete()
+            pool.undefine()
+
+    def close(self) -> None:
+        """Closes the connection, if there is one."""
+        with self._lock:
+            if self._connection is not None:
+                with suppress(libvirt.libvirtError):
+                    self._connection.close()
+                self._connection = None
+
+    # ── the door itself ──────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[Any]:
+        self.calls.count(changes=False)
+        with self._translated(what):
+            yield self._connected()
+
+    @contextmanager
+    def _changing(self, what: str) -> Iterator[Any]:
+        self.calls.count(changes=True)
+        with self._translated(what):
+            yield self._connected()
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except libvirt.libvirtError as error:
+            raise HypervisorError(f"{self.host}: cannot {what}: {error.get_error_message()}", hint=_hint(error)) from error
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._open()
+            return self._connection
+
+    def _open(self) -> Any:
+        try:
+            return libvirt.open(self.uri)
+        except libvirt.libvirtError as error:
+            hint = "the lab is not up: `meshctl lab up`" if "/run/meshctl/" in self.uri else f"try: virsh -c '{self.uri}' version"
+            raise HypervisorError(f"{self.host}: no connection to {self.uri}: {error.get_error_message()}", hint=hint) from error
+
+    def _survives_kvm(self) -> bool:
+        name = f"meshctl-probe-{threading.get_native_id()}"
+        with self._changing("start a throw-away domain") as connection:
+            try:
+                domain = connection.createXML(probe_xml(name), libvirt.VIR_DOMAIN_START_AUTODESTROY)
+            except libvirt.libvirtError:
+                return False
+            try:
+                return _stays_up(domain)
+            finally:
+                with suppress(libvirt.libvirtError):
+                    domain.destroy()
+
+
+def _stays_up(domain: Any) -> bool:
+    def check() -> Ready[bool] | NotYet:
+        try:
+            state, _ = domain.state()
+        except libvirt.libvirtError:
+            return Ready(False)
+        return NotYet("running") if state == libvirt.VIR_DOMAIN_RUNNING else Ready(False)
+
+    try:
+        return wait_until(check, what="the throw-away domain", within_s=KVM_PROBE_S, every_s=0.1)
+    except StageTimeout:
+        return True
+
+
+def _version(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def _records_only(connection: Any) -> bool:
+    return bool(connection.getType() == "TEST")
+
+
+def _undefine_flags(connection: Any) -> int:
+    # The test driver refuses flags it does not know (error 8); domains there have neither NVRAM nor saved state.
+    return 0 if _records_only(connection) else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+
+
+def _hint(error: libvirt.libvirtError) -> str:
+    hints = {
+        libvirt.VIR_ERR_AUTH_FAILED: "the user may not manage libvirt: root, or the group libvirt",
+        libvirt.VIR_ERR_NO_SUPPORT: "this libvirt driver cannot do that",
+        libvirt.VIR_ERR_NO_STORAGE_POOL: "`meshctl plan` shows what is missing",
+    }
+    return hints.get(error.get_error_code(), "")
+
+
+def _domain_seen(domain: Any) -> DomainSeen | None:
+    """None for a domain that vanished between the listing and the look: others work on the host too."""
+    try:
+        return parse_domain(domain.XMLDesc(), active=bool(domain.isActive()))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
+
+
+def _pool(connection: Any, name: str) -> Any | None:
+    try:
+        return connection.storagePoolLookupByName(name)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_POOL:
+            return None
+        raise
+
+
+def _pool_seen(pool: Any) -> PoolSeen:
+    return parse_pool(pool.XMLDesc(), active=bool(pool.isActive()), available=pool.info()[3])
+
+
+def _volume_seen(connection: Any, volume: Any) -> VolumeSeen:
+    return VolumeSeen(volume.name(), volume.path(), _physical(connection, volume))
+
+
+def _physical(connection: Any, volume: Any) -> int:
+    if _records_only(connection):
+        return int(volume.info()[1])
+    return int(volume.infoFlags(libvirt.VIR_STORAGE_VOL_GET_PHYSICAL)[2])
+
+
+def _send(connection: Any, volume: Any, content: BinaryIO, on_bytes: OnBytes) -> None:
+    stream = connection.newStream(0)
+    volume.upload(stream, 0, 0, 0)
+    sent = 0
+
+    def read(stream: Any, size: int, opaque: object) -> bytes:
+        nonlocal sent
+        chunk = content.read(min(size, CHUNK))
+        sent += len(chunk)
+        on_bytes(sent)
+        return chunk
+
+    try:
+        stream.sendAll(read, None)
+        stream.finish()
+    except BaseException:
+        with suppress(libvirt.libvirtError):
+            stream.abort()
+        raise
+
+
+def _download(connection: Any, volume: Any, offset: int) -> bytes:
+    stream = connection.newStream(0)
+    volume.download(stream, offset, 0, 0)
+    content = bytearray()
+    stream.recvAll(lambda stream, chunk, opaque: content.extend(chunk), None)
+    stream.finish()
+    return bytes(content)

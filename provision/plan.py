@@ -1,0 +1,315 @@
+"""What must be done: desired against observed, as data. Pure.
+
+Each action says its reason. Something of ours that is already right is an action too (`leave`), so that the plan
+shows everything it looked at. A like-named thing without our stamp raises ConflictError: all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import netaddr
+
+from provision.desired import Artifact, Desired, GuestSpec, NetworkSpec, PoolSpec, RootSpec, SeedSpec, digest
+from provision.domain_xml import DomainSeen, NetworkSeen, PoolSeen, VolumeSeen
+from provision.errors import ConflictError
+
+
+class Verb(StrEnum):
+    """What an action does."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    START = "start"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do in a stage. `where` is a host or a node; `kind` and `name` say what is done to."""
+
+    stage: str
+    verb: Verb
+    where: str
+    kind: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class HostSeen:
+    """One host, observed. `volumes` are those of the inventory's pool there."""
+
+    domains: tuple[DomainSeen, ...]
+    networks: tuple[NetworkSeen, ...]
+    pools: tuple[PoolSeen, ...]
+    volumes: tuple[VolumeSeen, ...]
+    virtualization: str = "qemu"
+
+    def domain(self, name: str) -> DomainSeen | None:
+        """The domain called `name`, if there is one."""
+        return next((domain for domain in self.domains if domain.name == name), None)
+
+
+@dataclass(frozen=True)
+class NodeSeen:
+    """One guest, observed from inside. Empty tuples and strings mean «nothing to do».
+
+    `unreachable` says why there is no answer; `unprepared` what differs from the wanted state; `member` whether
+    kubeadm has made it a member.
+    """
+
+    unreachable: str = ""
+    unprepared: tuple[str, ...] = ()
+    member: bool = False
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything that the plan compares with. `mesh` says what is stale in the mesh: None when nobody could ask."""
+
+    hosts: Mapping[str, HostSeen]
+    nodes: Mapping[str, NodeSeen] = field(default_factory=dict)
+    mesh: tuple[str, ...] | None = None
+
+    def stamped(self, cluster: str) -> Iterator[tuple[str, DomainSeen]]:
+        """Our domains: host and domain."""
+        for host, seen in self.hosts.items():
+            for domain in seen.domains:
+                if domain.stamp is not None and domain.stamp.cluster == cluster:
+                    yield host, domain
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `provision` will do, in order; `notes` are things worth knowing that it will not do."""
+
+    cluster: str
+    desired: Desired
+    actions: tuple[Action, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Action, ...]:
+        """The actions that change something."""
+        return tuple(action for action in self.actions if action.verb is not Verb.LEAVE)
+
+    def of(self, stage: str, kind: str | None = None) -> tuple[Action, ...]:
+        """The changes of one stage, of one kind if given."""
+        return tuple(a for a in self.changes if a.stage == stage and kind in (None, a.kind))
+
+    def wanted(self, stage: str, kind: str, where: str, name: str) -> bool:
+        """Whether the plan has this change."""
+        return any(a.where == where and a.name == name for a in self.of(stage, kind))
+
+    def until(self, stages: tuple[str, ...]) -> Plan:
+        """The plan of these stages only."""
+        return Plan(self.cluster, self.desired, tuple(a for a in self.actions if a.stage in stages), self.notes)
+
+
+def plan(wanted: Desired, observed: Observed) -> Plan:
+    """Compares. Raises ConflictError, naming each, when something in our way is not ours."""
+    conflicts = tuple(_conflicts(wanted, observed))
+    if conflicts:
+        what = "\n".join(f"  {conflict}" for conflict in conflicts)
+        raise ConflictError(
+            f"{len(conflicts)} thing(s) in the way that cluster {wanted.cluster} does not own:\n{what}",
+            hint="choose another name in the inventory, or remove them yourself: meshctl leaves them alone",
+        )
+    actions = (
+        *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
+        *(_artifact(artifact, pool, observed.hosts[pool.host]) for pool in wanted.pools for artifact in wanted.artifacts),
+        *(_network(network, observed.hosts[network.host]) for network in wanted.networks),
+        *(_root(root, observed.hosts[root.host]) for root in wanted.roots),
+        *(_seed(seed, wanted.guest(seed.node), observed.hosts[seed.host]) for seed in wanted.seeds),
+        *(_guest(guest, observed.hosts[guest.host]) for guest in wanted.guests),
+        *_kubernetes(wanted, observed),
+        _mesh(observed.mesh),
+    )
+    return Plan(wanted.cluster, wanted, actions, tuple(_notes(wanted, observed)))
+
+
+# ── conflicts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _conflicts(wanted: Desired, observed: Observed) -> Iterator[str]:
+    for pool in wanted.pools:
+        yield from _pool_conflicts(pool, observed.hosts[pool.host])
+    for network in wanted.networks:
+        yield from _network_conflicts(network, observed.hosts[network.host])
+    for guest in wanted.guests:
+        yield from _guest_conflicts(guest, observed)
+
+
+def _pool_conflicts(pool: PoolSpec, seen: HostSeen) -> Iterator[str]:
+    for other in seen.pools:
+        if other.name == pool.name and (other.type, other.path) != (pool.type, pool.path):
+            yield f"{pool.host}: pool {pool.name} is a {other.type} pool at {other.path}, not {pool.type} at {pool.path}"
+        if other.name != pool.name and other.path == pool.path:
+            yield f"{pool.host}: {pool.path} belongs to pool {other.name}"
+
+
+def _network_conflicts(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
+    for other in seen.networks:
+        if other.name == network.name:
+            if other.stamp is None or other.stamp.cluster != network.cluster:
+                owner = "nobody's stamp" if other.stamp is None else f"the stamp of cluster {other.stamp.cluster}"
+                yield f"{network.host}: network {network.name} exists and carries {owner}"
+            elif other.stamp.digest != digest(network):
+                yield f"{network.host}: network {network.name} is ours but was made with other settings: destroy the cluster to change them"
+        elif network.mode == "nat" and (overlap := _overlap(network, other)):
+            yield f"{network.host}: network {other.name} already has {overlap}"
+
+
+def _overlap(network: NetworkSpec, other: NetworkSeen) -> str:
+    ours = netaddr.IPNetwork(f"{network.address}/{network.prefix_length}")
+    for address in other.addresses:
+        theirs = netaddr.IPNetwork(address)
+        if theirs.version == 4 and (theirs.network in ours or ours.network in theirs):
+            return str(theirs.cidr)
+    return f"bridge {network.bridge}" if network.bridge and network.bridge == other.bridge else ""
+
+
+def _guest_conflicts(guest: GuestSpec, observed: Observed) -> Iterator[str]:
+    for host, seen in observed.hosts.items():
+        found = seen.domain(guest.domain)
+        if found is None:
+            continue
+        if found.stamp is None or (found.stamp.cluster, found.stamp.node) != (guest.cluster, guest.node):
+            if host == guest.host:
+                yield f"{host}: domain {guest.domain} exists and does not carry our stamp"
+        elif host != guest.host:
+            yield f"{host}: guest {guest.node} lives here, but the inventory now places it on {guest.host}"
+
+
+# ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _pool(pool: PoolSpec, seen: HostSeen) -> Action:
+    found = next((other for other in seen.pools if other.name == pool.name), None)
+    if found is None:
+        verb, reason = Verb.CREATE, f"there is none; {pool.type} at {pool.path}"
+    elif not found.active:
+        verb, reason = Verb.START, "it is defined but not active"
+    elif found.uuid == pool.uuid:
+        verb, reason = Verb.LEAVE, "ours, active"
+    else:
+        verb, reason = Verb.LEAVE, "not made by meshctl, used as it is"
+    return Action("hosts", verb, pool.host, "pool", pool.name, reason)
+
+
+def _artifact(artifact: Artifact, pool: PoolSpec, seen: HostSeen) -> Action:
+    found = next((volume for volume in seen.volumes if volume.name == artifact.volume), None)
+    if found is None:
+        verb, reason = Verb.CREATE, f"{artifact.title} is not in pool {pool.name}: {artifact.size / 2**20:.0f} MiB to send"
+    elif found.physical != artifact.size:
+        verb, reason = Verb.CHANGE, f"an earlier upload ended at {found.physical} of {artifact.size} bytes: send again"
+    else:
+        verb, reason = Verb.LEAVE, "complete"
+    return Action("images", verb, pool.host, artifact.kind, artifact.volume, reason)
+
+
+def _network(network: NetworkSpec, seen: HostSeen) -> Action:
+    found = next((other for other in seen.networks if other.name == network.name), None)
+    if found is None:
+        where = f"{network.address}/{network.prefix_length}" if network.mode == "nat" else f"on bridge {network.bridge}"
+        verb, reason = Verb.CREATE, f"there is none; {network.mode} {where}"
+    elif not found.active:
+        verb, reason = Verb.START, "it is defined but not active"
+    else:
+        verb, reason = Verb.LEAVE, "ours, active"
+    return Action("networks", verb, network.host, "network", network.name, reason)
+
+
+def _root(root: RootSpec, seen: HostSeen) -> Action:
+    if any(volume.name == root.name for volume in seen.volumes):
+        return Action("volumes", Verb.LEAVE, root.host, "root volume", root.name, "exists")
+    reason = f"there is none; {root.size_mib} MiB over the base image"
+    return Action("volumes", Verb.CREATE, root.host, "root volume", root.name, reason)
+
+
+def _seed(seed: SeedSpec, guest: GuestSpec, seen: HostSeen) -> Action:
+    found = seen.domain(guest.domain)
+    if found is None or found.stamp is None:
+        return Action("volumes", Verb.CREATE, seed.host, "seed", seed.name, f"{seed.node} has not been defined yet")
+    present = any(volume.name == found.stamp.seed for volume in seen.volumes)
+    reason = "in use" if present else "was read at the first boot"
+    return Action("volumes", Verb.LEAVE, seed.host, "seed", found.stamp.seed or seed.name, reason)
+
+
+def _guest(guest: GuestSpec, seen: HostSeen) -> Action:
+    found = seen.domain(guest.domain)
+    pins = f"{guest.vcpus} vCPUs on CPUs {','.join(map(str, guest.vcpu_pins))}, {guest.memory_mib} MiB, {guest.address}"
+    if found is None:
+        emulated = "" if guest.virtualization == "kvm" else "; KVM does not start a guest here: software emulation, slow"
+        verb, reason = Verb.CREATE, f"there is none; {pins}{emulated}"
+    elif found.stamp is not None and found.stamp.digest != guest_digest(guest, found):
+        verb, reason = Verb.CHANGE, f"the definition differs; takes effect when the guest restarts; {pins}"
+    elif not found.active:
+        verb, reason = Verb.START, "it is defined but not running"
+    else:
+        verb, reason = Verb.LEAVE, f"ours, running; {pins}"
+    return Action("guests", verb, guest.host, "guest", guest.node, reason)
+
+
+def guest_digest(guest: GuestSpec, found: DomainSeen | None) -> str:
+    """Digest of a guest's definition. An existing guest keeps the seed that it was made with."""
+    return digest(effective(guest, found))
+
+
+def effective(guest: GuestSpec, found: DomainSeen | None) -> GuestSpec:
+    """The guest as it is to be defined: one that exists keeps its seed, which cloud-init has read already."""
+    from dataclasses import replace
+
+    if found is None or found.stamp is None or not found.stamp.seed:
+        return guest
+    folder = guest.seed_path.rpartition("/")[0]
+    return replace(guest, seed_path=f"{folder}/{found.stamp.seed}")
+
+
+def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:
+    for member in sorted(wanted.members, key=lambda member: member.role):
+        seen = observed.nodes.get(member.name)
+        task = "kubeadm init" if member.role == "control-plane" else "kubeadm join"
+        yield _preparation(member.name, seen)
+        if seen is not None and seen.member:
+            yield Action("kubernetes", Verb.LEAVE, member.name, task, member.name, "is a member")
+        else:
+            reason = f"not a member yet; pods in {member.pod_subnet}"
+            yield Action("kubernetes", Verb.CREATE, member.name, task, member.name, reason)
+
+
+def _preparation(node: str, seen: NodeSeen | None) -> Action:
+    kind = "node software"
+    if seen is None:
+        return Action("kubernetes", Verb.CREATE, node, kind, node, "the guest does not run yet")
+    if seen.unreachable:
+        return Action("kubernetes", Verb.CHANGE, node, kind, node, f"cannot be seen: {seen.unreachable}")
+    if seen.unprepared:
+        verb = Verb.CHANGE if seen.member else Verb.CREATE
+        return Action("kubernetes", verb, node, kind, node, "; ".join(seen.unprepared))
+    return Action("kubernetes", Verb.LEAVE, node, kind, node, "as wanted")
+
+
+def _mesh(stale: tuple[str, ...] | None) -> Action:
+    if stale is None:
+        return Action("mesh", Verb.CREATE, "cluster", "mesh", "l5d", "there is no cluster to ask yet")
+    if stale:
+        return Action("mesh", Verb.CHANGE, "cluster", "mesh", "l5d", "; ".join(stale))
+    return Action("mesh", Verb.LEAVE, "cluster", "mesh", "l5d", "as wanted")
+
+
+def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
+    known = {guest.domain for guest in wanted.guests}
+    for host, domain in observed.stamped(wanted.cluster):
+        if domain.name not in known:
+            yield f"{host}: guest {domain.name} is ours but not in the inventory: left running"
+    seeds = {seed.node: seed.name for seed in wanted.seeds}
+    for host, domain in observed.stamped(wanted.cluster):
+        if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
+            yield f"{host}: {domain.name} was made with an older seed (user, key, sysctl or network): applies when it is rebuilt"
+    for host in sorted({guest.host for guest in wanted.guests}):
+        if observed.hosts[host].virtualization != "kvm":
+            yield f"{host}: KVM does not really start a guest: software emulation (type qemu, cpu maximum), many times slower"

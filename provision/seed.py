@@ -1,0 +1,117 @@
+"""The cloud-init seed of a node: NoCloud's three files, and the disk image that carries them. Pure.
+
+The host key is made before the guest exists and goes in with the seed, so that the first SSH connection can
+already be checked against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import jinja2
+
+from provision import data
+from provision.addresses import mac_address
+from provision.desired import Member
+from provision.inventory import Cluster
+from provision.secret import Secret
+
+LABEL = "cidata"
+"""The volume label by which cloud-init's NoCloud finds its seed (cloud-init docs, datasources/nocloud)."""
+
+
+@dataclass(frozen=True)
+class HostKey:
+    """A guest's SSH host key: the private half as OpenSSH's file format, the public half as one line."""
+
+    private: Secret
+    public: str
+
+
+@dataclass(frozen=True)
+class SeedFiles:
+    """The three files; `user_data` holds the private host key, so it is a Secret."""
+
+    user_data: Secret
+    meta_data: str
+    network_config: str
+
+
+def hosts_file(node: str, members: Sequence[Member]) -> str:
+    """/etc/hosts of a node at its first boot: every node of the cluster is resolvable."""
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    lines += [f"{member.address} {member.name}" for member in sorted(members, key=lambda member: member.name)]
+    return "\n".join(lines) + "\n"
+
+
+def sysctl_file(settings: Mapping[str, int | str]) -> str:
+    """/etc/sysctl.d form of the inventory's settings."""
+    return "".join(f"{key} = {value}\n" for key, value in sorted(settings.items()))
+
+
+def render(cluster: Cluster, member: Member, members: Sequence[Member], public_key: str, key: HostKey) -> SeedFiles:
+    """The seed of `member`; `public_key` may log in, `key` is the guest's own."""
+    words = _words(cluster, member, members, public_key)
+    # A new host key is a new instance: cloud-init must put it in place even on a root volume that has booted before.
+    words["instance"] = f"{cluster.cluster}-{member.name}-{hashlib.sha256(key.public.encode()).hexdigest()[:8]}"
+    secrets = {"host_key_private": key.private.reveal(), "host_key_public": key.public}
+    return SeedFiles(
+        Secret(_render("user-data.j2", words | secrets)),
+        _render("meta-data.j2", words),
+        _render("network-config.j2", words),
+    )
+
+
+def seed_digest(cluster: Cluster, member: Member, public_key: str) -> str:
+    """Digest over what the seed says of this node: not over the host key (it is drawn by lot) nor over the other
+    nodes (adding one must not make every seed stale)."""
+    words = _words(cluster, member, (member,), public_key)
+    texts = (_render(name, words | {"host_key_private": "", "host_key_public": ""}) for name in _TEMPLATES)
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+_TEMPLATES = ("user-data.j2", "meta-data.j2", "network-config.j2")
+
+
+def _words(cluster: Cluster, member: Member, members: Sequence[Member], public_key: str) -> dict[str, object]:
+    network = cluster.network
+    nameservers = network.nameservers or ((network.gateway_address,) if network.mode == "nat" else ())
+    return {
+        "cluster": cluster.cluster,
+        "node": member.name,
+        "instance": f"{cluster.cluster}-{member.name}",
+        "user": cluster.ssh.user,
+        "public_key": public_key,
+        "sysctl": sysctl_file(cluster.sysctl),
+        "hosts": hosts_file(member.name, members),
+        "mac": mac_address(cluster.cluster, member.name),
+        "mtu": network.mtu,
+        "address": f"{member.address}/{network.prefix_length}",
+        "gateway": network.gateway_address,
+        "nameservers": list(nameservers),
+    }
+
+
+def _render(template: str, words: Mapping[str, object]) -> str:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - YAML, each value | tojson
+    return environment.from_string((data.folder("cloud-init") / template).read_text()).render(words)
+
+
+def disk_image(files: SeedFiles) -> bytes:
+    """The seed as an ISO 9660 image with Rock Ridge and Joliet names, labelled `cidata`."""
+    import pycdlib
+
+    iso = pycdlib.PyCdlib()
+    iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL)
+    contents = {"user-data": files.user_data.reveal(), "meta-data": files.meta_data, "network-config": files.network_config}
+    for name, content in contents.items():
+        content_bytes = content.encode()
+        plain = name.upper().replace("-", "_")
+        iso.add_fp(io.BytesIO(content_bytes), len(content_bytes), f"/{plain}.;1", rr_name=name, joliet_path=f"/{name}")
+    image = io.BytesIO()
+    iso.write_fp(image)
+    iso.close()
+    return image.getvalue()

@@ -1,0 +1,28 @@
+"""What a stage may use: the plan's inventory and the doors. Nothing here is written to by a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from provision.events import Emit
+from provision.hypervisor import Hypervisor
+from provision.inventory import Cluster
+from provision.sessions import Sessions, target
+from provision.shell import Ssh
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The ways to the world, of one run."""
+
+    cluster: Cluster
+    hypervisors: Mapping[str, Hypervisor]
+    sessions: Sessions
+    bundle: str
+    emit: Emit
+
+    def shells(self) -> dict[str, Ssh]:
+        """A session to every node, by name, from the stamps as they are now (one bulk read per host)."""
+        domains = [domain for hypervisor in self.hypervisors.values() for domain in hypervisor.domains()]
+        return {node.name: self.sessions.to(target(self.cluster, node.name, domains)) for node in self.cluster.nodes}

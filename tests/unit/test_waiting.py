@@ -1,0 +1,45 @@
+"""Waiting ends on evidence, and a timeout says what was seen last."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.errors import MeshctlError, StageTimeout
+from provision.parallel import for_each
+from provision.waiting import NotYet, Ready, wait_until
+
+
+def test_the_value_comes_as_soon_as_it_is_there() -> None:
+    answers = iter([NotYet("one"), NotYet("two"), Ready(3)])
+    assert wait_until(lambda: next(answers), what="x", within_s=5, every_s=0.01) == 3
+
+
+def test_a_timeout_says_what_was_seen_last_and_hints() -> None:
+    with pytest.raises(StageTimeout, match="the boot: not within 0 s; last seen: kernel") as caught:
+        wait_until(lambda: NotYet("kernel"), what="the boot", within_s=0.05, every_s=0.01, hint="look")
+    assert caught.value.hint == "look"
+
+
+def test_what_the_check_raises_ends_the_wait() -> None:
+    def check() -> NotYet:
+        raise MeshctlError("refused")
+
+    with pytest.raises(MeshctlError, match="refused"):
+        wait_until(check, what="x", within_s=60)
+
+
+def test_results_keep_their_order() -> None:
+    assert for_each(range(40), lambda n: n * n) == [n * n for n in range(40)]
+
+
+def test_all_failures_are_named_after_all_have_ended() -> None:
+    done = []
+
+    def work(number: int) -> None:
+        if number % 2:
+            raise MeshctlError(f"no {number}")
+        done.append(number)
+
+    with pytest.raises(MeshctlError, match=r"no 1\nalso: no 3"):
+        for_each(range(5), work)
+    assert sorted(done) == [0, 2, 4]
