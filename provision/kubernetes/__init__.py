@@ -1,0 +1,45 @@
+"""Kubernetes by kubeadm over a root shell: one profile per generation behind one interface.
+
+profile = profile_for(spec.generation)
+state = observe(shell, profile, spec, member)     # one read; state.unprepared says why it is not as wanted
+prepare(shell, profile, spec, member, emit)       # programs, images, files, services
+initialise(shell, profile, spec, member, emit)    # on the control plane
+join(shell, profile, spec, member, credentials(control_plane_shell, profile, emit), emit)
+wait_until(lambda: nodes_ready(Kubectl(control_plane_shell), names), …)
+reach(shell, pod, other_pods, port=8080)          # the pod network, proven
+"""
+
+from provision.kubernetes.diagnose import diagnose
+from provision.kubernetes.kubeadm import credentials, initialise, join
+from provision.kubernetes.kubectl import ApiStarting, Kubectl, kubeconfig, nodes_ready
+from provision.kubernetes.node import NodeState, Phase, observe
+from provision.kubernetes.pods import Pod, pods_on, reach
+from provision.kubernetes.prepare import prepare
+from provision.kubernetes.profile import Profile, Workloads
+from provision.kubernetes.profiles import profile_for
+from provision.kubernetes.spec import Archive, Credentials, Program, Spec
+
+__all__ = [
+    "ApiStarting",
+    "Archive",
+    "Credentials",
+    "Kubectl",
+    "NodeState",
+    "Phase",
+    "Pod",
+    "Profile",
+    "Program",
+    "Spec",
+    "Workloads",
+    "credentials",
+    "diagnose",
+    "initialise",
+    "join",
+    "kubeconfig",
+    "nodes_ready",
+    "observe",
+    "pods_on",
+    "prepare",
+    "profile_for",
+    "reach",
+]

@@ -1,0 +1,171 @@
+"""The files that preparation writes on a node. Pure: spec and member in, files out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import netaddr
+
+from provision.desired import Member
+from provision.kubernetes.kubelet import RESOLV_CONF
+from provision.kubernetes.profile import Profile
+from provision.kubernetes.spec import File, Spec
+
+ROUTES = "/etc/meshctl/routes"
+MASQUERADE = "/etc/meshctl/no-masquerade"
+NETWORK_SCRIPT = "/usr/local/lib/meshctl/network"
+DETACHED_SCRIPT = "/usr/local/lib/meshctl/detached"
+NETWORK_UNIT = "meshctl-network.service"
+CNI_CONF = "/etc/cni/net.d/10-meshctl.conf"
+STATE = "/var/lib/meshctl"
+
+ROUTE_PROTOCOL = 201
+"""The routing protocol number of our routes: their stamp. No routing daemon that iproute2 knows uses 201."""
+
+DOCKER_CONFIG = "/etc/docker/daemon.json"
+DOCKER_NEEDS: dict[str, Any] = {"default-ipc-mode": "shareable", "exec-opts": ["native.cgroupdriver=cgroupfs"]}
+"""Containers of Kubernetes 1.5 join the pause container's IPC namespace, which Docker since 18 forbids by default;
+kubelets of both generations are told cgroupfs, and Docker must agree."""
+
+_BEGIN, _END = "# meshctl: nodes of the cluster, begin", "# meshctl: nodes of the cluster, end"
+
+# Docker sets the FORWARD policy to DROP whenever it starts, and routes do not outlive a reboot: so after each start
+# of Docker, and at each boot.
+_NETWORK_UNIT = f"""\
+[Unit]
+Description=meshctl: pod network between nodes
+Wants=network-online.target
+After=network-online.target docker.service
+PartOf=docker.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={NETWORK_SCRIPT}
+
+[Install]
+WantedBy=multi-user.target docker.service
+"""
+
+# Routes that are ours and no longer wanted go; all others stay. What pods send to pods, nodes and Services keeps its
+# source address; anything beyond has no way back to a pod address, so it leaves under the node's.
+_NETWORK_SCRIPT = f"""\
+#!/bin/sh
+# Written by meshctl. Wanted routes are in {ROUTES}: one a line, `SUBNET via ADDRESS`.
+set -eu
+modprobe -a br_netfilter overlay
+sysctl -q -p /etc/sysctl.d/95-meshctl-kubernetes.conf
+iptables -w -P FORWARD ACCEPT
+while read -r subnet _ address; do
+    ip route replace "$subnet" via "$address" proto {ROUTE_PROTOCOL}
+done < {ROUTES}
+ip -4 route show proto {ROUTE_PROTOCOL} | while read -r subnet _ address _; do
+    grep -qxF "$subnet via $address" {ROUTES} || ip route del "$subnet" via "$address" proto {ROUTE_PROTOCOL}
+done
+iptables -w -t nat -N MESHCTL-EGRESS 2>/dev/null || iptables -w -t nat -F MESHCTL-EGRESS
+while read -r inside; do
+    iptables -w -t nat -A MESHCTL-EGRESS -d "$inside" -j RETURN
+done < {MASQUERADE}
+iptables -w -t nat -A MESHCTL-EGRESS -j MASQUERADE
+read -r own < /etc/meshctl/pod-subnet
+iptables -w -t nat -C POSTROUTING -s "$own" -j MESHCTL-EGRESS 2>/dev/null ||
+    iptables -w -t nat -A POSTROUTING -s "$own" -j MESHCTL-EGRESS
+"""
+
+# kubeadm runs under systemd, not under an SSH session, so that it outlives us; its end is a file. `timeout` because
+# kubeadm 1.5 waits without end. SIGINT lets it say where it was. Its log shows the token, its configuration holds it: one is private, the other goes.
+_DETACHED_SCRIPT = f"""\
+#!/bin/sh
+# Written by meshctl. detached SECONDS COMMAND…: runs kubeadm under a deadline and leaves its result in {STATE}.
+cd {STATE} || exit 1
+limit=$1
+shift
+rm -f kubeadm.done kubeadm.failed kubeadm.log
+(umask 077 && : > kubeadm.log)
+date -u +%FT%TZ > kubeadm.started
+timeout -s INT -k 30 "$limit" "$@" >> kubeadm.log 2>&1 < /dev/null
+status=$?
+rm -f kubeadm.yaml
+result=failed
+[ "$status" = 0 ] && result=done
+echo "$status" > kubeadm.new && sync && mv -f kubeadm.new "kubeadm.$result"
+exit "$status"
+"""
+
+
+def files_for(profile: Profile, spec: Spec, member: Member) -> tuple[File, ...]:
+    """Every file of a node that meshctl owns whole. /etc/hosts and Docker's settings are shared: see below."""
+    return (
+        *profile.kubelet_files(spec, member),
+        File(CNI_CONF, _json(cni_conf(member))),
+        File(RESOLV_CONF, "".join(f"nameserver {address}\n" for address in spec.nameservers)),
+        File("/etc/modules-load.d/meshctl-kubernetes.conf", "br_netfilter\noverlay\n"),
+        File(
+            "/etc/sysctl.d/95-meshctl-kubernetes.conf",
+            "net.ipv4.ip_forward = 1\nnet.bridge.bridge-nf-call-iptables = 1\n",
+        ),
+        File(ROUTES, "".join(f"{route}\n" for route in routes(spec, member))),
+        File(MASQUERADE, "".join(f"{inside}\n" for inside in _inside(spec))),
+        File("/etc/meshctl/pod-subnet", f"{member.pod_subnet}\n"),
+        File(NETWORK_SCRIPT, _NETWORK_SCRIPT, 0o755),
+        File(DETACHED_SCRIPT, _DETACHED_SCRIPT, 0o755),
+        File(f"/etc/systemd/system/{NETWORK_UNIT}", _NETWORK_UNIT),
+    )
+
+
+def cni_conf(member: Member) -> dict[str, Any]:
+    """A bridge of the node's own pod subnet. One `.conf`, no `.conflist`: 1.5 knows only that."""
+    return {
+        "cniVersion": "0.2.0",
+        "name": "meshctl",
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "ipMasq": False,
+        "hairpinMode": True,
+        "ipam": {"type": "host-local", "subnet": member.pod_subnet, "routes": [{"dst": "0.0.0.0/0"}]},
+    }
+
+
+def routes(spec: Spec, member: Member) -> tuple[str, ...]:
+    """The way to every other node's pods."""
+    others = sorted(
+        (other for other in spec.members if other.name != member.name),
+        key=lambda other: netaddr.IPAddress(other.address),
+    )
+    return tuple(f"{other.pod_subnet} via {other.address}" for other in others)
+
+
+def hosts_file(current: str, spec: Spec) -> str:
+    """/etc/hosts with every member in a block of ours; lines elsewhere that name only members are taken out."""
+    names = {member.name for member in spec.members}
+    kept, inside = [], False
+    for line in current.splitlines():
+        if line in (_BEGIN, _END):
+            inside = line == _BEGIN
+        elif not inside and not _names_only(line, names):
+            kept.append(line)
+    block = [f"{member.address} {member.name}" for member in sorted(spec.members, key=lambda member: member.name)]
+    return "\n".join([*kept, _BEGIN, *block, _END]) + "\n"
+
+
+def docker_config(current: str) -> str | None:
+    """Docker's settings with ours added, None when they are there already. Raises ValueError when it is not JSON."""
+    settings: dict[str, Any] = json.loads(current) if current.strip() else {}
+    if all(settings.get(key) == value for key, value in DOCKER_NEEDS.items()):
+        return None
+    return json.dumps({**settings, **DOCKER_NEEDS}, indent=2) + "\n"
+
+
+def _names_only(line: str, names: set[str]) -> bool:
+    words = line.partition("#")[0].split()
+    return len(words) > 1 and set(words[1:]) <= names
+
+
+def _inside(spec: Spec) -> tuple[str, ...]:
+    return (spec.pod_cidr, *sorted(f"{member.address}/32" for member in spec.members))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"

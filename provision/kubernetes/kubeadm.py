@@ -1,0 +1,207 @@
+"""kubeadm init and join: once, apart from our SSH session, under our own deadline, with an end that can be told.
+
+kubeadm runs in a transient systemd unit and leaves its result in a file, so a run of ours that is killed meanwhile
+changes nothing: the next one finds it running and waits, finds it done and goes on, or finds it half done, resets
+and begins anew. It is never started over something that is there: 1.5 would make a new CA over a living cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from provision.desired import Member
+from provision.errors import KubernetesError, StageTimeout
+from provision.events import Changed, Emit, Output, Warned
+from provision.kubernetes.diagnose import diagnose, hint_for
+from provision.kubernetes.files import DETACHED_SCRIPT, STATE
+from provision.kubernetes.kubectl import ApiStarting, Kubectl
+from provision.kubernetes.node import UNIT, NodeState, Phase, observe
+from provision.kubernetes.preflight import preflight
+from provision.kubernetes.prepare import prepare
+from provision.kubernetes.profile import CONFIG, Profile
+from provision.kubernetes.spec import Credentials, Spec
+from provision.kubernetes.token import new_token, redacted
+from provision.secret import Secret
+from provision.shell import Shell
+from provision.waiting import NotYet, Ready, wait_until
+
+INIT_S, JOIN_S = 1200.0, 600.0
+"""Deadlines. Under emulation init takes 67 s (1.5) to 145 s (1.20) and join 8 to 31 s when nothing else runs."""
+
+GRACE_S = 60.0
+"""How much later than kubeadm's own deadline we give up on its unit: `timeout` needs up to 30 s to end it."""
+
+# Prints one line on the state, then what the log has beyond the offset $1. A result counts when the unit has ended.
+_POLL = f"""
+cd {STATE} || exit 0
+if systemctl is-active --quiet {UNIT}; then echo running
+elif [ -e kubeadm.done ]; then echo done
+elif [ -e kubeadm.failed ]; then echo "failed $(cat kubeadm.failed)"
+else echo vanished
+fi
+tail -c "+$1" kubeadm.log 2>/dev/null
+"""
+
+# What `kubeadm reset` leaves and a new init or join stumbles over: exited containers, the bridge with its addresses,
+# leases of pod addresses, files of an init that was cut short.
+_CLEAN = f"""
+docker ps -aq --filter name=k8s_ | xargs -r docker rm -f >/dev/null
+ip link delete cni0 2>/dev/null
+rm -rf /etc/kubernetes/manifests/* /etc/kubernetes/pki/* /etc/kubernetes/*.conf /var/lib/etcd/* /var/lib/cni
+rm -f {STATE}/kubeadm.*
+exit 0
+"""
+
+
+def initialise(
+    shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Emit, *, within_s: float = INIT_S
+) -> None:
+    """Makes the control plane, if there is none yet. Raises KubernetesError with kubeadm's last lines, the kubelet's
+    and the containers' state when it fails or `within_s` seconds have passed.
+    """
+
+    def config() -> Secret:
+        return profile.init_config(spec, member, new_token())
+
+    _bring(shell, profile, spec, member, _Task("kubeadm init", profile.init_argv(), config), within_s, emit)
+
+
+def join(
+    shell: Shell,
+    profile: Profile,
+    spec: Spec,
+    member: Member,
+    credentials: Credentials,
+    emit: Emit,
+    *,
+    within_s: float = JOIN_S,
+) -> None:
+    """Makes a worker a member, if it is none yet. Raises as `initialise` does."""
+
+    def config() -> Secret:
+        return profile.join_config(spec, member, credentials)
+
+    _bring(shell, profile, spec, member, _Task("kubeadm join", profile.join_argv(), config), within_s, emit)
+
+
+def credentials(shell: Shell, profile: Profile, emit: Emit, *, within_s: float = 300.0) -> Credentials:
+    """What workers join with, from the control plane; waits while the API server starts. 1.20: makes a new token."""
+    kubectl = Kubectl(shell)
+
+    def ask() -> Ready[Credentials] | NotYet:
+        try:
+            return Ready(profile.credentials(kubectl))
+        except ApiStarting as error:
+            return NotYet(error.message)
+
+    return wait_until(ask, what="the API server", within_s=within_s, every_s=2.0, emit=emit)
+
+
+@dataclass(frozen=True)
+class _Task:
+    name: str
+    argv: tuple[str, ...]
+    config: Callable[[], Secret]
+
+
+def _bring(
+    shell: Shell, profile: Profile, spec: Spec, member: Member, task: _Task, within_s: float, emit: Emit
+) -> None:
+    state = observe(shell, profile, spec, member)
+    if state.phase is Phase.MEMBER:
+        return
+    if state.phase is Phase.FOREIGN:
+        raise _foreign(state)
+    if state.phase is Phase.HALF:
+        _reset(shell, profile, spec, member, emit)
+    if state.phase is not Phase.RUNNING:
+        preflight(shell, profile, member)
+        _start(shell, task, within_s)
+        emit(Changed(member.name, task.name, "start"))
+    _finish(shell, member, task, within_s, emit)
+    emit(Changed(member.name, task.name, "done"))
+
+
+def _foreign(state: NodeState) -> KubernetesError:
+    files = state.said["kubeadm-file"]
+    return KubernetesError(
+        f"{state.member.name}: {len(files)} files of a kubeadm that meshctl did not start, {files[0]} for one",
+        hint="if the cluster on it is not wanted: `kubeadm reset` there, then provision again",
+    )
+
+
+def _reset(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Emit) -> None:
+    emit(Warned(f"{member.name}: an earlier kubeadm did not finish", hint="it is reset and begun anew"))
+    # Nearly all its failures are only printed; what matters is done once more behind it.
+    shell.run(profile.reset_argv(member.role), within_s=300, check=False)
+    shell.run(["sh", "-c", _CLEAN, "clean"], within_s=300)
+    emit(Changed(member.name, "kubeadm reset", "done"))
+    prepare(shell, profile, spec, member, emit)  # reset of 1.5 empties /etc/cni/net.d
+
+
+def _start(shell: Shell, task: _Task, within_s: float) -> None:
+    shell.run(["rm", "-f", *(f"{STATE}/kubeadm.{what}" for what in ("log", "done", "failed"))])
+    shell.put(CONFIG, task.config().reveal().encode(), mode=0o600)
+    # A transient unit that failed keeps its name until it is reset; systemd before 236 has no --collect.
+    shell.run(["systemctl", "reset-failed", UNIT], check=False)
+    argv = [
+        "systemd-run",
+        f"--unit={UNIT}",
+        f"--description=meshctl: {task.name}",
+        DETACHED_SCRIPT,
+        f"{within_s:.0f}",
+        *task.argv,
+    ]
+    shell.run(argv, within_s=60)
+
+
+def _finish(shell: Shell, member: Member, task: _Task, within_s: float, emit: Emit) -> None:
+    log = _Log(member.name, emit)
+
+    def look() -> Ready[str] | NotYet:
+        outcome = log.read(shell)
+        return NotYet(log.last or "kubeadm has said nothing yet") if outcome == "running" else Ready(outcome)
+
+    try:
+        outcome = wait_until(
+            look, what=f"{member.name}: {task.name}", within_s=within_s + GRACE_S, every_s=2.0, emit=emit
+        )
+    except StageTimeout as error:
+        raise _failed(shell, member, task, f"not within {within_s:.0f} s") from error
+    if outcome != "done":
+        raise _failed(shell, member, task, _outcome(outcome, within_s))
+
+
+def _outcome(outcome: str, within_s: float) -> str:
+    if outcome == "failed 124":
+        return f"not within {within_s:.0f} s"
+    return (
+        "ended without a result: did the guest restart?"
+        if outcome == "vanished"
+        else outcome.replace("failed", "status")
+    )
+
+
+def _failed(shell: Shell, member: Member, task: _Task, why: str) -> KubernetesError:
+    lines = diagnose(shell)
+    text = "\n".join(f"    {line}" for line in lines)
+    return KubernetesError(f"{member.name}: {task.name}: {why}\n{text}", hint=hint_for(lines))
+
+
+class _Log:
+    """Follows kubeadm's log: each line becomes an event once."""
+
+    def __init__(self, node: str, emit: Emit) -> None:
+        self._source, self._emit, self._offset, self._rest = f"{node}: kubeadm", emit, 1, ""
+        self.last = ""
+
+    def read(self, shell: Shell) -> str:
+        """Emits what is new, and gives the state: running, done, failed N or vanished."""
+        state, _, text = shell.read(["sh", "-c", _POLL, "poll", str(self._offset)]).stdout.partition("\n")
+        self._offset += len(text.encode())
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in filter(None, map(str.rstrip, lines)):
+            self.last = redacted(line)
+            self._emit(Output(self._source, self.last))
+        return state

@@ -1,0 +1,184 @@
+"""kubectl on the control plane as typed questions and commands. Only what 1.5 has too: no `wait`, for one."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provision.errors import CommandFailed, KubernetesError
+from provision.secret import Secret
+from provision.shell import Completed, Shell
+from provision.waiting import NotYet, Ready
+
+ADMIN_CONF = "/etc/kubernetes/admin.conf"
+DIGEST = "meshctl/digest"
+"""The annotation that says which text an object was applied from: 1.5's `apply` always claims a change."""
+
+# What kubectl says while the API server starts, restarts or is overloaded (all versions, in lower case).
+_STARTING = (
+    "connection refused",
+    "was refused - did you specify the right host or port",
+    "timeout occured",  # 1.5's own spelling
+    "tls handshake timeout",
+    "i/o timeout",
+    "server is currently unable",
+    "etcdserver: request timed out",
+    "etcdserver: leader changed",
+    "unexpected eof",
+    "connection reset by peer",
+    "serviceunavailable",
+)
+
+Manifest = Mapping[str, Any]
+
+
+class ApiStarting(KubernetesError):
+    """The API server does not answer yet: worth asking again."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl through a root shell on the control plane."""
+
+    shell: Shell
+
+    def get(
+        self, kind: str, name: str = "", *, namespace: str = "", labels: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """An object, or a List of them. Raises ApiStarting or KubernetesError."""
+        argv = ["get", kind, *([name] if name else []), *_scope(namespace)]
+        if labels:
+            argv += ["-l", ",".join(f"{key}={value}" for key, value in sorted(labels.items()))]
+        completed = self.shell.read(_argv(*argv, "-o", "json"), within_s=90, check=False)
+        answer = json.loads(_checked(completed, f"kubectl get {kind} {name}".rstrip()).stdout)
+        if not isinstance(answer, dict):
+            raise KubernetesError(f"kubectl get {kind}: not an object: {completed.stdout[:80]!r}")
+        return answer
+
+    def items(self, kind: str, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """The objects of a kind, or of several (`daemonsets,services`)."""
+        found = self.get(kind, namespace=namespace, labels=labels).get("items", [])
+        return list(found)
+
+    def outdated(self, manifests: Iterable[Manifest]) -> list[Manifest]:
+        """Those that are absent or were applied from another text: one read per namespace."""
+        by_namespace: dict[str, list[Manifest]] = defaultdict(list)
+        for manifest in manifests:
+            by_namespace[manifest["metadata"].get("namespace", "")].append(manifest)
+        return [manifest for namespace, group in by_namespace.items() for manifest in self._outdated(namespace, group)]
+
+    def apply(self, manifests: Sequence[Manifest]) -> None:
+        """Applies objects, each stamped with the digest of its text, so that `outdated` knows it again."""
+        if not manifests:
+            return
+        completed = self.shell.run(
+            _argv("apply", "-f", "-"), stdin=_stream(map(stamped, manifests)), within_s=180, check=False
+        )
+        _checked(completed, f"kubectl apply of {', '.join(map(title, manifests))}")
+
+    def create(self, manifest: Manifest, what: str) -> None:
+        """Creates one object; its text goes over stdin and never into messages, so it may hold a secret."""
+        _checked(
+            self.shell.run(_argv("create", "-f", "-"), stdin=_stream([manifest]), within_s=180, check=False),
+            f"kubectl create of {what}",
+        )
+
+    def delete(self, kind: str, name: str, *, namespace: str = "") -> None:
+        """Deletes an object; one that is not there is fine."""
+        argv = _argv("delete", kind, name, *_scope(namespace))
+        completed = self.shell.run(argv, within_s=300, check=False)
+        if completed.status != 0 and "not found" not in completed.stderr.lower():
+            _checked(completed, f"kubectl delete {kind} {name}")
+
+    def file(self, path: str) -> str:
+        """A text file of the control plane (a certificate)."""
+        return self.shell.read(["cat", "--", path]).stdout
+
+    def now(self) -> datetime.datetime:
+        """The control plane's clock: what expires there is reckoned by it."""
+        return datetime.datetime.fromtimestamp(int(self.shell.read(["date", "+%s"]).stdout), datetime.UTC)
+
+    def _outdated(self, namespace: str, group: Sequence[Manifest]) -> list[Manifest]:
+        kinds = ",".join(sorted({manifest["kind"].lower() + "s" for manifest in group}))
+        live = {(item["kind"], item["metadata"]["name"]): item for item in self.items(kinds, namespace=namespace)}
+        return [m for m in group if _digest_of(live.get((m["kind"], m["metadata"]["name"]))) != digest(m)]
+
+
+def kubeconfig(shell: Shell) -> Secret:
+    """The administrator's kubeconfig, as kubeadm wrote it."""
+    return Secret(shell.read(["cat", "--", ADMIN_CONF]).stdout)
+
+
+def nodes_ready(kubectl: Kubectl, names: Sequence[str]) -> Ready[tuple[str, ...]] | NotYet:
+    """Whether every named node is registered and Ready; for `wait_until`. On 1.5 that proves no pod network."""
+    try:
+        nodes = {node["metadata"]["name"]: node for node in kubectl.items("nodes")}
+    except ApiStarting as error:
+        return NotYet(error.message)
+    missing = [f"{name}: {_node_state(nodes.get(name))}" for name in names if _node_state(nodes.get(name)) != "Ready"]
+    return NotYet("; ".join(missing)) if missing else Ready(tuple(names))
+
+
+def title(manifest: Manifest) -> str:
+    """`DaemonSet l5d`."""
+    return f"{manifest['kind']} {manifest['metadata']['name']}"
+
+
+def digest(manifest: Manifest) -> str:
+    """16 hex digits over an object's text."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def stamped(manifest: Manifest) -> dict[str, Any]:
+    """The object with the annotation of its own digest."""
+    metadata = manifest["metadata"]
+    return {
+        **manifest,
+        "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), DIGEST: digest(manifest)}},
+    }
+
+
+def _digest_of(live: Manifest | None) -> str | None:
+    return None if live is None else live["metadata"].get("annotations", {}).get(DIGEST)
+
+
+def _node_state(node: Manifest | None) -> str:
+    if node is None:
+        return "not registered"
+    conditions = {c["type"]: c for c in node.get("status", {}).get("conditions", [])}
+    ready = conditions.get("Ready", {})
+    if ready.get("status") == "True":
+        return "Ready"
+    return "NotReady" + (f" ({ready['message']})" if ready.get("message") else "")
+
+
+def _argv(*words: str) -> list[str]:
+    return ["kubectl", "--kubeconfig", ADMIN_CONF, *words]
+
+
+def _scope(namespace: str) -> list[str]:
+    return ["--namespace", namespace] if namespace else []
+
+
+def _stream(manifests: Iterable[Manifest]) -> bytes:
+    # Documents of a YAML stream, each written as JSON: no YAML trap is possible, and each is validated for itself.
+    return "".join(f"---\n{json.dumps(manifest)}\n" for manifest in manifests).encode()
+
+
+def _checked(completed: Completed, what: str) -> Completed:
+    if completed.status == 0:
+        return completed
+    lines = completed.last_lines
+    said = "; ".join(lines[-3:]) or f"status {completed.status}"
+    if any(word in " ".join(lines).lower() for word in _STARTING):
+        raise ApiStarting(
+            f"{completed.where}: the API server does not answer: {said}", hint="it may still be starting: run again"
+        )
+    raise KubernetesError(f"{completed.where}: {what}: {said}") from CommandFailed(
+        completed.where, completed.argv, completed.status, lines
+    )

@@ -1,0 +1,185 @@
+"""One read per node: what it is, against what it should be."""
+
+from __future__ import annotations
+
+import base64
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from provision.desired import Member
+from provision.kubernetes.files import (
+    DOCKER_CONFIG,
+    NETWORK_UNIT,
+    ROUTE_PROTOCOL,
+    STATE,
+    docker_config,
+    files_for,
+    hosts_file,
+    routes,
+)
+from provision.kubernetes.profile import Profile, archives_for
+from provision.kubernetes.spec import CONTROL_PLANE, Archive, File, Spec
+from provision.shell import Shell
+
+UNIT = "meshctl-kubeadm.service"
+"""The transient unit in which kubeadm runs."""
+
+# Constant: paths come as arguments. Each line is `KIND<tab>VALUE`. A missing program or file is an absent line, and
+# what follows from that is decided in Python.
+_OBSERVE = f"""
+say() {{ printf '%s\\t%s\\n' "$1" "$2"; }}
+each() {{ while IFS= read -r line; do say "$1" "$line"; done; }}
+cd {STATE} 2>/dev/null && for stamp in prepared loaded kubeadm.started kubeadm.done kubeadm.failed; do
+    [ -e "$stamp" ] && each "$stamp" < "$stamp"
+done
+for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf \\
+    /etc/kubernetes/manifests/* /etc/kubernetes/pki/* /var/lib/etcd/member; do
+    [ -e "$path" ] && say kubeadm-file "$path"
+done
+for unit in docker.service kubelet.service {NETWORK_UNIT} {UNIT}; do
+    say "active:$unit" "$(systemctl is-active "$unit" 2>/dev/null)"
+done
+for unit in kubelet.service {NETWORK_UNIT}; do
+    say "enabled:$unit" "$(systemctl is-enabled "$unit" 2>/dev/null)"
+done
+iptables -w -S FORWARD 2>/dev/null | head -n 1 | each forward
+ip -4 route show proto {ROUTE_PROTOCOL} 2>/dev/null | each route
+docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' 2>/dev/null | each image
+sha256sum -- "$@" 2>/dev/null | each file
+base64 -w 0 < /etc/hosts | each hosts
+[ -e {DOCKER_CONFIG} ] && base64 -w 0 < {DOCKER_CONFIG} | each docker
+exit 0
+"""
+
+
+class Phase(StrEnum):
+    """How far kubeadm has come on a node. HALF: we started it and it did not end well; FOREIGN: we did not start it."""
+
+    FRESH = "fresh"
+    RUNNING = "running"
+    HALF = "half done"
+    MEMBER = "member"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """A node as seen in one read. `said` maps each kind of line to its values."""
+
+    member: Member
+    said: Mapping[str, tuple[str, ...]] = field(repr=False)
+    unprepared: tuple[str, ...] = ()
+    stale_files: tuple[File, ...] = ()
+    missing_archives: tuple[Archive, ...] = ()
+    hosts: str | None = None
+    docker: str | None = None
+    bundle_wanted: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        """How far kubeadm has come."""
+        return _phase(self.member, self.said)
+
+    @property
+    def joined(self) -> bool:
+        """Whether kubeadm has made the node a member of the cluster."""
+        return self.phase is Phase.MEMBER
+
+    def first(self, kind: str) -> str:
+        """The first value of a kind of line, empty when there is none."""
+        return next(iter(self.said.get(kind, ())), "")
+
+
+def observe(shell: Shell, profile: Profile, spec: Spec, member: Member) -> NodeState:
+    """Reads a node and says what differs from the wanted state (`unprepared`, empty when nothing does)."""
+    wanted = files_for(profile, spec, member)
+    completed = shell.read(["sh", "-c", _OBSERVE, "observe", *(file.path for file in wanted)], within_s=120)
+    return compare(profile, spec, member, parse(completed.stdout))
+
+
+def parse(text: str) -> dict[str, tuple[str, ...]]:
+    """The script's lines by kind."""
+    said: dict[str, list[str]] = defaultdict(list)
+    for line in text.splitlines():
+        kind, tab, value = line.partition("\t")
+        if tab:
+            said[kind].append(value)
+    return {kind: tuple(values) for kind, values in said.items()}
+
+
+def compare(profile: Profile, spec: Spec, member: Member, said: Mapping[str, tuple[str, ...]]) -> NodeState:
+    """Pure: what was said against what is wanted."""
+    archives = archives_for(profile, spec, member.role)
+    stamp_differs = said.get("prepared") != (spec.digest(member, archives),)
+    stale_files = _stale_files(files_for(profile, spec, member), said)
+    missing = _missing_archives(archives, said)
+    hosts_now, docker_now = _decoded(said, "hosts"), _decoded(said, "docker")
+    hosts = hosts_file(hosts_now, spec)
+    docker = docker_config(docker_now)
+    reasons = (
+        *(["programs of the bundle are not installed"] if stamp_differs else []),
+        *([f"{len(missing)} image archive(s) to load"] if missing else []),
+        *([f"{len(stale_files)} file(s) to write"] if stale_files else []),
+        *(["/etc/hosts lacks nodes"] if hosts != hosts_now else []),
+        *([f"{DOCKER_CONFIG} to change"] if docker is not None else []),
+        *_services(member, said),
+        *_network(spec, member, said),
+    )
+    return NodeState(
+        member,
+        said,
+        reasons,
+        stale_files,
+        missing,
+        hosts if hosts != hosts_now else None,
+        docker,
+        bundle_wanted=stamp_differs or bool(missing),
+    )
+
+
+def _stale_files(wanted: tuple[File, ...], said: Mapping[str, tuple[str, ...]]) -> tuple[File, ...]:
+    # sha256sum prints `DIGEST  PATH`.
+    found = {line[66:]: line[:64] for line in said.get("file", ())}
+    return tuple(file for file in wanted if found.get(file.path) != file.sha256)
+
+
+def _missing_archives(archives: tuple[Archive, ...], said: Mapping[str, tuple[str, ...]]) -> tuple[Archive, ...]:
+    loaded, images = set(said.get("loaded", ())), set(said.get("image", ()))
+    return tuple(a for a in archives if a.sha256 not in loaded or not images.issuperset(a.references))
+
+
+def _services(member: Member, said: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    running = ["docker.service", NETWORK_UNIT]
+    if _phase(member, said) is Phase.MEMBER:
+        running.append("kubelet.service")  # before that it cannot run, and crash-loops by design
+    for unit in running:
+        if said.get(f"active:{unit}") != ("active",):
+            yield f"{unit} is not running"
+    for unit in ("kubelet.service", NETWORK_UNIT):
+        if said.get(f"enabled:{unit}") != ("enabled",):
+            yield f"{unit} is not enabled"
+
+
+def _network(spec: Spec, member: Member, said: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    if said.get("forward") != ("-P FORWARD ACCEPT",):
+        yield "the firewall's FORWARD policy is not ACCEPT"
+    if {" ".join(line.split()[:3]) for line in said.get("route", ())} != set(routes(spec, member)):
+        yield "routes to the other nodes' pods differ"
+
+
+def _phase(member: Member, said: Mapping[str, tuple[str, ...]]) -> Phase:
+    if said.get(f"active:{UNIT}") in (("active",), ("activating",), ("deactivating",)):
+        return Phase.RUNNING
+    files = said.get("kubeadm-file", ())
+    end = "/etc/kubernetes/admin.conf" if member.role == CONTROL_PLANE else "/etc/kubernetes/kubelet.conf"
+    if "kubeadm.done" in said and end in files:
+        return Phase.MEMBER
+    if not files:
+        return Phase.FRESH
+    return Phase.HALF if "kubeadm.started" in said else Phase.FOREIGN
+
+
+def _decoded(said: Mapping[str, tuple[str, ...]], kind: str) -> str:
+    return base64.b64decode("".join(said.get(kind, ()))).decode(errors="replace")

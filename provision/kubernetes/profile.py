@@ -1,0 +1,94 @@
+"""What differs between generations of Kubernetes, behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from provision.desired import Member
+from provision.kubernetes.kubectl import Kubectl
+from provision.kubernetes.spec import CONTROL_PLANE, Archive, Credentials, File, Spec
+from provision.secret import Secret
+
+CONFIG = "/var/lib/meshctl/kubeadm.yaml"
+"""Where the configuration with the token lies (0600) while kubeadm runs."""
+
+
+@dataclass(frozen=True)
+class Workloads:
+    """How manifests are written for this generation; plain data, so that other rooms need not know this one.
+
+    `rbac_api` is None where the API server authorizes everybody. `annotations` and `tolerations` let a DaemonSet's
+    pods onto the control plane. `rolls_daemonsets`: whether the server replaces pods when a template changes.
+    """
+
+    daemonset_api: str
+    deployment_api: str
+    rbac_api: str | None
+    host_network_dns_policy: str
+    rolls_daemonsets: bool
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What kubeadm or the kubelet want of a node; the checks are ours where kubeadm's own must be skipped."""
+
+    ports: tuple[int, ...]
+    programs: tuple[str, ...]
+    cgroup_v1: bool
+    no_swap: bool
+
+
+class Profile(Protocol):
+    """One generation's kubeadm."""
+
+    generation: str
+    workloads: Workloads
+    only_control_plane: frozenset[str]
+
+    def kubelet_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
+        """The kubelet's unit and drop-ins."""
+        ...
+
+    def needs(self, role: str) -> Needs:
+        """What must hold before init or join."""
+        ...
+
+    def init_config(self, spec: Spec, member: Member, token: Secret) -> Secret:
+        """The file that `init_argv` names."""
+        ...
+
+    def init_argv(self) -> tuple[str, ...]:
+        """The command that `init_config` belongs to."""
+        ...
+
+    def join_config(self, spec: Spec, member: Member, credentials: Credentials) -> Secret:
+        """The file that `join_argv` names."""
+        ...
+
+    def join_argv(self) -> tuple[str, ...]:
+        """The command that `join_config` belongs to."""
+        ...
+
+    def reset_argv(self, role: str) -> tuple[str, ...]:
+        """The command that undoes either, asking nothing."""
+        ...
+
+    def credentials(self, kubectl: Kubectl) -> Credentials:
+        """A token that is valid now, and the CA's hash where join can check it."""
+        ...
+
+
+def archives_for(profile: Profile, spec: Spec, role: str) -> tuple[Archive, ...]:
+    """The archives a node of this role loads: a worker leaves out what only the control plane runs."""
+    if role == CONTROL_PLANE:
+        return spec.archives
+    return tuple(a for a in spec.archives if any(_short(r) not in profile.only_control_plane for r in a.references))
+
+
+def _short(reference: str) -> str:
+    """`kube-apiserver` of gcr.io/google_containers/kube-apiserver-amd64:v1.5.8."""
+    return reference.rpartition("/")[2].partition(":")[0].removesuffix("-amd64")

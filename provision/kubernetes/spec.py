@@ -1,0 +1,108 @@
+"""What a node must be, as plain data: the input of everything in this room.
+
+Addresses, digests and references are computed elsewhere and handed in; nothing here reads the world.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import netaddr
+
+from provision.desired import Member
+from provision.secret import Secret
+
+CONTROL_PLANE = "control-plane"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a node, whole."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the content, as sha256sum prints it."""
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of the bundle: `path` is relative to the bundle (bin/kubelet, cni/bridge)."""
+
+    path: str
+    sha256: str
+
+    @property
+    def target(self) -> str:
+        """Where it goes on a node: bin/ to /usr/bin, cni/ to /opt/cni/bin (kubelet's --cni-bin-dir)."""
+        folder, _, name = self.path.partition("/")
+        return f"/usr/bin/{name}" if folder == "bin" else f"/opt/cni/bin/{name}"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A docker-save archive of the bundle and the image references it brings."""
+
+    path: str
+    sha256: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a worker needs to join: a bootstrap token and, from 1.20 on, the CA's public key hash (``sha256:…``)."""
+
+    token: Secret
+    ca_cert_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A cluster as this room needs it. `version` is exact (``v1.20.2``): a label would make kubeadm ask the internet.
+
+    `nameservers` are those that pods inherit; the node's own resolv.conf may name a resolver on loopback.
+    """
+
+    version: str
+    members: tuple[Member, ...]
+    pod_cidr: str
+    service_cidr: str
+    nameservers: tuple[str, ...]
+    bundle_digest: str
+    programs: tuple[Program, ...]
+    archives: tuple[Archive, ...]
+
+    @property
+    def generation(self) -> str:
+        """``1.20`` of v1.20.2."""
+        return ".".join(self.version.lstrip("v").split(".")[:2])
+
+    @property
+    def dns_address(self) -> str:
+        """The cluster's DNS service: the tenth address of the service range, as kubeadm has it."""
+        return str(netaddr.IPNetwork(self.service_cidr)[10])
+
+    @property
+    def control_plane(self) -> Member:
+        """The member that runs the API server."""
+        return next(member for member in self.members if member.role == CONTROL_PLANE)
+
+    def digest(self, member: Member, archives: tuple[Archive, ...]) -> str:
+        """Over what preparation installs from the bundle: 16 hex digits, with the version in front.
+
+        Not over files (they are compared one by one) nor other members (adding one must not touch these programs).
+        """
+        parts = [
+            member.name,
+            self.bundle_digest,
+            [(p.path, p.sha256) for p in self.programs],
+            [a.sha256 for a in archives],
+        ]
+        text = json.dumps(parts, separators=(",", ":"))
+        return f"{self.version} {hashlib.sha256(text.encode()).hexdigest()[:16]}"

@@ -1,0 +1,178 @@
+"""Kubernetes 1.20: kubeadm with a v1beta2 configuration file."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+from typing import Any
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from provision.desired import Member
+from provision.kubernetes.kubectl import Kubectl
+from provision.kubernetes.kubelet import RESOLV_CONF, drop_in, kubelet_unit
+from provision.kubernetes.profile import CONFIG, Needs, Workloads
+from provision.kubernetes.spec import CONTROL_PLANE, Credentials, File, Spec
+from provision.kubernetes.token import new_token
+from provision.secret import Secret
+
+API = "kubeadm.k8s.io/v1beta2"
+TOKEN_TTL = datetime.timedelta(hours=1)
+"""A token lives as long as one run's joins may take; the token cleaner removes it afterwards."""
+
+# The drop-in that Kubernetes' own packages ship for 1.20, word for word.
+_KUBEADM_DROP_IN = """\
+[Service]
+Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
+Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+EnvironmentFile=-/etc/default/kubelet
+ExecStart=
+ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS
+"""  # noqa: E501
+
+
+class Profile120:
+    """kubeadm 1.20."""
+
+    generation = "1.20"
+    workloads = Workloads(
+        daemonset_api="apps/v1",
+        deployment_api="apps/v1",
+        rbac_api="rbac.authorization.k8s.io/v1",
+        host_network_dns_policy="ClusterFirstWithHostNet",
+        rolls_daemonsets=True,
+        tolerations=({"operator": "Exists"},),
+    )
+    only_control_plane = frozenset({"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"})
+
+    def kubelet_files(self, spec: Spec, member: Member) -> tuple[File, ...]:  # noqa: ARG002 (the interface)
+        """See `Profile.kubelet_files`."""
+        return (
+            kubelet_unit(),
+            drop_in("10-kubeadm", _KUBEADM_DROP_IN),
+            drop_in("20-meshctl", f'[Service]\nEnvironment="KUBELET_EXTRA_ARGS=--node-ip={member.address}"\n'),
+        )
+
+    def needs(self, role: str) -> Needs:
+        """See `Profile.needs`."""
+        control_plane = (6443, 2379, 2380, 10250, 10257, 10259)
+        return Needs(
+            ports=control_plane if role == CONTROL_PLANE else (10250,),
+            programs=("conntrack", "ip", "iptables", "mount", "nsenter"),
+            cgroup_v1=False,
+            no_swap=True,
+        )
+
+    def init_config(self, spec: Spec, member: Member, token: Secret) -> Secret:
+        """See `Profile.init_config`. podSubnet is left out: it would make the controller-manager hand out pod
+        subnets of its own choice, and ours follow from the addresses.
+        """
+        ttl = f"{int(TOKEN_TTL.total_seconds())}s"
+        documents = (
+            {
+                "apiVersion": API,
+                "kind": "InitConfiguration",
+                "bootstrapTokens": [{"token": token.reveal(), "ttl": ttl}],
+                "localAPIEndpoint": {"advertiseAddress": member.address, "bindPort": 6443},
+                "nodeRegistration": self._registration(spec, member),
+            },
+            {
+                "apiVersion": API,
+                "kind": "ClusterConfiguration",
+                "kubernetesVersion": spec.version,
+                "networking": {"serviceSubnet": spec.service_cidr, "dnsDomain": "cluster.local"},
+                # kubeadm gives up after 4 minutes by default; emulated guests need 90 s when all goes well.
+                "apiServer": {"timeoutForControlPlane": "10m0s"},
+            },
+            {
+                "apiVersion": "kubelet.config.k8s.io/v1beta1",
+                "kind": "KubeletConfiguration",
+                "cgroupDriver": "cgroupfs",
+                "hairpinMode": "hairpin-veth",
+                "resolvConf": RESOLV_CONF,
+            },
+            {
+                "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+                "kind": "KubeProxyConfiguration",
+                "mode": "iptables",
+                # What is from outside the pods is masqueraded towards Services: kubeadm takes this from podSubnet.
+                "clusterCIDR": spec.pod_cidr,
+            },
+        )
+        return _dump(*documents)
+
+    def init_argv(self) -> tuple[str, ...]:
+        """See `Profile.init_argv`. Without a working CoreDNS image its add-on would only crash."""
+        return ("kubeadm", "init", "--config", CONFIG, "--skip-phases=addon/coredns", "--skip-token-print")
+
+    def join_config(self, spec: Spec, member: Member, credentials: Credentials) -> Secret:
+        """See `Profile.join_config`."""
+        discovery = {
+            "apiServerEndpoint": f"{spec.control_plane.address}:6443",
+            "token": credentials.token.reveal(),
+            "caCertHashes": [credentials.ca_cert_hash],
+        }
+        return _dump(
+            {
+                "apiVersion": API,
+                "kind": "JoinConfiguration",
+                "discovery": {"bootstrapToken": discovery},
+                "nodeRegistration": self._registration(spec, member),
+            }
+        )
+
+    def join_argv(self) -> tuple[str, ...]:
+        """See `Profile.join_argv`."""
+        return ("kubeadm", "join", "--config", CONFIG)
+
+    def reset_argv(self, role: str) -> tuple[str, ...]:  # noqa: ARG002 (the interface)
+        """See `Profile.reset_argv`."""
+        return ("kubeadm", "reset", "--force")
+
+    def credentials(self, kubectl: Kubectl) -> Credentials:
+        """See `Profile.credentials`: makes a token as `kubeadm token create` does, but over stdin."""
+        token = new_token()
+        kubectl.create(_token_secret(token, kubectl.now() + TOKEN_TTL), "a join token")
+        return Credentials(token, ca_cert_hash(kubectl.file("/etc/kubernetes/pki/ca.crt")))
+
+    def _registration(self, spec: Spec, member: Member) -> dict[str, Any]:
+        coredns = any("/coredns" in reference for archive in spec.archives for reference in archive.references)
+        # Skipping the add-on does not skip the check that its image can be pulled, which asks a DNS server.
+        ignored: dict[str, Any] = (
+            {} if coredns or member.role != CONTROL_PLANE else {"ignorePreflightErrors": ["ImagePull"]}
+        )
+        return {"name": member.name, **ignored}
+
+
+def ca_cert_hash(pem: str) -> str:
+    """What `caCertHashes` pins: sha256 over the CA certificate's public key, DER."""
+    key = x509.load_pem_x509_certificate(pem.encode()).public_key()
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return f"sha256:{hashlib.sha256(der).hexdigest()}"
+
+
+def _token_secret(token: Secret, expires: datetime.datetime) -> dict[str, Any]:
+    token_id, _, token_secret = token.reveal().partition(".")
+    data = {
+        "token-id": token_id,
+        "token-secret": token_secret,
+        "expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "usage-bootstrap-authentication": "true",
+        "usage-bootstrap-signing": "true",
+        "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "bootstrap.kubernetes.io/token",
+        "metadata": {"name": f"bootstrap-token-{token_id}", "namespace": "kube-system"},
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+    }
+
+
+def _dump(*documents: dict[str, Any]) -> Secret:
+    return Secret(yaml.safe_dump_all(documents, sort_keys=False))

@@ -1,0 +1,138 @@
+"""Kubernetes 1.5: kubeadm of 13 December 2016 (1.6.0-alpha.0-2074-a092d8e), the one that 1.5's users were given.
+
+Its configuration file replaces every flag (the file is decoded over them), so all settings stand in the file. It
+waits for ever when something does not come up, cannot be run twice, and refuses kernels after 4.x and every Docker
+since 17.03 in its pre-flight checks: these are skipped, and the useful ones done by `preflight`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import yaml
+
+from provision.desired import Member
+from provision.errors import KubernetesError
+from provision.kubernetes.kubectl import Kubectl
+from provision.kubernetes.kubelet import RESOLV_CONF, drop_in, kubelet_unit
+from provision.kubernetes.profile import CONFIG, Needs, Workloads
+from provision.kubernetes.spec import CONTROL_PLANE, Credentials, File, Spec
+from provision.secret import Secret
+
+API = "kubeadm.k8s.io/v1alpha1"
+API_PORT, DISCOVERY_PORT = 6443, 9898
+"""kubeadm's defaults. Another discovery port does not work: the container listens on 9898 whatever is said."""
+
+TOLERATION = [{"key": "dedicated", "value": "master", "effect": "NoSchedule"}]
+
+# The drop-in of the 1.5 kubeadm package, word for word: ours, behind it, changes what must differ.
+_KUBEADM_DROP_IN = """\
+[Service]
+Environment="KUBELET_KUBECONFIG_ARGS=--kubeconfig=/etc/kubernetes/kubelet.conf --require-kubeconfig=true"
+Environment="KUBELET_SYSTEM_PODS_ARGS=--pod-manifest-path=/etc/kubernetes/manifests --allow-privileged=true"
+Environment="KUBELET_NETWORK_ARGS=--network-plugin=cni --cni-conf-dir=/etc/cni/net.d --cni-bin-dir=/opt/cni/bin"
+Environment="KUBELET_DNS_ARGS=--cluster-dns=10.96.0.10 --cluster-domain=cluster.local"
+ExecStart=
+ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_SYSTEM_PODS_ARGS $KUBELET_NETWORK_ARGS $KUBELET_DNS_ARGS $KUBELET_EXTRA_ARGS
+"""  # noqa: E501
+
+_OWN_DROP_IN = """\
+[Service]
+Environment="KUBELET_DNS_ARGS=--cluster-dns={dns} --cluster-domain=cluster.local"
+Environment="KUBELET_EXTRA_ARGS=--node-ip={address} --resolv-conf={resolv_conf}"
+"""
+
+
+class Profile15:
+    """kubeadm 1.5."""
+
+    generation = "1.5"
+    workloads = Workloads(
+        daemonset_api="extensions/v1beta1",
+        deployment_api="extensions/v1beta1",
+        rbac_api=None,
+        # ClusterFirstWithHostNet came with 1.6; ClusterFirst falls back to the host's DNS under hostNetwork.
+        host_network_dns_policy="ClusterFirst",
+        rolls_daemonsets=False,
+        annotations={"scheduler.alpha.kubernetes.io/tolerations": json.dumps(TOLERATION, separators=(",", ":"))},
+    )
+    only_control_plane = frozenset(
+        {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "kube-discovery"}
+    )
+
+    def kubelet_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
+        """See `Profile.kubelet_files`."""
+        own = _OWN_DROP_IN.format(dns=spec.dns_address, address=member.address, resolv_conf=RESOLV_CONF)
+        return kubelet_unit(), drop_in("10-kubeadm", _KUBEADM_DROP_IN), drop_in("20-meshctl", own)
+
+    def needs(self, role: str) -> Needs:
+        """See `Profile.needs`: kubeadm's own list of ports and programs, without kernel and Docker versions."""
+        control_plane = (API_PORT, 8080, DISCOVERY_PORT, 10250, 10251, 10252, 2379)
+        return Needs(
+            ports=control_plane if role == CONTROL_PLANE else (10250,),
+            programs=("ip", "iptables", "mount", "nsenter", "ebtables", "ethtool", "socat", "tc", "touch"),
+            cgroup_v1=True,
+            no_swap=False,
+        )
+
+    def init_config(self, spec: Spec, member: Member, token: Secret) -> Secret:
+        """See `Profile.init_config`. podSubnet is left out: it only makes the controller-manager hand out pod subnets
+        of its own choice (to Node.spec.podCIDR, which the bridge plugin does not read).
+        """
+        return _dump(
+            {
+                "apiVersion": API,
+                "kind": "MasterConfiguration",
+                "secrets": {"givenToken": token.reveal()},
+                "api": {"advertiseAddresses": [member.address], "bindPort": API_PORT},
+                "discovery": {"bindPort": DISCOVERY_PORT},
+                "networking": {"serviceSubnet": spec.service_cidr, "dnsDomain": "cluster.local"},
+                "kubernetesVersion": spec.version,
+            }
+        )
+
+    def init_argv(self) -> tuple[str, ...]:
+        """See `Profile.init_argv`."""
+        return ("kubeadm", "init", "--config", CONFIG, "--skip-preflight-checks")
+
+    def join_config(self, spec: Spec, member: Member, credentials: Credentials) -> Secret:  # noqa: ARG002 (interface)
+        """See `Profile.join_config`. The address stands here only: as an argument it would be a second master."""
+        return _dump(
+            {
+                "apiVersion": API,
+                "kind": "NodeConfiguration",
+                "masterAddresses": [spec.control_plane.address],
+                "secrets": {"givenToken": credentials.token.reveal()},
+                "apiPort": API_PORT,
+                "discoveryPort": DISCOVERY_PORT,
+            }
+        )
+
+    def join_argv(self) -> tuple[str, ...]:
+        """See `Profile.join_argv`."""
+        return ("kubeadm", "join", "--config", CONFIG, "--skip-preflight-checks")
+
+    def reset_argv(self, role: str) -> tuple[str, ...]:
+        """See `Profile.reset_argv`. A worker deletes its Node object, else it may not join under the same name again;
+        a control plane's goes with its etcd.
+        """
+        remove = "true" if role != CONTROL_PLANE else "false"
+        return ("kubeadm", "reset", "--skip-preflight-checks", f"--remove-node={remove}")
+
+    def credentials(self, kubectl: Kubectl) -> Credentials:
+        """See `Profile.credentials`: the token that init was given. It does not expire, and join pins no CA."""
+        secret = kubectl.get("secret", "clusterinfo", namespace="kube-system")
+        tokens = json.loads(base64.b64decode(secret["data"]["token-map.json"]))
+        if not tokens:
+            raise KubernetesError(
+                "the cluster's Secret kube-system/clusterinfo holds no token",
+                hint="`kubeadm reset` on the control plane and provision again",
+            )
+        token_id, token = next(iter(tokens.items()))
+        return Credentials(Secret(token if "." in token else f"{token_id}.{token}"))
+
+
+def _dump(document: dict[str, Any]) -> Secret:
+    return Secret(yaml.safe_dump(document, sort_keys=False))
