@@ -1,0 +1,182 @@
+"""Builds a base image: mmdebstrap makes the system, `disk` the disk, qemu-img the compressed qcow2."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from provision import data
+from provision.errors import ImageError, ShellError
+from provision.events import Changed, Emit, Output, Progress, nowhere
+from provision.images import disk, mirror, system
+from provision.images import recipe as recipes
+from provision.images.recipe import Recipe
+from provision.shell import Local
+from provision.units import GIB, approximate_size
+from provision.waiting import NotYet, Ready, wait_until
+
+STEPS = ("sources", "packages", "filesystem", "boot loader", "compression")
+NEEDED_FREE = 4 * GIB
+"""System, disk and image of Debian with Docker take 2.2 GiB while the image is built."""
+
+MMDEBSTRAP_WITHIN_S = 1800.0
+CONVERT = ("qemu-img", "convert", "-c", "-W", "-m", "4", "-O", "qcow2", "-o", "compression_type=zstd,compat=1.1")
+PROGRAMS = {
+    "mmdebstrap": "mmdebstrap",
+    "sfdisk": "fdisk",
+    "mke2fs": "e2fsprogs",
+    "grub-mkimage": "grub-common",
+    "qemu-img": "qemu-utils",
+}
+FILES = {str(disk.GRUB_FOLDER / "boot.img"): "grub-pc-bin", mirror.KEYRING: "debian-archive-keyring"}
+
+
+def digest(found: Recipe) -> str:
+    """64 hex digits over the recipe and over everything that the builder adds to it. Needs no network."""
+    command = system.mmdebstrap(found, "ROOT", "FILES")
+    own = [(file.path, file.content, file.mode) for file in system.files(found)]
+    boot = [disk.partition_table(found), disk.grub_config(found), disk.GRUB_MODULES, disk.GRUB_PREFIX]
+    return recipes.digest(found, [command, own, boot, CONVERT])
+
+
+def path(found: Recipe) -> Path:
+    """Where the image of a recipe is, or will be."""
+    return data.cache("images", f"{found.name}-{digest(found)[:12]}.qcow2")
+
+
+def cached(name: str) -> Path | None:
+    """The image of the recipe as it is now, when it has been built. Raises ImageError for a faulty recipe."""
+    target = path(recipes.recipe(name))
+    return target if target.is_file() else None
+
+
+def build(name: str, emit: Emit = nowhere) -> Path:
+    """Builds the image `name` unless it is in the cache, and gives its path.
+
+    Needs root and some programs from Debian; raises ImageError when something is missing or a step fails.
+    An interrupted build leaves nothing behind but, after SIGKILL, a folder that the next build removes.
+    """
+    found = recipes.recipe(name)
+    target = path(found)
+    if target.is_file():
+        return target
+    _check_machine(found, target.parent)
+    with _workspace(target.parent, found.name, emit) as place:
+        if not target.is_file():  # the run that we waited for may have built it
+            _build(found, place, target, emit)
+    return target
+
+
+def _build(found: Recipe, place: Path, target: Path, emit: Emit) -> None:
+    started = time.monotonic()
+    try:
+        image = _Build(found, place, emit).image()
+    except ShellError as error:
+        raise ImageError(f"base image {found.name}: {error.message}", hint=error.hint) from error
+    size = approximate_size(image.stat().st_size)
+    image.rename(target)
+    emit(Changed("this machine", str(target), f"built: {size} in {time.monotonic() - started:.0f} s"))
+
+
+class _Build:
+    """One build, in a folder of its own."""
+
+    def __init__(self, found: Recipe, place: Path, emit: Emit) -> None:
+        self.recipe, self.place, self.emit = found, place, emit
+        self.root, self.files, self.disk = place / "root", place / "files.tar", place / "disk.raw"
+        self.shell = Local()
+
+    def image(self) -> Path:
+        """The finished qcow2, still in the folder of the build."""
+        self._step("sources")
+        archive, security = mirror.find(self.shell)
+        self._system(mirror.sources(self.recipe, archive, security))
+        self._step("filesystem")
+        disk.make_filesystem(self.shell, self.recipe, self.root, self.disk)
+        self._step("boot loader")
+        disk.install_grub(self.shell, self.disk)
+        self._step("compression")
+        image = self.place / "disk.qcow2"
+        self.shell.run([*CONVERT, str(self.disk), str(image)], within_s=600)
+        self.emit(Progress(f"base image {self.recipe.name}", len(STEPS), len(STEPS), "steps"))
+        return image
+
+    def _system(self, sources: str) -> None:
+        self._step("packages")
+        system.archive(self.recipe, self.files)
+        proxied = Local(env=mirror.proxy(self.shell))
+        proxied.run(
+            system.mmdebstrap(self.recipe, str(self.root), str(self.files)),
+            stdin=sources.encode(),
+            within_s=MMDEBSTRAP_WITHIN_S,
+            on_line=lambda line: self.emit(Output("mmdebstrap", line)),
+        )
+        # mmdebstrap ends with removing some of the files, and with an identity of its own taste.
+        self.shell.run(["tar", "--extract", "--file", str(self.files), "--directory", str(self.root)])
+
+    def _step(self, step: str) -> None:
+        self.emit(Progress(f"base image {self.recipe.name}: {step}", STEPS.index(step), len(STEPS), "steps"))
+
+
+def _check_machine(found: Recipe, folder: Path) -> None:
+    if os.geteuid() != 0:
+        raise ImageError(
+            f"building the base image {found.name} needs root: it makes files of many owners",
+            hint=f"run `meshctl image build {found.name}` as root, or put {path(found).name} into {folder}",
+        )
+    missing = {package for program, package in PROGRAMS.items() if shutil.which(program) is None}
+    missing |= {package for file, package in FILES.items() if not Path(file).is_file()}
+    if missing:
+        raise ImageError(
+            f"building the base image {found.name} needs packages that are not installed: {', '.join(sorted(missing))}",
+            hint=f"apt-get install {' '.join(sorted(missing))}",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(folder).free) < NEEDED_FREE:
+        raise ImageError(
+            f"{folder}: {approximate_size(free)} are free, the build needs {approximate_size(NEEDED_FREE)}",
+            hint="free some, or let MESHCTL_CACHE name a folder on another disk",
+        )
+
+
+@contextmanager
+def _workspace(folder: Path, name: str, emit: Emit) -> Iterator[Path]:
+    """A folder for one build, removed at the end; one build at a time, so what others left is nobody's."""
+    with _alone(folder / f".{name}.lock", emit):
+        for stale in folder.glob(f".{name}.partial-*"):
+            _remove(stale)
+        place = Path(tempfile.mkdtemp(prefix=f".{name}.partial-", dir=folder))
+        place.chmod(0o755)
+        try:
+            yield place
+        finally:
+            _remove(place)
+
+
+def _remove(place: Path) -> None:
+    # --one-file-system: should a killed mmdebstrap's mounts still be there, this machine's /dev is below one of them.
+    Local().run(["rm", "--recursive", "--force", "--one-file-system", str(place)], within_s=120)
+
+
+@contextmanager
+def _alone(lock: Path, emit: Emit) -> Iterator[None]:
+    """Holds the lock file; the kernel frees it when this process ends, however it does."""
+    with lock.open("w") as file:
+        wait_until(
+            lambda: _locked(file.fileno()), what=f"the build that holds {lock}", within_s=MMDEBSTRAP_WITHIN_S, emit=emit
+        )
+        yield
+
+
+def _locked(number: int) -> Ready[None] | NotYet:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return NotYet("another meshctl builds this image")
+    return Ready(None)
