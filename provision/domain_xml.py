@@ -170,7 +170,7 @@ def root_volume_xml(root: RootSpec) -> str:
             "volume", None,
             _element("name", root.name),
             _element("capacity", str(root.size_mib), unit="MiB"),
-            _element("target", None, _element("format", type="qcow2"), _element("permissions", None, _element("mode", "0600"))),
+            _element("target", None, _element("format", type="qcow2"), _element("compat", "1.1"), _element("permissions", None, _element("mode", "0600"))),
             _element("backingStore", None, _element("path", root.base_path), _element("format", type="qcow2")),
         )
     )  # fmt: skip

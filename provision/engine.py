@@ -22,7 +22,7 @@ from provision.removal import Removal, removals
 from provision.seed import seed_digest
 from provision.sessions import Sessions, public_key
 from provision.shell import Calls
-from provision.stages import Stage, until
+from provision.stages.order import Stage, until
 from provision.stages.doors import Doors
 
 

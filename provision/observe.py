@@ -48,3 +48,55 @@ def remembered_addresses(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> dic
 def pool_specs(cluster: Cluster) -> dict[str, PoolSpec]:
     """The inventory's pool on each host."""
     return {host.name: PoolSpec(host.name, host.pool.name, host.pool.type, host.pool.path) for host in cluster.hosts}
+
+
+def kubernetes_spec(cluster: Cluster, members: tuple[Member, ...], sealed: Bundle) -> Spec:
+    """The cluster as the room `kubernetes` wants it, from the inventory and the bundle."""
+    archives: dict[str, list[str]] = defaultdict(list)
+    for image in sealed.images:
+        archives[image.archive].append(image.reference)
+    digests = {file.path: file.sha256 for file in sealed.files}
+    network = cluster.network
+    return Spec(
+        version=cluster.kubernetes.version,
+        members=members,
+        pod_cidr=cluster.kubernetes.pod_cidr,
+        service_cidr=cluster.kubernetes.service_cidr,
+        nameservers=network.nameservers or ((network.gateway_address,) if network.mode == "nat" else ()),
+        bundle_digest=sealed.digest,
+        programs=tuple(Program(path, digest) for path, digest in digests.items() if path.startswith(("bin/", "cni/"))),
+        archives=tuple(Archive(path, digests[path], tuple(refs)) for path, refs in sorted(archives.items())),
+    )
+
+
+def observe_inside(
+    cluster: Cluster, wanted: Desired, hosts: Mapping[str, HostSeen], sealed: Bundle, sessions: Sessions
+) -> Observed:
+    """Every running guest from inside, all at once, and the mesh through the control plane."""
+    spec = kubernetes_spec(cluster, wanted.members, sealed)
+    domains = [domain for seen in hosts.values() for domain in seen.domains]
+    running = [m for m in spec.members if _runs(domain_name(cluster.cluster, m.name), domains)]
+    shells = {m.name: sessions.to(target(cluster, m.name, domains)) for m in running}
+    nodes = dict(zip(shells, for_each(running, lambda m: _observe_node(shells[m.name], spec, m)), strict=True))
+    ready = nodes.get(spec.control_plane.name, NodeSeen()).member
+    stale = _observe_mesh(shells[spec.control_plane.name], cluster, sealed) if ready else None
+    return Observed(hosts, nodes, stale)
+
+
+def _runs(name: str, domains: Iterable[DomainSeen]) -> bool:
+    return any(domain.name == name and domain.active and domain.stamp is not None for domain in domains)
+
+
+def _observe_node(shell: Ssh, spec: Spec, member: Member) -> NodeSeen:
+    try:
+        state = observe(shell, profile_for(spec.generation), spec, member)
+    except ShellError as error:
+        return NodeSeen(unreachable=error.message)
+    return NodeSeen(unprepared=state.unprepared, member=state.joined)
+
+
+def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:
+    try:
+        return tuple(f"{title(manifest)} differs or is absent" for manifest in Kubectl(shell).outdated(manifests_for(cluster, sealed)))
+    except ApiStarting as error:
+        return (error.message,)

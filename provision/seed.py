@@ -92,6 +92,8 @@ def _words(cluster: Cluster, member: Member, members: Sequence[Member], public_k
         "address": f"{member.address}/{network.prefix_length}",
         "gateway": network.gateway_address,
         "nameservers": list(nameservers),
+        # No resolver runs in the guest: networkd alone writes no resolv.conf.
+        "resolv_conf": "".join(f"nameserver {address}\n" for address in nameservers),
     }
 
 

@@ -8,6 +8,7 @@ second run can prove that it changed nothing.
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import shlex
 import socket
@@ -330,8 +331,28 @@ def _feed_channel(channel: paramiko.Channel, content: bytes) -> None:
 def _connect(target: Target, within_s: float = 20.0) -> paramiko.Transport:
     import paramiko
 
+    # paramiko logs the traceback of every refused connection to stderr; we raise, with a reason, instead.
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
     try:
         transport = paramiko.Transport(_open_socket(target, within_s))
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise _no_session(target, error) from error
+    try:
+        _begin(target, transport, within_s)
+    except BaseException:
+        transport.close()
+        raise
+    return transport
+
+
+def _no_session(target: Target, error: BaseException) -> Unreachable:
+    return Unreachable(f"{target.name}: no SSH to {target.address}:{target.port}: {error or type(error).__name__}")
+
+
+def _begin(target: Target, transport: paramiko.Transport, within_s: float) -> None:
+    import paramiko
+
+    try:
         transport.banner_timeout = within_s
         transport.auth_timeout = within_s
         algorithm = target.host_key.split()[0]
@@ -340,11 +361,10 @@ def _connect(target: Target, within_s: float = 20.0) -> paramiko.Transport:
         _check_host_key(target, transport.get_remote_server_key())
         _authenticate(target, transport)
         transport.set_keepalive(15)
-        return transport
     except paramiko.AuthenticationException as error:
         raise Unreachable(f"{target.name}: {target.user}@{target.address} refused the key {target.key_file or 'of the SSH agent'}", hint="ssh.key_file must be the private half of the key that the guest was made with") from error
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise Unreachable(f"{target.name}: no SSH to {target.address}:{target.port}: {error or type(error).__name__}") from error
+        raise _no_session(target, error) from error
 
 
 def _check_host_key(target: Target, found: paramiko.PKey) -> None:

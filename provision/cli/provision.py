@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from provision.stages import NAMES
+from provision.stages.order import NAMES
 
 CHANGES_PENDING = 20
 """Exit code of `plan --detailed-exitcode` when there is something to do."""

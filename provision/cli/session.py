@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 import click
 
+from provision.cli.screen import screen
 from provision.engine import World, opened
 from provision.loader import load
-from provision.report import JsonLines, Lines, Sink, Terminal, run_log, tee
+from provision.report import Sink, run_log, tee
 
 
 @contextmanager
@@ -27,13 +28,6 @@ def session(inventory: str, *, as_json: bool = False, verbose: bool = False, log
             yield world
     finally:
         close()
-
-
-def screen(*, as_json: bool = False, verbose: bool = False) -> Sink:
-    """JSON lines on stdout, a live terminal, or plain lines; talk goes to stderr."""
-    if as_json:
-        return JsonLines(sys.stdout)
-    return Terminal(verbose=verbose) if sys.stderr.isatty() else Lines(sys.stderr, verbose=verbose)
 
 
 def confirm_by_name(question: str, name: str) -> None:

@@ -1,0 +1,41 @@
+"""Stage kubernetes: every guest becomes a node. Workers boot and prepare while the control plane initialises."""
+
+from __future__ import annotations
+
+from provision.desired import Member
+from provision.kubernetes import Kubectl, credentials, initialise, join, nodes_ready, prepare, profile_for
+from provision.observe import kubernetes_spec
+from provision.parallel import for_each
+from provision.plan import Plan
+from provision.stages.doors import Doors
+from provision.stages.guests import settle
+from provision.waiting import wait_until
+
+NAME, TITLE = "kubernetes", "Kubernetes by kubeadm"
+
+READY_S = 900.0
+"""A node shows Ready 40 to 55 s after its join under software emulation, when nothing else runs."""
+
+
+def run(plan: Plan, doors: Doors) -> None:
+    """Prepares, initialises, joins what the plan says, then waits until every node is Ready."""
+    spec = kubernetes_spec(doors.cluster, plan.desired.members, doors.bundle)
+    profile = profile_for(spec.generation)
+    shells = doors.shells()
+    control_plane = shells[spec.control_plane.name]
+
+    def make_ready(member: Member) -> None:
+        settle(plan.desired.guest(member.name), shells[member.name], doors)
+        prepare(shells[member.name], profile, spec, member, doors.emit)
+        if member == spec.control_plane:
+            initialise(control_plane, profile, spec, member, doors.emit)
+
+    for_each(spec.members, make_ready)
+    joining = {action.name for action in plan.of(NAME, "kubeadm join")}
+    if joining:
+        means = credentials(control_plane, profile, doors.emit)
+        workers = [member for member in spec.members if member.name in joining]
+        for_each(workers, lambda m: join(shells[m.name], profile, spec, m, means, doors.emit))
+    names = [member.name for member in spec.members]
+    kubectl = Kubectl(control_plane)
+    wait_until(lambda: nodes_ready(kubectl, names), what="nodes Ready", within_s=READY_S, every_s=3.0, emit=doors.emit)
