@@ -67,10 +67,11 @@ class Hypervisor:
         with self._reading("read versions") as connection:
             return {"libvirt": _version(connection.getLibVersion()), "hypervisor": _version(connection.getVersion())}
 
-    def node_cpus(self) -> int:
-        """Number of the host's logical CPUs."""
-        with self._reading("read the host's CPUs") as connection:
-            return int(connection.getInfo()[2])
+    def size(self) -> tuple[int, int]:
+        """Number of the host's logical CPUs, and its memory in MiB."""
+        with self._reading("read the host's size") as connection:
+            info = connection.getInfo()
+            return int(info[2]), int(info[1])
 
     def domains(self) -> tuple[DomainSeen, ...]:
         """All domains of the host, ours and others'."""

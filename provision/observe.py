@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
-from provision.desired import PoolSpec
+from provision.bundle import Bundle
+from provision.desired import Desired, Member, PoolSpec, domain_name
+from provision.domain_xml import DomainSeen
+from provision.errors import ShellError
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
+from provision.kubernetes import ApiStarting, Archive, Kubectl, Program, Spec, observe, profile_for
+from provision.kubernetes.kubectl import title
 from provision.parallel import for_each
-from provision.plan import HostSeen
+from provision.plan import HostSeen, NodeSeen, Observed
+from provision.sessions import Sessions, target
+from provision.shell import Ssh
 from provision.topology import Topology, parse_capabilities
 
 
@@ -33,9 +41,10 @@ def _observe_host(cluster: str, host: Host, hypervisor: Hypervisor, probe: bool)
 
 def observe_topologies(cluster: Cluster, hypervisors: Mapping[str, Hypervisor]) -> dict[str, Topology]:
     """CPUs and memory of every host."""
-    texts = for_each(cluster.hosts, lambda host: (hypervisors[host.name].capabilities(), hypervisors[host.name].node_cpus()))
+    texts = for_each(cluster.hosts, lambda host: (hypervisors[host.name].capabilities(), hypervisors[host.name].size()))
     return {
-        host.name: parse_capabilities(xml, cpus=cpus) for host, (xml, cpus) in zip(cluster.hosts, texts, strict=True)
+        host.name: parse_capabilities(xml, cpus=cpus, memory_mib=memory_mib)
+        for host, (xml, (cpus, memory_mib)) in zip(cluster.hosts, texts, strict=True)
     }
 
 

@@ -22,7 +22,7 @@ def guest() -> GuestSpec:
 def test_an_empty_host_has_nothing(hypervisor: Hypervisor) -> None:
     assert (hypervisor.domains(), hypervisor.networks(), hypervisor.pools()) == ((), (), ())
     assert hypervisor.volumes("meshctl") == ()
-    assert hypervisor.node_cpus() == 8
+    assert hypervisor.size() == (8, 32768)
     assert not hypervisor.kvm_works()
 
 
