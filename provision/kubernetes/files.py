@@ -73,8 +73,9 @@ iptables -w -t nat -C POSTROUTING -s "$own" -j MESHCTL-EGRESS 2>/dev/null ||
     iptables -w -t nat -A POSTROUTING -s "$own" -j MESHCTL-EGRESS
 """
 
-# kubeadm runs under systemd, not under an SSH session, so that it outlives us; its end is a file. `timeout` because
-# kubeadm 1.5 waits without end. SIGINT lets it say where it was. Its log shows the token, its configuration holds it: one is private, the other goes.
+# kubeadm runs under systemd, not under an SSH session, so that it outlives us; its end is a file. It gets a deadline,
+# as kubeadm 1.5 waits without end; SIGINT lets it say where it was. Its log shows the token and is private, its
+# configuration holds the token and goes.
 _DETACHED_SCRIPT = f"""\
 #!/bin/sh
 # Written by meshctl. detached SECONDS COMMAND…: runs kubeadm under a deadline and leaves its result in {STATE}.

@@ -26,11 +26,16 @@ from provision.shell import Shell
 UNIT = "meshctl-kubeadm.service"
 """The transient unit in which kubeadm runs."""
 
+DOCKER, KUBELET = "docker.service", "kubelet.service"
+_UNITS = (DOCKER, KUBELET, NETWORK_UNIT, UNIT)
+
 # Constant: paths come as arguments. Each line is `KIND<tab>VALUE`. A missing program or file is an absent line, and
-# what follows from that is decided in Python.
+# what follows from that is decided in Python. Units come before stamps: kubeadm's unit writes its stamp and then ends,
+# so one that has ended has left a stamp to be read.
 _OBSERVE = f"""
 say() {{ printf '%s\\t%s\\n' "$1" "$2"; }}
-each() {{ while IFS= read -r line; do say "$1" "$line"; done; }}
+each() {{ while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done; }}
+systemctl is-active {" ".join(_UNITS)} 2>/dev/null | each active
 cd {STATE} 2>/dev/null && for stamp in prepared loaded kubeadm.started kubeadm.done kubeadm.failed; do
     [ -e "$stamp" ] && each "$stamp" < "$stamp"
 done
@@ -38,10 +43,7 @@ for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kuberne
     /etc/kubernetes/manifests/* /etc/kubernetes/pki/* /var/lib/etcd/member; do
     [ -e "$path" ] && say kubeadm-file "$path"
 done
-for unit in docker.service kubelet.service {NETWORK_UNIT} {UNIT}; do
-    say "active:$unit" "$(systemctl is-active "$unit" 2>/dev/null)"
-done
-for unit in kubelet.service {NETWORK_UNIT}; do
+for unit in {KUBELET} {NETWORK_UNIT}; do
     say "enabled:$unit" "$(systemctl is-enabled "$unit" 2>/dev/null)"
 done
 iptables -w -S FORWARD 2>/dev/null | head -n 1 | each forward
@@ -86,6 +88,10 @@ class NodeState:
     def joined(self) -> bool:
         """Whether kubeadm has made the node a member of the cluster."""
         return self.phase is Phase.MEMBER
+
+    def active(self, unit: str) -> bool:
+        """Whether a unit runs (docker.service, kubelet.service, meshctl's own)."""
+        return _active(self.said, unit) == "active"
 
     def first(self, kind: str) -> str:
         """The first value of a kind of line, empty when there is none."""
@@ -151,13 +157,13 @@ def _missing_archives(archives: tuple[Archive, ...], said: Mapping[str, tuple[st
 
 
 def _services(member: Member, said: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    running = ["docker.service", NETWORK_UNIT]
+    running = [DOCKER, NETWORK_UNIT]
     if _phase(member, said) is Phase.MEMBER:
-        running.append("kubelet.service")  # before that it cannot run, and crash-loops by design
+        running.append(KUBELET)  # before that it cannot run, and crash-loops by design
     for unit in running:
-        if said.get(f"active:{unit}") != ("active",):
+        if _active(said, unit) != "active":
             yield f"{unit} is not running"
-    for unit in ("kubelet.service", NETWORK_UNIT):
+    for unit in (KUBELET, NETWORK_UNIT):
         if said.get(f"enabled:{unit}") != ("enabled",):
             yield f"{unit} is not enabled"
 
@@ -169,8 +175,12 @@ def _network(spec: Spec, member: Member, said: Mapping[str, tuple[str, ...]]) ->
         yield "routes to the other nodes' pods differ"
 
 
+def _active(said: Mapping[str, tuple[str, ...]], unit: str) -> str:
+    return dict(zip(_UNITS, said.get("active", ()), strict=False)).get(unit, "unknown")
+
+
 def _phase(member: Member, said: Mapping[str, tuple[str, ...]]) -> Phase:
-    if said.get(f"active:{UNIT}") in (("active",), ("activating",), ("deactivating",)):
+    if _active(said, UNIT) in ("active", "activating", "deactivating"):
         return Phase.RUNNING
     files = said.get("kubeadm-file", ())
     end = "/etc/kubernetes/admin.conf" if member.role == CONTROL_PLANE else "/etc/kubernetes/kubelet.conf"

@@ -12,7 +12,7 @@ from provision.kubernetes.kubectl import ApiStarting, Kubectl
 from provision.shell import Shell
 from provision.waiting import NotYet, Ready
 
-ATTEMPT_S = 10
+ATTEMPT_S = 10.0
 """Seconds for one request: an emulated guest answers in under one, a dropped packet is sent again after 1, 3, 7."""
 
 
@@ -67,14 +67,17 @@ def pods_on(
     return NotYet("; ".join(lacking)) if lacking else Ready({node: _pod(found[node]) for node in nodes})
 
 
-def reach(shell: Shell, source: Pod, targets: Sequence[Pod], *, port: int) -> None:
-    """One HTTP request from inside the source pod to each target. Raises KubernetesError naming each that failed."""
+def reach(shell: Shell, source: Pod, targets: Sequence[Pod], *, port: int, within_s: float = ATTEMPT_S) -> None:
+    """One HTTP request from inside the source pod to each target, each in `within_s` seconds.
+
+    Raises KubernetesError naming each that failed.
+    """
     addresses = {target.address: target for target in targets}
     if not addresses:
         return
-    inside = ["python3", "-c", _REACH, str(ATTEMPT_S), str(port), *addresses]
+    inside = ["python3", "-c", _REACH, str(within_s), str(port), *addresses]
     completed = shell.read(
-        ["sh", "-c", _ENTER, "enter", source.container, *inside], within_s=60 + ATTEMPT_S * len(addresses)
+        ["sh", "-c", _ENTER, "enter", source.container, *inside], within_s=60 + within_s * len(addresses)
     )
     answers = dict(_answers(completed.stdout))
     failed = {a: answers.get(a, ("error", "not tried")) for a in addresses if answers.get(a, ("",))[0] != "ok"}

@@ -22,7 +22,7 @@ CONTROLLERS = frozenset({"cpu", "cpuacct", "cpuset", "devices", "freezer", "memo
 # Arguments: the programs to look for.
 _PREFLIGHT = """
 say() { printf '%s\\t%s\\n' "$1" "$2"; }
-each() { while IFS= read -r line; do say "$1" "$line"; done; }
+each() { while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done; }
 say uid "$(id -u)"
 say hostname "$(hostname)"
 say clock "$(date +%s)"

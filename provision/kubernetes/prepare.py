@@ -8,7 +8,7 @@ from provision.desired import Member
 from provision.errors import KubernetesError
 from provision.events import Changed, Emit, Progress
 from provision.kubernetes.files import DOCKER_CONFIG, NETWORK_UNIT, STATE
-from provision.kubernetes.node import NodeState, observe
+from provision.kubernetes.node import DOCKER, KUBELET, NodeState, observe
 from provision.kubernetes.profile import Profile, archives_for
 from provision.kubernetes.spec import Archive, Spec
 from provision.shell import Shell
@@ -89,10 +89,10 @@ def _refuse_upgrade(state: NodeState, spec: Spec) -> None:
 def _docker(shell: Shell, state: NodeState, emit: Emit) -> None:
     if state.docker is not None:
         shell.put(DOCKER_CONFIG, state.docker.encode())
-        shell.run(["systemctl", "restart", "docker.service"], within_s=300)
+        shell.run(["systemctl", "restart", DOCKER], within_s=300)
         emit(Changed(state.member.name, DOCKER_CONFIG, "change"))
-    elif state.first("active:docker.service") != "active":
-        shell.run(["systemctl", "start", "docker.service"], within_s=300)
+    elif not state.active(DOCKER):
+        shell.run(["systemctl", "start", DOCKER], within_s=300)
 
 
 def _from_bundle(shell: Shell, spec: Spec, state: NodeState, emit: Emit) -> tuple[str, ...]:
@@ -157,8 +157,8 @@ def _write(shell: Shell, state: NodeState, emit: Emit) -> None:
 
 def _services(shell: Shell, state: NodeState, replaced: tuple[str, ...]) -> None:
     shell.run(["systemctl", "daemon-reload"], within_s=120)
-    shell.run(["systemctl", "enable", "kubelet.service", NETWORK_UNIT], within_s=120)
+    shell.run(["systemctl", "enable", KUBELET, NETWORK_UNIT], within_s=120)
     shell.run(["systemctl", "restart", NETWORK_UNIT], within_s=300)
     kubelet = any("kubelet" in path for path in (*replaced, *(file.path for file in state.stale_files)))
-    if state.joined and (kubelet or state.first("active:kubelet.service") != "active"):
-        shell.run(["systemctl", "restart", "kubelet.service"], within_s=300)
+    if state.joined and (kubelet or not state.active(KUBELET)):
+        shell.run(["systemctl", "restart", KUBELET], within_s=300)

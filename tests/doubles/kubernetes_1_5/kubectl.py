@@ -1,0 +1,217 @@
+"""kubectl 1.5, with the API server behind it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import schema
+from .cluster import cluster, fail, flags
+
+FLAGS = {"--kubeconfig": True, "--namespace": True, "-n": True, "-o": True, "-l": True, "-f": True, "--dry-run": False}
+KINDS = {
+    "node": "Node",
+    "pod": "Pod",
+    "secret": "Secret",
+    "daemonset": "DaemonSet",
+    "ds": "DaemonSet",
+    "configmap": "ConfigMap",
+    "service": "Service",
+    "serviceaccount": "ServiceAccount",
+    "deployment": "Deployment",
+    "endpoint": "Endpoints",
+}
+_INVALID = (
+    'error: error validating "STDIN": error validating data: {problem}; '
+    "if you choose to ignore these errors, turn validation off with --validate=false"
+)
+REFUSED = "The connection to the server {server} was refused - did you specify the right host or port?"
+
+
+def main(words: list[str]) -> None:
+    """The verbs that are modelled; the others of 1.5 are refused as not modelled, later ones as unknown."""
+    if not words:
+        fail("kubectl controls the Kubernetes cluster manager.")
+    verb, rest = words[0], words[1:]
+    if verb.startswith("-"):  # flags before the verb
+        given, rest = flags(words, FLAGS)
+        verb, rest = rest[0], rest[1:]
+    else:
+        given, rest = flags(rest, FLAGS)
+    verbs = {"get": get, "apply": apply, "create": create, "delete": delete}
+    if verb not in verbs:
+        fail(f'Error: unknown command "{verb}" for "kubectl"\nRun \'kubectl --help\' for usage.')
+    _connect(given)
+    verbs[verb](given, rest)
+
+
+def get(given: dict[str, str], words: list[str]) -> None:
+    """As JSON only: the columns of 1.5 are not for programs."""
+    if given.get("-o") != "json" or not 1 <= len(words) <= 2:
+        fail("DOUBLE: only `get KIND[,KIND…] [NAME] -o json` is modelled", 70)
+    kinds = {_kind(word) for word in words[0].split(",")}
+    namespace = given.get("--namespace") or given.get("-n") or "default"
+    with cluster() as state:
+        found = [item for item in _objects(state) if item["kind"] in kinds and _within(item, namespace)]
+    for pair in filter(None, given.get("-l", "").split(",")):
+        key, _, value = pair.partition("=")
+        found = [item for item in found if item["metadata"].get("labels", {}).get(key) == value]
+    if len(words) == 1:
+        print(json.dumps({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": found}))
+        return
+    named = [item for item in found if item["metadata"]["name"] == words[1]]
+    if not named:
+        fail(f'Error from server (NotFound): {words[0]}s "{words[1]}" not found')
+    print(json.dumps(named[0]))
+
+
+def apply(given: dict[str, str], words: list[str]) -> None:
+    """Applies the good objects of a stream and complains about the others; `configured` even when nothing changed."""
+    _put(given, words, created="created", there="configured")
+
+
+def create(given: dict[str, str], words: list[str]) -> None:
+    """Creates; what exists is an error."""
+    _put(given, words, created="created", there=None)
+
+
+def delete(given: dict[str, str], words: list[str]) -> None:
+    """`delete KIND NAME`."""
+    kind, name = words
+    namespace = given.get("--namespace") or given.get("-n") or "default"
+    with cluster() as state:
+        if kind in ("node", "nodes"):
+            gone = state.get("nodes", {}).pop(name, None)
+        elif _kind(kind) == "Pod":
+            pods = [
+                pod for pod in state.get("pods", {}).values() if (pod["name"], pod["namespace"]) == (name, namespace)
+            ]
+            gone = bool(pods)
+            for pod in pods:
+                pod["gone"] = True
+        else:
+            gone = state.get("objects", {}).pop(f"{_kind(kind)}/{namespace}/{name}", None)
+    if not gone:
+        fail(f'Error from server (NotFound): {kind}s "{name}" not found')
+    print(f'{kind} "{name}" deleted')
+
+
+def _put(given: dict[str, str], words: list[str], *, created: str, there: str | None) -> None:
+    if words or "-f" not in given:
+        fail("Must specify --filename")
+    text = sys.stdin.read() if given["-f"] == "-" else Path(given["-f"]).read_text()
+    failed = False
+    for item in filter(None, yaml.safe_load_all(text)):
+        problem = schema.problem(item)
+        if problem:
+            print(_INVALID.format(problem=problem), file=sys.stderr)
+            failed = True
+            continue
+        failed = _store(given, item, created, there) or failed
+    sys.exit(1 if failed else 0)
+
+
+def _store(given: dict[str, str], item: dict[str, Any], created: str, there: str | None) -> bool:
+    metadata = item["metadata"]
+    metadata.setdefault("namespace", given.get("--namespace") or given.get("-n") or "default")
+    key, kind, name = (
+        f"{item['kind']}/{metadata['namespace']}/{metadata['name']}",
+        item["kind"].lower(),
+        metadata["name"],
+    )
+    with cluster() as state:
+        objects = state.setdefault("objects", {})
+        if key in objects and there is None:
+            print(f'Error from server (AlreadyExists): {kind}s "{name}" already exists', file=sys.stderr)
+            return True
+        verb = there if key in objects else created
+        if "--dry-run" not in given:
+            objects[key] = item
+    print(f'{kind} "{name}" {verb}')
+    return False
+
+
+def _connect(given: dict[str, str]) -> None:
+    path = given.get("--kubeconfig")
+    if path is not None and not Path(path).exists():
+        fail(f"error: stat {path}: no such file or directory")
+    master = Path("/etc/kubernetes/manifests/kube-apiserver.json").exists()
+    server, ca = "localhost:8080", None
+    if path is not None:
+        lines = dict(line.split(": ", 1) for line in Path(path).read_text().splitlines())
+        server, ca = lines["server"].removeprefix("https://"), lines["ca"]
+    with cluster() as state:
+        healthy, right = state.get("healthy"), state.get("ca")
+    if not healthy or (path is None and not master):
+        fail(REFUSED.format(server=server))
+    if ca not in (None, right):
+        fail("Unable to connect to the server: x509: certificate signed by unknown authority")
+
+
+def _kind(word: str) -> str:
+    word = word.lower()
+    found = [kind for name, kind in KINDS.items() if word in (name, f"{name}s", kind.lower())]
+    return found[0] if found else fail(f'the server doesn\'t have a resource type "{word}"')
+
+
+def _within(item: dict[str, Any], namespace: str) -> bool:
+    return bool(item["kind"] == "Node" or item["metadata"].get("namespace") == namespace)
+
+
+def _objects(state: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    yield from state.get("objects", {}).values()
+    for name, node in state.get("nodes", {}).items():
+        yield _node(name, node, state)
+    for pod in state.get("pods", {}).values():
+        if not pod["gone"]:
+            yield _pod(pod, state)
+    if "token" in state:
+        tokens = json.dumps({state["token"][0]: state["token"][1]})
+        data = {"token-map.json": base64.b64encode(tokens.encode()).decode(), "ca.pem": "", "endpoint-list.json": ""}
+        yield {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "clusterinfo", "namespace": "kube-system"},
+            "data": data,
+        }
+
+
+def _node(name: str, node: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    types = ("OutOfDisk", "MemoryPressure", "DiskPressure")
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "spec": {"externalID": name},
+        "status": {
+            "addresses": [{"type": kind, "address": node["address"]} for kind in ("LegacyHostIP", "InternalIP")],
+            "conditions": [{"type": kind, "status": "False"} for kind in types] + [{"type": "Ready", "status": "True"}],
+            "nodeInfo": {"kubeletVersion": state.get("version", "")},
+        },
+    }
+
+
+def _pod(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    ready = bool(pod["container"])
+    running = {"running": {"startedAt": "2017-01-01T00:00:00Z"}}
+    waiting = {"waiting": {"reason": pod["waiting"], "message": pod["message"]}}
+    container = {"name": "main", "ready": ready, "state": running if ready else waiting}
+    address = {"podIP": pod["address"]} if ready else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {key: pod[key] for key in ("name", "namespace", "labels", "annotations")},
+        "spec": {"nodeName": pod["node"]},
+        "status": {
+            "phase": "Running" if ready else "Pending",
+            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+            "containerStatuses": [{**container, "containerID": f"docker://{pod['container']}"} if ready else container],
+            **address,
+        },
+    }

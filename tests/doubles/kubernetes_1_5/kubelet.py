@@ -1,0 +1,226 @@
+"""kubelet 1.5: needs kubelet.conf, runs static pods and those of DaemonSets, is Ready without any pod network."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .cluster import PREFIX, cluster, docker_settings, fail, flags, images
+
+FLAGS = {
+    "--kubeconfig": True,
+    "--require-kubeconfig": False,
+    "--pod-manifest-path": True,
+    "--allow-privileged": False,
+    "--network-plugin": True,
+    "--cni-conf-dir": True,
+    "--cni-bin-dir": True,
+    "--cluster-dns": True,
+    "--cluster-domain": True,
+    "--node-ip": True,
+    "--resolv-conf": True,
+    "--hairpin-mode": True,
+    "--cgroup-driver": True,
+}
+CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+ECHO = """
+import http.server, socket, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(sys.argv[1].encode())
+    def log_message(self, *words): pass
+http.server.HTTPServer(("", int(sys.argv[2])), Answer).serve_forever()
+"""
+IPC = "can't join IPC of container: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+
+
+def main(words: list[str]) -> None:
+    """Runs until it is ended."""
+    given, rest = flags(words, FLAGS)
+    if rest:
+        fail(f"unknown command {rest}")
+    kubeconfig = Path(given.get("--kubeconfig", "/var/lib/kubelet/kubeconfig"))
+    if not kubeconfig.exists():
+        fail(f"error: failed to run Kubelet: invalid kubeconfig: stat {kubeconfig}: no such file or directory")
+    _agrees_with_docker(given)
+    Path("/var/lib/kubelet").mkdir(parents=True, exist_ok=True)
+    while True:
+        _sync(given, kubeconfig)
+        time.sleep(0.1)
+
+
+def _agrees_with_docker(given: dict[str, str]) -> None:
+    driver = next(
+        (o.partition("=")[2] for o in docker_settings().get("exec-opts", []) if "cgroupdriver" in o), "cgroupfs"
+    )
+    wanted = given.get("--cgroup-driver", "cgroupfs")
+    if driver != wanted:
+        fail(
+            f"failed to create kubelet: misconfiguration: kubelet cgroup driver: {wanted!r} "
+            f"is different from docker cgroup driver: {driver!r}"
+        )
+    resolver = Path(given.get("--resolv-conf", "/etc/resolv.conf"))
+    if not resolver.exists() or "nameserver 127." in resolver.read_text():
+        fail(f"DOUBLE: {resolver} is absent or names a resolver that no pod reaches")
+
+
+def _sync(given: dict[str, str], kubeconfig: Path) -> None:
+    lines = dict(line.split(": ", 1) for line in kubeconfig.read_text().splitlines())
+    manifests = Path(given["--pod-manifest-path"])
+    with cluster() as state:
+        if (manifests / "kube-apiserver.json").exists():
+            _static_pods(state, manifests)
+        if not state.get("healthy") or state.get("ca") != lines["ca"]:
+            return  # the API server is away, or of another CA
+        name = socket.gethostname().lower()
+        node = state.setdefault("nodes", {}).setdefault(
+            name, {"address": given["--node-ip"], "dns": given["--cluster-dns"]}
+        )
+        node["seen"] = time.time()
+        _daemon_pods(state, name, given)
+
+
+def _static_pods(state: dict[str, Any], manifests: Path) -> None:
+    version = json.loads((manifests / "kube-apiserver.json").read_text())["version"]
+    wanted = {f"{PREFIX}/{name}-amd64:{version}" for name in CONTROL_PLANE} | {f"{PREFIX}/etcd-amd64:3.0.14-kubeadm"}
+    shareable = docker_settings().get("default-ipc-mode") == "shareable"
+    Path("/var/lib/etcd/member").mkdir(parents=True, exist_ok=True)
+    state["healthy"] = shareable and wanted <= images()
+    if not state["healthy"]:
+        print(f"E0101 pod_workers.go:184] Error syncing pod: {'ErrImagePull' if shareable else IPC}", flush=True)
+
+
+def _daemon_pods(state: dict[str, Any], node: str, given: dict[str, str]) -> None:
+    pods = state.setdefault("pods", {})
+    wanted = {key: item for key, item in state.get("objects", {}).items() if item["kind"] == "DaemonSet"}
+    for key, item in wanted.items():
+        pod = pods.get(f"{key}/{node}")
+        if pod is None or pod["gone"]:
+            pods[f"{key}/{node}"] = pod = _new_pod(item, node)
+        if not pod["container"]:
+            _run(pod, item, given)
+    for key, pod in pods.items():
+        if key.endswith(f"/{node}") and key.rpartition("/")[0] not in wanted and not pod["gone"]:
+            pod["gone"] = True
+
+
+def _new_pod(item: dict[str, Any], node: str) -> dict[str, Any]:
+    template = item["spec"]["template"]
+    return {
+        "name": f"{item['metadata']['name']}-{secrets.token_hex(3)[:5]}",
+        "namespace": item["metadata"].get("namespace", "default"),
+        "node": node,
+        "labels": template["metadata"]["labels"],
+        "annotations": template["metadata"].get("annotations", {}),
+        "container": "",
+        "address": "",
+        "waiting": "ContainerCreating",
+        "message": "",
+        "gone": False,
+    }
+
+
+def _run(pod: dict[str, Any], item: dict[str, Any], given: dict[str, str]) -> None:
+    spec = item["spec"]["template"]["spec"]
+    lacking = {container["image"] for container in spec["containers"]} - images()
+    if lacking:
+        pod.update(
+            waiting="ErrImagePull",
+            message=f"image pull failed for {sorted(lacking)[0]}: dial tcp: lookup gcr.io: no such host",
+        )
+        return
+    if spec.get("hostNetwork"):
+        process = _start(["sleep", "infinity"])
+        pod["address"] = given["--node-ip"]
+    else:
+        process = _start(["unshare", "--net", "sleep", "infinity"])
+        problem = _attach(pod, process, given)
+        if problem:
+            process.kill()
+            process.wait()
+            pod.update(waiting="ContainerCreating", message=problem)
+            return
+        port = next((p["containerPort"] for c in spec["containers"] for p in c.get("ports", [])), 8080)
+        _start(
+            [
+                "nsenter",
+                "-t",
+                str(process.pid),
+                "-n",
+                sys.executable,
+                "-c",
+                ECHO,
+                f"{pod['name']} on {pod['node']}",
+                str(port),
+            ]
+        )
+    pod.update(container=secrets.token_hex(32), waiting="")
+    _register(pod["container"], f"k8s_{pod['name']}", process.pid)
+
+
+def _attach(pod: dict[str, Any], process: subprocess.Popen[bytes], given: dict[str, str]) -> str:
+    """What the bridge and host-local plugins do; the first `*.conf` counts, `.conflist` is not known."""
+    confs = sorted(Path(given["--cni-conf-dir"]).glob("*.conf"))
+    if given.get("--network-plugin") != "cni" or not confs:
+        return "cni config unintialized"
+    conf = json.loads(confs[0].read_text())
+    folder = Path(given["--cni-bin-dir"])
+    for plugin in (conf["type"], conf["ipam"]["type"], "loopback"):
+        if not os.access(folder / plugin, os.X_OK):
+            return f"failed to find plugin {plugin!r} in path [{folder}]"
+    if (conf["type"], conf["ipam"]["type"], conf.get("cniVersion", "0.2.0")) != ("bridge", "host-local", "0.2.0"):
+        return f"DOUBLE: only a bridge of version 0.2.0 with host-local is known: {conf}"
+    subnet = ipaddress.ip_network(conf["ipam"]["subnet"])
+    gateway, bridge, length = subnet[1], conf["bridge"], subnet.prefixlen
+    address = subnet[2 + len(list(Path("/sys/class/net").glob(f"{bridge}p*")))]
+    end = f"{bridge}p{process.pid}"
+    inside = f"nsenter -t {process.pid} -n ip"
+    steps = [
+        f"ip link add {bridge} type bridge",
+        f"ip address replace {gateway}/{length} dev {bridge}",
+        f"ip link set {bridge} up",
+        f"ip link add {end} type veth peer name eth0 netns {process.pid}",
+        f"ip link set {end} master {bridge} up",
+        f"{inside} address add {address}/{length} dev eth0",
+        f"{inside} link set eth0 up",
+        f"{inside} link set lo up",
+        f"{inside} route add default via {gateway}",
+    ]
+    for step in steps:
+        done = subprocess.run(step.split(), capture_output=True, text=True, check=False)
+        if done.returncode and not step.endswith("type bridge"):
+            return f"{step}: {done.stderr.strip()}"
+    pod["address"] = str(address)
+    return ""
+
+
+def _start(words: list[str]) -> subprocess.Popen[bytes]:
+    # A container outlives its kubelet.
+    process = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while Path(f"/proc/{process.pid}/comm").read_text().strip() not in (
+        "sleep",
+        "nsenter",
+        Path(sys.executable).name[:15],
+    ):
+        time.sleep(0.01)
+    return process
+
+
+def _register(container: str, name: str, pid: int) -> None:
+    path = Path("/var/lib/double/docker.json")
+    if not path.exists():
+        return
+    from ..guest.state import remembered
+
+    with remembered("docker") as state:
+        state.setdefault("containers", {})[container] = {"name": name, "pid": pid, "status": "running", "log": ""}
