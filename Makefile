@@ -1,0 +1,25 @@
+# Names only: what a target does stands in .ci/.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint clean
+
+help:       ## this list
+	@awk -F ': .*## ' '/^[a-z-]+: .*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:      ## system packages and .venv with meshctl in it; quick when all is there
+	@.ci/setup
+
+demo:       ## from nothing to a request through the mesh, in an embedded lab
+	@.ci/demo
+
+test:       ## everything: lint, unit, libvirt, and the lab run
+	@.ci/test
+
+test-fast:  ## what needs neither root nor a lab: unit and libvirt
+	@.ci/test fast
+
+lint:       ## ruff, mypy, import contracts
+	@.ci/test lint
+
+clean:      ## removes .venv and what tools left here; images and bundles stay in ~/.cache/meshctl
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
