@@ -51,9 +51,10 @@ def _known_hosts(cluster: str, found: Target) -> str:
 
 def read_kubeconfig(world: World) -> str:
     """/etc/kubernetes/admin.conf of the control plane; its server is the control plane's address in the guests' network."""
-    assert world.sessions is not None
     shell = world.sessions.to(node_target(world, world.cluster.control_plane.name))
     try:
         return shell.read(["cat", "/etc/kubernetes/admin.conf"]).stdout
     except CommandFailed as error:
-        raise KubernetesError(f"{shell.where}: there is no kubeconfig yet", hint="`meshctl provision` makes the cluster") from error
+        raise KubernetesError(
+            f"{shell.where}: there is no kubeconfig yet", hint="`meshctl provision` makes the cluster"
+        ) from error

@@ -79,8 +79,10 @@ def pod_prefix_length(network: NetworkLike, pod_cidr: str) -> int:
     bits = slots(network).bit_length()  # slots 0 … n, as slot 0 stays unused
     length = netaddr.IPNetwork(pod_cidr).prefixlen + bits
     if length > SMALLEST_POD_PREFIX:
-        raise TooSmall(f"{pod_cidr} cannot give each of {slots(network)} addresses a pod subnet of a /{SMALLEST_POD_PREFIX} or larger")
-    return max(length, 24)
+        raise TooSmall(
+            f"{pod_cidr} cannot give each of {slots(network)} addresses a pod subnet of a /{SMALLEST_POD_PREFIX} or larger"
+        )
+    return int(max(length, 24))
 
 
 def pod_subnet(network: NetworkLike, pod_cidr: str, address: str) -> str:

@@ -217,7 +217,13 @@ def members(cluster: Cluster, remembered: Mapping[str, str], hosts: Mapping[str,
     addresses = node_addresses(cluster.network, cluster.nodes, remembered)
     pods = cluster.kubernetes.pod_cidr
     return tuple(
-        Member(node.name, node.role, hosts.get(node.name, ""), addresses[node.name], pod_subnet(cluster.network, pods, addresses[node.name]))
+        Member(
+            node.name,
+            node.role,
+            hosts.get(node.name, ""),
+            addresses[node.name],
+            pod_subnet(cluster.network, pods, addresses[node.name]),
+        )
         for node in cluster.nodes
     )
 
@@ -270,7 +276,9 @@ def _seed(cluster: Cluster, member: Member, seed_digest: str) -> SeedSpec:
     return SeedSpec(member.host, cluster.host(member.host).pool.name, member.name, name)
 
 
-def _guest(cluster: Cluster, member: Member, pin: Pinning, virtualization: str, seed: SeedSpec, bundle: Artifact) -> GuestSpec:
+def _guest(
+    cluster: Cluster, member: Member, pin: Pinning, virtualization: str, seed: SeedSpec, bundle: Artifact
+) -> GuestSpec:
     pool = cluster.host(member.host).pool
     node: Node = cluster.node(member.name)
     return GuestSpec(

@@ -130,7 +130,9 @@ def _stamp_of(root: Any) -> Stamp | None:
     if element is None:
         return None
     get = element.get
-    return Stamp(get("cluster", ""), get("node", ""), get("digest", ""), get("address", ""), get("host_key", ""), get("seed", ""))
+    return Stamp(
+        get("cluster", ""), get("node", ""), get("digest", ""), get("address", ""), get("host_key", ""), get("seed", "")
+    )
 
 
 def pool_xml(pool: PoolSpec) -> str:
@@ -170,10 +172,16 @@ def root_volume_xml(root: RootSpec) -> str:
             "volume", None,
             _element("name", root.name),
             _element("capacity", str(root.size_mib), unit="MiB"),
-            _element("target", None, _element("format", type="qcow2"), _element("compat", "1.1"), _element("permissions", None, _element("mode", "0600"))),
+            _target("qcow2", "0600", _element("compat", "1.1")),
             _element("backingStore", None, _element("path", root.base_path), _element("format", type="qcow2")),
         )
     )  # fmt: skip
+
+
+def _target(form: str, mode: str, *more: Any) -> Any:
+    return _element(
+        "target", None, _element("format", type=form), *more, _element("permissions", None, _element("mode", mode))
+    )
 
 
 def upload_volume_xml(name: str, *, private: bool) -> str:
@@ -183,7 +191,7 @@ def upload_volume_xml(name: str, *, private: bool) -> str:
             "volume", None,
             _element("name", name),
             _element("capacity", "0"),
-            _element("target", None, _element("format", type="raw"), _element("permissions", None, _element("mode", "0600" if private else "0644"))),
+            _target("raw", "0600" if private else "0644"),
         )
     )  # fmt: skip
 
@@ -261,7 +269,15 @@ def _devices(guest: GuestSpec) -> Any:
 def _root_disk(guest: GuestSpec) -> Any:
     # io=native needs O_DIRECT, so cache=none; discard=unmap gives freed blocks back to the NVMe.
     driver = _element("driver", name="qemu", type="qcow2", cache="none", io="native", discard="unmap", iothread="1")
-    return _element("disk", None, driver, _element("source", file=guest.root_path), _element("target", dev="vda", bus="virtio"), type="file", device="disk")
+    return _element(
+        "disk",
+        None,
+        driver,
+        _element("source", file=guest.root_path),
+        _element("target", dev="vda", bus="virtio"),
+        type="file",
+        device="disk",
+    )
 
 
 def _readonly_disk(path: str, device: str, *, shared: bool = False) -> Any:

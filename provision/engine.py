@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 from provision import bundle, images
+from provision.calls import Calls
 from provision.desired import Artifact, Desired, base_image, bundle_disk, desired, members
 from provision.domain_xml import parse_cpu_list
-from provision.errors import ConflictError, MeshctlError, PlacementError
+from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError
 from provision.events import Changed, Emit, Failed, RunFinished, RunStarted, StageFinished, StageSkipped, StageStarted
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster
@@ -21,9 +23,8 @@ from provision.plan import HostSeen, Plan, plan
 from provision.removal import Removal, removals
 from provision.seed import seed_digest
 from provision.sessions import Sessions, public_key
-from provision.shell import Calls
-from provision.stages.order import Stage, until
 from provision.stages.doors import Doors
+from provision.stages.order import Stage, until
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,13 @@ class World:
 
     cluster: Cluster
     emit: Emit
-    calls: Calls = field(default_factory=Calls)
-    hypervisors: Mapping[str, Hypervisor] = field(default_factory=dict)
-    sessions: Sessions | None = None
+    calls: Calls
+    hypervisors: Mapping[str, Hypervisor]
+    sessions: Sessions
 
-    def doors(self, bundle_folder: str = "") -> Doors:
+    def doors(self, sealed: bundle.Bundle) -> Doors:
         """The doors as stages get them."""
-        assert self.sessions is not None
-        return Doors(self.cluster, self.hypervisors, self.sessions, bundle_folder, self.emit)
+        return Doors(self.cluster, self.hypervisors, self.sessions, sealed, self.emit)
 
 
 @contextmanager
@@ -58,20 +58,32 @@ def opened(cluster: Cluster, emit: Emit) -> Iterator[World]:
 
 def make_plan(world: World) -> Plan:
     """Observes everything and compares it with what the inventory wants."""
-    cluster = world.cluster
-    folder = bundle.find(cluster.kubernetes.bundle)
-    hosts = observe_hosts(cluster, world.hypervisors)
-    wanted = _desired(world, hosts, _artifacts(world, folder))
-    return plan(wanted, observe_inside(wanted, hosts, world.doors(str(folder))))
+    folder = bundle.find(world.cluster.kubernetes.bundle)
+    sealed = _sealed(world.cluster, folder)
+    artifacts = _artifacts(world, folder, sealed)
+    hosts = observe_hosts(world.cluster, world.hypervisors)
+    wanted = _desired(world, hosts, artifacts)
+    return plan(wanted, observe_inside(world.cluster, wanted, hosts, sealed, world.sessions))
 
 
-def _artifacts(world: World, folder: bundle.Folder) -> tuple[Artifact, ...]:
-    cluster = world.cluster
-    image = images.find(cluster.image)
-    disk = bundle.make_disk(folder, world.emit)
+def _sealed(cluster: Cluster, folder: Path) -> bundle.Bundle:
     sealed = bundle.load(folder)
+    if sealed.kubernetes != cluster.kubernetes.version:
+        raise ImageError(
+            f"the bundle holds Kubernetes {sealed.kubernetes}, the inventory wants {cluster.kubernetes.version}",
+            hint="name another bundle in kubernetes.bundle, or change kubernetes.version",
+        )
+    return sealed
+
+
+def _artifacts(world: World, folder: Path, sealed: bundle.Bundle) -> tuple[Artifact, ...]:
+    name = world.cluster.image
+    image = images.cached(name)
+    if image is None:
+        raise ImageError(f"the base image {name} has not been built", hint=f"meshctl image build {name}")
+    disk = bundle.make_disk(folder, world.emit)
     return (
-        base_image(cluster.image, str(image.path), image.digest, image.path.stat().st_size),
+        base_image(name, str(image), images.digest(images.recipe(name)), image.stat().st_size),
         bundle_disk(sealed.kubernetes, str(disk), sealed.digest, disk.stat().st_size),
     )
 
@@ -92,7 +104,9 @@ def placed(world: World, hosts: Mapping[str, HostSeen]) -> dict[str, Pinning]:
     placement = place(world.cluster, topologies, tenants(world.cluster.cluster, hosts))
     if placement.refusals:
         text = "\n".join(f"  {refusal}" for refusal in placement.refusals)
-        raise PlacementError(f"{len(placement.refusals)} guest(s) do not fit:\n{text}", hint="`meshctl plan` shows what each host has")
+        raise PlacementError(
+            f"{len(placement.refusals)} guest(s) do not fit:\n{text}", hint="`meshctl plan` shows what each host has"
+        )
     return {pinning.node: pinning for pinning in placement.pinnings}
 
 
@@ -114,11 +128,13 @@ def tenants(cluster: str, hosts: Mapping[str, HostSeen]) -> list[Tenant]:
 def provision(world: World, agreed: Plan, last: str | None) -> None:
     """Runs the stages up to `last`. Plans again first, and refuses when that is no longer the plan agreed to."""
     if agreed.changes and make_plan(world) != agreed:
-        raise ConflictError("the world changed since the plan was shown", hint="look at the new plan: run the command again")
-    folder = str(bundle.find(world.cluster.kubernetes.bundle))
+        raise ConflictError(
+            "the world changed since the plan was shown", hint="look at the new plan: run the command again"
+        )
+    sealed = _sealed(world.cluster, bundle.find(world.cluster.kubernetes.bundle))
     stages = until(last)
     part = agreed.until(tuple(stage.name for stage in stages))
-    doors = world.doors(folder)
+    doors = world.doors(sealed)
     with recorded(world, "provision"):
         for stage in stages:
             _run_stage(stage, part, doors)

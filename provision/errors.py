@@ -94,7 +94,9 @@ class Unreachable(ShellError):
 class CommandFailed(ShellError):
     """A command ended with a status other than 0, or not within its time."""
 
-    def __init__(self, where: str, argv: Sequence[str], status: int, last_lines: Sequence[str], *, hint: str = "") -> None:
+    def __init__(
+        self, where: str, argv: Sequence[str], status: int, last_lines: Sequence[str], *, hint: str = ""
+    ) -> None:
         shown = "\n".join(f"    {line}" for line in last_lines)
         what = "ended with status" if status >= 0 else "was ended by signal"
         message = f"{where}: `{' '.join(argv)}` {what} {abs(status)}" + (f"\n{shown}" if shown else "")

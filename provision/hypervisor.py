@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import libvirt
 
+from provision.calls import Calls
 from provision.domain_xml import (
     DomainSeen,
     NetworkSeen,
@@ -26,7 +27,6 @@ from provision.domain_xml import (
     probe_xml,
 )
 from provision.errors import HypervisorError, StageTimeout
-from provision.shell import Calls
 from provision.waiting import NotYet, Ready, wait_until
 
 CHUNK = 256 * 1024
@@ -38,11 +38,15 @@ KVM_PROBE_S = 2.0
 OnBytes = Callable[[int], None]
 
 
-def _silence(context: object, error: object) -> None:
-    """libvirt prints each error to stderr unless told otherwise; ours are raised."""
+def _silence(_context: object, _error: object) -> None:
+    """Libvirt prints each error to stderr unless told otherwise; ours are raised."""
 
 
 libvirt.registerErrorHandler(_silence, None)
+
+
+def _unheard(_sent: int) -> None:
+    """For uploads that nobody watches."""
 
 
 @dataclass
@@ -76,7 +80,11 @@ class Hypervisor:
     def domains(self) -> tuple[DomainSeen, ...]:
         """All domains of the host, ours and others'."""
         with self._reading("list domains") as connection:
-            return tuple(sorted((seen for d in connection.listAllDomains() if (seen := _domain_seen(d))), key=lambda seen: seen.name))
+            return tuple(
+                sorted(
+                    (seen for d in connection.listAllDomains() if (seen := _domain_seen(d))), key=lambda seen: seen.name
+                )
+            )
 
     def networks(self) -> tuple[NetworkSeen, ...]:
         """All networks of the host."""
@@ -160,7 +168,7 @@ class Hypervisor:
         with self._changing("create a volume") as connection:
             connection.storagePoolLookupByName(pool).createXML(xml)
 
-    def upload(self, pool: str, volume: str, content: BinaryIO, on_bytes: OnBytes = lambda sent: None) -> None:
+    def upload(self, pool: str, volume: str, content: BinaryIO, on_bytes: OnBytes = _unheard) -> None:
         """Sends a file's bytes into a volume, from its start. libvirt's test driver keeps records only, no bytes: there it is a no-op."""
         with self._changing(f"upload {volume}") as connection:
             if _records_only(connection):
@@ -243,7 +251,9 @@ class Hypervisor:
         try:
             yield
         except libvirt.libvirtError as error:
-            raise HypervisorError(f"{self.host}: cannot {what}: {error.get_error_message()}", hint=_hint(error)) from error
+            raise HypervisorError(
+                f"{self.host}: cannot {what}: {error.get_error_message()}", hint=_hint(error)
+            ) from error
 
     def _connected(self) -> Any:
         with self._lock:
@@ -255,8 +265,14 @@ class Hypervisor:
         try:
             return libvirt.open(self.uri)
         except libvirt.libvirtError as error:
-            hint = "the lab is not up: `meshctl lab up`" if "/run/meshctl/" in self.uri else f"try: virsh -c '{self.uri}' version"
-            raise HypervisorError(f"{self.host}: no connection to {self.uri}: {error.get_error_message()}", hint=hint) from error
+            hint = (
+                "the lab is not up: `meshctl lab up`"
+                if "/run/meshctl/" in self.uri
+                else f"try: virsh -c '{self.uri}' version"
+            )
+            raise HypervisorError(
+                f"{self.host}: no connection to {self.uri}: {error.get_error_message()}", hint=hint
+            ) from error
 
     def _survives_kvm(self) -> bool:
         name = f"meshctl-probe-{threading.get_native_id()}"
@@ -296,7 +312,9 @@ def _records_only(connection: Any) -> bool:
 
 def _undefine_flags(connection: Any) -> int:
     # The test driver refuses flags it does not know (error 8); domains there have neither NVRAM nor saved state.
-    return 0 if _records_only(connection) else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    return (
+        0 if _records_only(connection) else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    )
 
 
 def _hint(error: libvirt.libvirtError) -> str:
@@ -346,7 +364,7 @@ def _send(connection: Any, volume: Any, content: BinaryIO, on_bytes: OnBytes) ->
     volume.upload(stream, 0, 0, 0)
     sent = 0
 
-    def read(stream: Any, size: int, opaque: object) -> bytes:
+    def read(_stream: Any, size: int, _opaque: object) -> bytes:
         nonlocal sent
         chunk = content.read(min(size, CHUNK))
         sent += len(chunk)
@@ -366,6 +384,6 @@ def _download(connection: Any, volume: Any, offset: int) -> bytes:
     stream = connection.newStream(0)
     volume.download(stream, offset, 0, 0)
     content = bytearray()
-    stream.recvAll(lambda stream, chunk, opaque: content.extend(chunk), None)
+    stream.recvAll(lambda _stream, chunk, _opaque: content.extend(chunk), None)
     stream.finish()
     return bytes(content)

@@ -1,7 +1,7 @@
-"""The inventory as typed, frozen data: what a user may write, field by field.
+r"""The inventory as typed, frozen data: what a user may write, field by field.
 
 `loader` makes it from YAML and knows the positions; this module knows the fields and the rules that hold
-within and between them. Rules raise ValueError with a message and, behind ``\\n``, a hint: pydantic collects
+within and between them. Rules raise ValueError with a message and, behind ``\n``, a hint: pydantic collects
 them all. Sizes are bytes inside; `8GiB` outside.
 """
 
@@ -53,11 +53,15 @@ def _address(value: Any) -> Any:
 
 def _name(value: Any) -> Any:
     if not isinstance(value, str) or NAME.fullmatch(value) is None:
-        raise ValueError(f"{value!r} is not a name\nlower-case letters, digits and inner hyphens, at most 63 (a DNS label)")
+        raise ValueError(
+            f"{value!r} is not a name\nlower-case letters, digits and inner hyphens, at most 63 (a DNS label)"
+        )
     return value
 
 
-Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str), Field(json_schema_extra={"examples": ["8GiB"]})]
+Size = Annotated[
+    int, BeforeValidator(_size, json_schema_input_type=str), Field(json_schema_extra={"examples": ["8GiB"]})
+]
 Cidr = Annotated[str, BeforeValidator(_network, json_schema_input_type=str)]
 Address = Annotated[str, BeforeValidator(_address, json_schema_input_type=str)]
 Name = Annotated[str, BeforeValidator(_name, json_schema_input_type=str)]
@@ -78,14 +82,18 @@ class Pool(_Model):
     @classmethod
     def _absolute(cls, value: str) -> str:
         if not value.startswith("/"):
-            raise ValueError(f"{value!r} is not an absolute path\nit is a folder on the host, for example /var/lib/libvirt/meshctl")
+            raise ValueError(
+                f"{value!r} is not an absolute path\nit is a folder on the host, for example /var/lib/libvirt/meshctl"
+            )
         return value
 
 
 class HostCpu(_Model):
     """How a host's CPUs are given to guests."""
 
-    policy: Literal["dedicated", "shared"] = Field("dedicated", description="dedicated: a CPU serves one vCPU; shared: pins may overlap")
+    policy: Literal["dedicated", "shared"] = Field(
+        "dedicated", description="dedicated: a CPU serves one vCPU; shared: pins may overlap"
+    )
     ratio: float = Field(4.0, ge=1.0, strict=False, description="shared only: vCPUs per CPU at the most")
 
 
@@ -97,7 +105,9 @@ class Host(_Model):
     pool: Pool = Field(default_factory=Pool, description="the storage pool")
     cpu: HostCpu = Field(default_factory=HostCpu, description="how the host's CPUs are given out")
     reserved_cpus: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
-        None, strict=False, description="CPUs left to the host, emulator and iothreads; default: the first core of each NUMA node; may be empty"
+        None,
+        strict=False,
+        description="CPUs left to the host, emulator and iothreads; default: the first core of each NUMA node; may be empty",
     )
     reserved_memory: Size = Field(1024 * MIB, description="memory left to the host; 0MiB is allowed")
 
@@ -105,7 +115,9 @@ class Host(_Model):
     @classmethod
     def _libvirt(cls, value: str) -> str:
         if not re.match(r"(qemu|test)(\+[a-z]+)?://", value):
-            raise ValueError(f"{value!r} is not a libvirt URI of QEMU\nqemu:///system here, qemu+ssh://root@HOST/system elsewhere")
+            raise ValueError(
+                f"{value!r} is not a libvirt URI of QEMU\nqemu:///system here, qemu+ssh://root@HOST/system elsewhere"
+            )
         return value
 
 
@@ -113,22 +125,36 @@ class Network(_Model):
     """The guests' network, one on each host."""
 
     name: Name = Field("meshctl", description="the network's name in libvirt")
-    mode: Literal["nat", "bridge"] = Field("nat", description="nat: made by libvirt, for one host; bridge: the host's own bridge, for several")
-    bridge: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{1,15}$", description="mode bridge: the name of the host's bridge; mode nat: the name to give")
+    mode: Literal["nat", "bridge"] = Field(
+        "nat", description="nat: made by libvirt, for one host; bridge: the host's own bridge, for several"
+    )
+    bridge: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_.-]{1,15}$",
+        description="mode bridge: the name of the host's bridge; mode nat: the name to give",
+    )
     cidr: Cidr = Field(description="the network that the nodes' addresses come from")
     gateway: Address | None = Field(None, description="the default route; default: the first address")
-    nodes: str | None = Field(None, description="the part of the network that nodes get addresses from, FIRST-LAST; default: all of it")
-    nameservers: tuple[Address, ...] = Field((), strict=False, description="DNS servers of the guests; default: the gateway under nat, none under bridge")
+    nodes: str | None = Field(
+        None, description="the part of the network that nodes get addresses from, FIRST-LAST; default: all of it"
+    )
+    nameservers: tuple[Address, ...] = Field(
+        (), strict=False, description="DNS servers of the guests; default: the gateway under nat, none under bridge"
+    )
     mtu: int = Field(1500, ge=576, le=9216, description="largest packet in bytes")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         network = netaddr.IPNetwork(self.cidr)
         if self.mode == "bridge" and self.bridge is None:
-            raise ValueError("mode bridge needs `bridge`\nthe name of the bridge that exists on each host, for example br0")
+            raise ValueError(
+                "mode bridge needs `bridge`\nthe name of the bridge that exists on each host, for example br0"
+            )
         if network.prefixlen > 29:
             raise ValueError(f"{self.cidr} is too small\na /29 or larger holds a gateway and nodes")
-        if self.gateway is not None and (netaddr.IPAddress(self.gateway) not in network or self.gateway in (str(network[0]), str(network[-1]))):
+        if self.gateway is not None and (
+            netaddr.IPAddress(self.gateway) not in network or self.gateway in (str(network[0]), str(network[-1]))
+        ):
             raise ValueError(f"gateway {self.gateway} is not a host address of {self.cidr}\nfor example {network[1]}")
         self.node_range()
         return self
@@ -153,7 +179,9 @@ class Network(_Model):
             raise ValueError(f"nodes: {self.nodes!r} is not a range\nwrite it like {network[2]}-{network[-2]}")
         low, high = netaddr.IPAddress(first), netaddr.IPAddress(last)
         if low > high or low not in network or high not in network or low == network[0] or high == network[-1]:
-            raise ValueError(f"nodes: {self.nodes} is not a range within {self.cidr}\nfor example {network[2]}-{network[-2]}")
+            raise ValueError(
+                f"nodes: {self.nodes} is not a range within {self.cidr}\nfor example {network[2]}-{network[-2]}"
+            )
         return first, last
 
 
@@ -172,14 +200,18 @@ class Node(_Model):
     @classmethod
     def _enough_memory(cls, value: int) -> int:
         if value < 1024 * MIB or value % MIB:
-            raise ValueError(f"{value // MIB} MiB is not enough, or not whole MiB\na node needs 1GiB at the least, a control plane 2GiB")
+            raise ValueError(
+                f"{value // MIB} MiB is not enough, or not whole MiB\na node needs 1GiB at the least, a control plane 2GiB"
+            )
         return value
 
     @field_validator("disk")
     @classmethod
     def _enough_disk(cls, value: int) -> int:
         if value < 8192 * MIB or value % MIB:
-            raise ValueError(f"{value // MIB} MiB is too small, or not whole MiB\nimage, containers and logs need 8GiB at the least")
+            raise ValueError(
+                f"{value // MIB} MiB is too small, or not whole MiB\nimage, containers and logs need 8GiB at the least"
+            )
         return value
 
     @property
@@ -191,26 +223,42 @@ class Node(_Model):
 class Ssh(_Model):
     """How meshctl reaches the guests."""
 
-    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = Field("mesh", description="the login user made in each guest")
-    key_file: str | None = Field(None, description="the private key, its public half beside it as .pub; default: the SSH agent's keys")
-    public_key: str | None = Field(None, pattern=r"^(ssh-|ecdsa-)\S+ \S+( .*)?$", description="the public key; default: the content of key_file + .pub")
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = Field(
+        "mesh", description="the login user made in each guest"
+    )
+    key_file: str | None = Field(
+        None, description="the private key, its public half beside it as .pub; default: the SSH agent's keys"
+    )
+    public_key: str | None = Field(
+        None,
+        pattern=r"^(ssh-|ecdsa-)\S+ \S+( .*)?$",
+        description="the public key; default: the content of key_file + .pub",
+    )
     jump: str | None = Field(None, pattern=r"^[A-Za-z0-9_.@:\[\]-]+$", description="USER@HOST[:PORT] to go through")
-    proxy_command: tuple[str, ...] = Field((), strict=False, description="argv of a program that connects; %h and %p stand for address and port")
+    proxy_command: tuple[str, ...] = Field(
+        (), strict=False, description="argv of a program that connects; %h and %p stand for address and port"
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.jump and self.proxy_command:
             raise ValueError("jump and proxy_command are two ways to the same place\nkeep one of them")
         if self.key_file is None and self.public_key is None:
-            raise ValueError("which key may log in?\ngive key_file, or public_key with the private half in the SSH agent")
+            raise ValueError(
+                "which key may log in?\ngive key_file, or public_key with the private half in the SSH agent"
+            )
         return self
 
 
 class Kubernetes(_Model):
     """The cluster that kubeadm makes."""
 
-    version: Annotated[str, Field(pattern=r"^v1\.(5|20)\.[0-9]+$")] = Field(description="v1.5.x or v1.20.x, as the bundle holds it")
-    bundle: str = Field("debian-source", description="debian-source (built by `meshctl bundle build`), or the folder of a sealed bundle")
+    version: Annotated[str, Field(pattern=r"^v1\.(5|20)\.[0-9]+$")] = Field(
+        description="v1.5.x or v1.20.x, as the bundle holds it"
+    )
+    bundle: str = Field(
+        "debian-source", description="debian-source (built by `meshctl bundle build`), or the folder of a sealed bundle"
+    )
     pod_cidr: Cidr = Field("10.244.0.0/16", description="where pods get their addresses; one subnet of it per node")
     service_cidr: Cidr = Field("10.96.0.0/12", description="where Services get their addresses")
 
@@ -223,7 +271,9 @@ class Kubernetes(_Model):
 class Mesh(_Model):
     """Linkerd on every node."""
 
-    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = Field("0.8.5", description="linkerd's version, which decides the form of its configuration")
+    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = Field(
+        "0.8.5", description="linkerd's version, which decides the form of its configuration"
+    )
     image: str | None = Field(None, description="the container image; default: the one the bundle names")
     namespace: Name = Field("default", description="the namespace of the DaemonSet and of the Services it routes to")
     port: int = Field(4140, ge=1, le=65535, description="where applications send their requests, on every node")
@@ -234,14 +284,17 @@ class Mesh(_Model):
 class Cluster(_Model):
     """An inventory: everything that meshctl knows about a cluster."""
 
-    apiVersion: Literal["meshctl/v1"] = Field(description="the format of this file")  # noqa: N815
+    apiVersion: Literal["meshctl/v1"] = Field(description="the format of this file")
     cluster: Name = Field(description="the cluster's name, part of the stamp on everything made for it")
     hosts: tuple[Host, ...] = Field(min_length=1, strict=False, description="the physical machines")
     network: Network = Field(description="the guests' network")
     image: Name = Field("debian-12", description="the base image, a recipe of images/")
     nodes: tuple[Node, ...] = Field(min_length=1, strict=False, description="the guests")
     ssh: Ssh = Field(description="how to reach the guests")
-    sysctl: dict[str, int | str] = Field(default_factory=lambda: dict(SEED_SYSCTL), description="kernel settings of the guests; given, it replaces the default")
+    sysctl: dict[str, int | str] = Field(
+        default_factory=lambda: dict(SEED_SYSCTL),
+        description="kernel settings of the guests; given, it replaces the default",
+    )
     kubernetes: Kubernetes = Field(description="Kubernetes")
     mesh: Mesh = Field(default_factory=Mesh, description="Linkerd")
 

@@ -107,7 +107,9 @@ def _read(path: str) -> str:
     except UnicodeDecodeError as error:
         raise InventoryError(f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except OSError as error:
-        raise InventoryError(f"{path}: cannot be read: {error.strerror}", hint="which inventory did you mean?") from error
+        raise InventoryError(
+            f"{path}: cannot be read: {error.strerror}", hint="which inventory did you mean?"
+        ) from error
 
 
 def _parse(path: str, text: str) -> _Document:
@@ -136,12 +138,13 @@ def _duplicates(document: _Document, node: yaml.Node | None, location: Location)
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
-            name = str(key.value)
+            name, line, column = str(key.value), key.start_mark.line + 1, key.start_mark.column + 1
             if name in seen:
-                mark = key.start_mark
                 message = f"duplicate key: it stands in line {seen[name]} already"
-                yield Problem(document.file, mark.line + 1, mark.column + 1, field_name((*location, name)), message, "keep one of the two")
-            seen.setdefault(name, key.start_mark.line + 1)
+                yield Problem(
+                    document.file, line, column, field_name((*location, name)), message, "keep one of the two"
+                )
+            seen.setdefault(name, line)
             yield from _duplicates(document, value, (*location, name))
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
@@ -150,29 +153,36 @@ def _duplicates(document: _Document, node: yaml.Node | None, location: Location)
 
 def _aliases(document: _Document, text: str) -> Iterator[Problem]:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            mark = event.start_mark
-            yield Problem(document.file, mark.line + 1, mark.column + 1, "", f"alias *{event.anchor}: aliases are not read here", "write the value out")
+        if isinstance(event, yaml.AliasEvent) and event.start_mark is not None:
+            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            message = f"alias *{event.anchor}: aliases are not read here"
+            yield Problem(document.file, line, column, "", message, "write the value out")
 
 
 def _validated(document: _Document) -> Cluster | None:
     if not isinstance(document.value, dict):
-        document.problems.append(document.problem((), "an inventory is a mapping", "it begins with `apiVersion: meshctl/v1`"))
+        document.problems.append(
+            document.problem((), "an inventory is a mapping", "it begins with `apiVersion: meshctl/v1`")
+        )
         return None
     try:
         return Cluster.model_validate(document.value)
     except ValidationError as error:
-        document.problems += [_problem(document, fault) for fault in error.errors(include_url=False) if not _echo(fault)]
+        document.problems += [
+            _problem(document, fault) for fault in error.errors(include_url=False) if not _echo(fault)
+        ]
         return None
 
 
 def _echo(fault: Any) -> bool:
-    """pydantic counts only the valid items of a list: too few of them is no problem of its own."""
+    """Pydantic counts only the valid items of a list: too few of them is no problem of its own."""
     return fault["type"] == "too_short" and bool(fault["input"])
 
 
 def _problem(document: _Document, fault: Any) -> Problem:
-    location = tuple(step for step in fault["loc"] if not (isinstance(step, str) and step.startswith(("function-", "int", "str"))))
+    location = tuple(
+        step for step in fault["loc"] if not (isinstance(step, str) and step.startswith(("function-", "int", "str")))
+    )
     kind, message, hint = fault["type"], str(fault["msg"]), ""
     if kind == "value_error":
         message, _, hint = message.removeprefix("Value error, ").partition("\n")
@@ -185,7 +195,10 @@ def _problem(document: _Document, fault: Any) -> Problem:
     elif kind == "literal_error":
         message, hint = f"{_shown(fault['input'])} is not one of {fault['ctx']['expected']}", ""
     elif kind == "string_pattern_mismatch":
-        message, hint = f"{_shown(fault['input'])} does not have the right form", f"it must match {fault['ctx']['pattern']}"
+        message, hint = (
+            f"{_shown(fault['input'])} does not have the right form",
+            f"it must match {fault['ctx']['pattern']}",
+        )
     else:
         message = f"{message[0].lower()}{message[1:]}, not {_shown(fault['input'])}"
     return document.problem(location, message, hint)
@@ -239,7 +252,9 @@ def _across(cluster: Cluster, document: _Document) -> Iterator[Problem]:
 def _names(document: _Document, what: str, names: Sequence[str]) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if name in names[:index]:
-            yield document.problem((what, index, "name"), f"{name} is taken by {what}[{names.index(name)}]", "names are unique")
+            yield document.problem(
+                (what, index, "name"), f"{name} is taken by {what}[{names.index(name)}]", "names are unique"
+            )
 
 
 def _roles(cluster: Cluster, document: _Document) -> Iterator[Problem]:
@@ -254,14 +269,20 @@ def _roles(cluster: Cluster, document: _Document) -> Iterator[Problem]:
         yield document.problem(("nodes", index, "role"), message, "make it a worker")
     for index, node in enumerate(cluster.nodes):
         if node.role == "control-plane" and node.memory_mib < 2048:
-            yield document.problem(("nodes", index, "memory"), f"{node.memory_mib} MiB is not enough for a control plane", "2GiB at the least")
+            yield document.problem(
+                ("nodes", index, "memory"),
+                f"{node.memory_mib} MiB is not enough for a control plane",
+                "2GiB at the least",
+            )
 
 
 def _hosts(cluster: Cluster, document: _Document) -> Iterator[Problem]:
     names = [host.name for host in cluster.hosts]
     for index, node in enumerate(cluster.nodes):
         if node.host is not None and node.host not in names:
-            yield document.problem(("nodes", index, "host"), f"there is no host {node.host}", f"the hosts are {', '.join(names)}")
+            yield document.problem(
+                ("nodes", index, "host"), f"there is no host {node.host}", f"the hosts are {', '.join(names)}"
+            )
     if cluster.network.mode == "nat" and len(cluster.hosts) > 1:
         hint = "mode bridge with a bridge on each host joins them"
         yield document.problem(("network", "mode"), "nodes on different hosts cannot reach each other under nat", hint)
@@ -302,9 +323,13 @@ def _fixed_addresses(cluster: Cluster, document: _Document) -> Iterator[Problem]
         location: Location = ("nodes", index, "address")
         first, last = network.node_range()
         if netaddr.IPAddress(node.address) not in netaddr.IPRange(first, last):
-            yield document.problem(location, f"{node.address} is not within {first}-{last}", "see network.cidr and network.nodes")
+            yield document.problem(
+                location, f"{node.address} is not within {first}-{last}", "see network.cidr and network.nodes"
+            )
         elif node.address in seen:
-            yield document.problem(location, f"{node.address} belongs to {seen[node.address]}", "leave `address` out to have one chosen")
+            yield document.problem(
+                location, f"{node.address} belongs to {seen[node.address]}", "leave `address` out to have one chosen"
+            )
         seen.setdefault(node.address, node.name)
 
 
@@ -313,14 +338,18 @@ def _sizes(cluster: Cluster, document: _Document) -> Iterator[Problem]:
         node_addresses(cluster.network, cluster.nodes)
     except TooSmall as error:
         field = "nodes" if cluster.network.nodes else "cidr"
-        yield document.problem(("network", field), f"{error}, but there are {len(cluster.nodes)} nodes", "take a larger range")
+        yield document.problem(
+            ("network", field), f"{error}, but there are {len(cluster.nodes)} nodes", "take a larger range"
+        )
     try:
         pod_prefix_length(cluster.network, cluster.kubernetes.pod_cidr)
     except TooSmall as error:
         hint = "a larger pod_cidr, or a smaller range of addresses by network.nodes"
         yield document.problem(("kubernetes", "pod_cidr"), str(error), hint)
     if netaddr.IPNetwork(cluster.kubernetes.service_cidr).prefixlen > 24:
-        yield document.problem(("kubernetes", "service_cidr"), f"{cluster.kubernetes.service_cidr} is too small", "a /24 or larger")
+        yield document.problem(
+            ("kubernetes", "service_cidr"), f"{cluster.kubernetes.service_cidr} is too small", "a /24 or larger"
+        )
 
 
 def _reserved(cluster: Cluster, document: _Document) -> Iterator[Problem]:
@@ -333,7 +362,12 @@ def _reserved(cluster: Cluster, document: _Document) -> Iterator[Problem]:
 def _sysctl(cluster: Cluster, document: _Document) -> Iterator[Problem]:
     for key, value in cluster.sysctl.items():
         if re.fullmatch(r"[a-z0-9_-]+([./][A-Za-z0-9_*-]+)+", key) is None:
-            yield document.problem(("sysctl", key), f"{key!r} is not the name of a kernel setting", "for example net.core.somaxconn", key=True)
+            yield document.problem(
+                ("sysctl", key),
+                f"{key!r} is not the name of a kernel setting",
+                "for example net.core.somaxconn",
+                key=True,
+            )
         if isinstance(value, str) and re.fullmatch(r"[^\n#;]*", value) is None:
             yield document.problem(("sysctl", key), "a value is one line without # and ;", "")
 

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from provision.bundle import Bundle
 from provision.desired import Desired, Member, PoolSpec, domain_name
 from provision.domain_xml import DomainSeen
-from provision.errors import ShellError
+from provision.errors import MeshError, ShellError
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
 from provision.kubernetes import ApiStarting, Archive, Kubectl, Program, Spec, observe, profile_for
 from provision.kubernetes.kubectl import title
+from provision.mesh import Manifest, Platform, manifests
 from provision.parallel import for_each
 from provision.plan import HostSeen, NodeSeen, Observed
 from provision.sessions import Sessions, target
@@ -20,7 +21,9 @@ from provision.shell import Ssh
 from provision.topology import Topology, parse_capabilities
 
 
-def observe_hosts(cluster: Cluster, hypervisors: Mapping[str, Hypervisor], *, probe: bool = True) -> dict[str, HostSeen]:
+def observe_hosts(
+    cluster: Cluster, hypervisors: Mapping[str, Hypervisor], *, probe: bool = True
+) -> dict[str, HostSeen]:
     """Every host as it is now. With `probe`, where no guest of ours shows whether KVM works, it is tried out."""
     seen = for_each(cluster.hosts, lambda host: _observe_host(cluster.cluster, host, hypervisors[host.name], probe))
     return {host.name: one for host, one in zip(cluster.hosts, seen, strict=True)}
@@ -51,7 +54,11 @@ def observe_topologies(cluster: Cluster, hypervisors: Mapping[str, Hypervisor]) 
 def remembered_addresses(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> dict[str, str]:
     """Addresses that our guests have, from their stamps: a node keeps its address whatever happens to others."""
     stamps = (domain.stamp for seen in hosts.values() for domain in seen.domains)
-    return {stamp.node: stamp.address for stamp in stamps if stamp is not None and stamp.cluster == cluster.cluster and stamp.node}
+    return {
+        stamp.node: stamp.address
+        for stamp in stamps
+        if stamp is not None and stamp.cluster == cluster.cluster and stamp.node
+    }
 
 
 def pool_specs(cluster: Cluster) -> dict[str, PoolSpec]:
@@ -106,6 +113,32 @@ def _observe_node(shell: Ssh, spec: Spec, member: Member) -> NodeSeen:
 
 def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:
     try:
-        return tuple(f"{title(manifest)} differs or is absent" for manifest in Kubectl(shell).outdated(manifests_for(cluster, sealed)))
+        return tuple(
+            f"{title(manifest)} differs or is absent"
+            for manifest in Kubectl(shell).outdated(mesh_manifests(cluster, sealed))
+        )
     except ApiStarting as error:
         return (error.message,)
+
+
+def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:
+    """The mesh's objects for this inventory and bundle. Raises MeshError when the bundle lacks an image for them."""
+    lacking = [name for name, image in (("linkerd", sealed.mesh), ("kubectl", sealed.kubectl)) if image is None]
+    if sealed.mesh is None or sealed.kubectl is None:
+        raise MeshError(
+            f"the bundle holds no image of {' and '.join(lacking)}",
+            hint="put `docker save` archives into its images/ and seal it again",
+        )
+    workloads = profile_for(cluster.kubernetes.generation).workloads
+    platform = Platform(
+        daemonset_api=workloads.daemonset_api,
+        rbac_api=workloads.rbac_api,
+        dns_policy=workloads.host_network_dns_policy,
+        mesh_image=cluster.mesh.image or sealed.mesh.image,
+        standin=sealed.mesh.standin and cluster.mesh.image in (None, sealed.mesh.image),
+        kubectl_image=sealed.kubectl,
+        echo_image=sealed.echo,
+        annotations=workloads.annotations,
+        tolerations=workloads.tolerations,
+    )
+    return manifests(cluster.cluster, cluster.mesh, platform)

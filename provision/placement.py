@@ -18,7 +18,8 @@ from provision.units import MIB
 @dataclass(frozen=True)
 class Tenant:
     """A guest that a host already has. `node` is its name in our inventory, None for a foreign one; `vcpu_cpus` is one
-    CPU set per vCPU (all CPUs for one that floats)."""
+    CPU set per vCPU (all CPUs for one that floats).
+    """
 
     host: str
     name: str
@@ -157,10 +158,16 @@ def _place_new(node: Node, tenant: Tenant | None, ledgers: Mapping[str, _Ledger]
     """A guest stays on the host where its volumes are; a new one goes where most CPUs are free."""
     wanted = node.host or (tenant.host if tenant is not None else None)
     candidates = [ledger for name, ledger in ledgers.items() if wanted in (None, name)]
-    choices = [(ledger, cell) for ledger in candidates for cell in ledger.topology.cells if not _obstacle(node, ledger, cell)]
+    choices = [
+        (ledger, cell) for ledger in candidates for cell in ledger.topology.cells if not _obstacle(node, ledger, cell)
+    ]
     if not choices:
-        reasons = tuple(f"{one.host.name} cell {c.id}: {_obstacle(node, one, c)}" for one in candidates for c in one.topology.cells)
-        return Refusal(node.name, f"{node.vcpus} CPUs and {node.memory_mib} MiB", reasons or (f"there is no host {wanted}",))
+        reasons = tuple(
+            f"{one.host.name} cell {c.id}: {_obstacle(node, one, c)}" for one in candidates for c in one.topology.cells
+        )
+        return Refusal(
+            node.name, f"{node.vcpus} CPUs and {node.memory_mib} MiB", reasons or (f"there is no host {wanted}",)
+        )
     ledger, cell = max(choices, key=lambda choice: (_room(*choice), choice[0].free_memory_mib(choice[1])))
     usable = ledger.usable(cell)
     pins = tuple(usable[vcpu % len(usable)] for vcpu in range(node.vcpus))
@@ -170,7 +177,11 @@ def _place_new(node: Node, tenant: Tenant | None, ledgers: Mapping[str, _Ledger]
 
 def _room(ledger: _Ledger, cell: Cell) -> float:
     usable = ledger.usable(cell)
-    return len(usable) if ledger.dedicated else len(usable) * ledger.host.cpu.ratio - sum(ledger.load[cpu] for cpu in usable)
+    return (
+        len(usable)
+        if ledger.dedicated
+        else len(usable) * ledger.host.cpu.ratio - sum(ledger.load[cpu] for cpu in usable)
+    )
 
 
 def _obstacle(node: Node, ledger: _Ledger, cell: Cell) -> str:

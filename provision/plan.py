@@ -7,7 +7,7 @@ shows everything it looked at. A like-named thing without our stamp raises Confl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import netaddr
@@ -120,7 +120,11 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
         )
     actions = (
         *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
-        *(_artifact(artifact, pool, observed.hosts[pool.host]) for pool in wanted.pools for artifact in wanted.artifacts),
+        *(
+            _artifact(artifact, pool, observed.hosts[pool.host])
+            for pool in wanted.pools
+            for artifact in wanted.artifacts
+        ),
         *(_network(network, observed.hosts[network.host]) for network in wanted.networks),
         *(_root(root, observed.hosts[root.host]) for root in wanted.roots),
         *(_seed(seed, wanted.guest(seed.node), observed.hosts[seed.host]) for seed in wanted.seeds),
@@ -203,7 +207,10 @@ def _pool(pool: PoolSpec, seen: HostSeen) -> Action:
 def _artifact(artifact: Artifact, pool: PoolSpec, seen: HostSeen) -> Action:
     found = next((volume for volume in seen.volumes if volume.name == artifact.volume), None)
     if found is None:
-        verb, reason = Verb.CREATE, f"{artifact.title} is not in pool {pool.name}: {artifact.size / 2**20:.0f} MiB to send"
+        verb, reason = (
+            Verb.CREATE,
+            f"{artifact.title} is not in pool {pool.name}: {artifact.size / 2**20:.0f} MiB to send",
+        )
     elif found.physical != artifact.size:
         verb, reason = Verb.CHANGE, f"an earlier upload ended at {found.physical} of {artifact.size} bytes: send again"
     else:
@@ -243,7 +250,9 @@ def _guest(guest: GuestSpec, seen: HostSeen) -> Action:
     found = seen.domain(guest.domain)
     pins = f"{guest.vcpus} vCPUs on CPUs {','.join(map(str, guest.vcpu_pins))}, {guest.memory_mib} MiB, {guest.address}"
     if found is None:
-        emulated = "" if guest.virtualization == "kvm" else "; KVM does not start a guest here: software emulation, slow"
+        emulated = (
+            "" if guest.virtualization == "kvm" else "; KVM does not start a guest here: software emulation, slow"
+        )
         verb, reason = Verb.CREATE, f"there is none; {pins}{emulated}"
     elif found.stamp is not None and found.stamp.digest != guest_digest(guest, found):
         verb, reason = Verb.CHANGE, f"the definition differs; takes effect when the guest restarts; {pins}"
@@ -261,8 +270,6 @@ def guest_digest(guest: GuestSpec, found: DomainSeen | None) -> str:
 
 def effective(guest: GuestSpec, found: DomainSeen | None) -> GuestSpec:
     """The guest as it is to be defined: one that exists keeps its seed, which cloud-init has read already."""
-    from dataclasses import replace
-
     if found is None or found.stamp is None or not found.stamp.seed:
         return guest
     folder = guest.seed_path.rpartition("/")[0]

@@ -38,7 +38,8 @@ def _sum(plan: Plan) -> str:
     count = {verb: sum(action.verb is verb for action in plan.actions) for verb in Verb}
     if not plan.changes:
         return f"No changes: {count[Verb.LEAVE]} things are as wanted."
-    return f"{count[Verb.CREATE]} to create, {count[Verb.CHANGE]} to change, {count[Verb.START]} to start, {count[Verb.LEAVE]} left as they are."
+    parts = (f"{count[verb]} to {verb}" for verb in (Verb.CREATE, Verb.CHANGE, Verb.START))
+    return f"{', '.join(parts)}, {count[Verb.LEAVE]} left as they are."
 
 
 def as_data(plan: Plan) -> dict[str, Any]:
@@ -47,7 +48,14 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "cluster": plan.cluster,
         "changes": len(plan.changes),
         "actions": [
-            {"stage": a.stage, "verb": a.verb.value, "where": a.where, "kind": a.kind, "name": a.name, "reason": a.reason}
+            {
+                "stage": a.stage,
+                "verb": a.verb.value,
+                "where": a.where,
+                "kind": a.kind,
+                "name": a.name,
+                "reason": a.reason,
+            }
             for a in plan.actions
         ],
         "guests": [

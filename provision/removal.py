@@ -20,7 +20,9 @@ class Removal:
     pool: str = ""
 
 
-def removals(cluster: str, hosts: Mapping[str, HostSeen], pools: Mapping[str, PoolSpec], *, purge: bool) -> tuple[Removal, ...]:
+def removals(
+    cluster: str, hosts: Mapping[str, HostSeen], pools: Mapping[str, PoolSpec], *, purge: bool
+) -> tuple[Removal, ...]:
     """Everything of the cluster, in the order of removal: guests, then networks, then volumes, then what `purge` adds.
 
     `pools` is the inventory's pool per host. Works from stamps alone, so nodes that left the inventory go too.

@@ -45,7 +45,12 @@ class Record:
 
     def as_json(self) -> str:
         """One JSON object on one line; the event's class is its `event`. Refuses secrets (TypeError)."""
-        head = {"run": self.run, "sequence": self.sequence, "time": round(self.time, 3), "event": type(self.event).__name__}
+        head = {
+            "run": self.run,
+            "sequence": self.sequence,
+            "time": round(self.time, 3),
+            "event": type(self.event).__name__,
+        }
         return json.dumps(head | asdict(self.event), default=_refuse)
 
 
@@ -164,7 +169,13 @@ class Terminal:
         self._status.stop()
 
 
-_STYLES: dict[type, str] = {StageStarted: "bold", Changed: "green", Warned: "yellow", Failed: "bold red", RunFinished: "bold"}
+_STYLES: dict[type, str] = {
+    StageStarted: "bold",
+    Changed: "green",
+    Warned: "yellow",
+    Failed: "bold red",
+    RunFinished: "bold",
+}
 
 
 def line_of(event: Event, *, verbose: bool) -> str | None:
@@ -200,4 +211,6 @@ def _progress(progress: Progress) -> str:
         amounts = approximate_size(progress.done), approximate_size(progress.total)
     else:
         amounts = str(progress.done), f"{progress.total} {progress.unit}"
-    return f"   {progress.what}: {amounts[0]} of {amounts[1]}" if progress.total else f"   {progress.what}: {amounts[0]}"
+    return (
+        f"   {progress.what}: {amounts[0]} of {amounts[1]}" if progress.total else f"   {progress.what}: {amounts[0]}"
+    )

@@ -40,8 +40,8 @@ class SeedFiles:
     network_config: str
 
 
-def hosts_file(node: str, members: Sequence[Member]) -> str:
-    """/etc/hosts of a node at its first boot: every node of the cluster is resolvable."""
+def hosts_file(members: Sequence[Member]) -> str:
+    """/etc/hosts of each node at its first boot: every node of the cluster is resolvable."""
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
     lines += [f"{member.address} {member.name}" for member in sorted(members, key=lambda member: member.name)]
     return "\n".join(lines) + "\n"
@@ -67,7 +67,8 @@ def render(cluster: Cluster, member: Member, members: Sequence[Member], public_k
 
 def seed_digest(cluster: Cluster, member: Member, public_key: str) -> str:
     """Digest over what the seed says of this node: not over the host key (it is drawn by lot) nor over the other
-    nodes (adding one must not make every seed stale)."""
+    nodes (adding one must not make every seed stale).
+    """
     words = _words(cluster, member, (member,), public_key)
     texts = (_render(name, words | {"host_key_private": "", "host_key_public": ""}) for name in _TEMPLATES)
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
@@ -86,7 +87,7 @@ def _words(cluster: Cluster, member: Member, members: Sequence[Member], public_k
         "user": cluster.ssh.user,
         "public_key": public_key,
         "sysctl": sysctl_file(cluster.sysctl),
-        "hosts": hosts_file(member.name, members),
+        "hosts": hosts_file(members),
         "mac": mac_address(cluster.cluster, member.name),
         "mtu": network.mtu,
         "address": f"{member.address}/{network.prefix_length}",
@@ -108,7 +109,11 @@ def disk_image(files: SeedFiles) -> bytes:
 
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL)
-    contents = {"user-data": files.user_data.reveal(), "meta-data": files.meta_data, "network-config": files.network_config}
+    contents = {
+        "user-data": files.user_data.reveal(),
+        "meta-data": files.meta_data,
+        "network-config": files.network_config,
+    }
     for name, content in contents.items():
         content_bytes = content.encode()
         plain = name.upper().replace("-", "_")

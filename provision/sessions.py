@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from provision.calls import Calls
 from provision.desired import Member, domain_name
 from provision.domain_xml import DomainSeen
 from provision.errors import InventoryError, Unreachable
 from provision.inventory import Cluster
-from provision.shell import Calls, Ssh, Target
+from provision.shell import Ssh, Target
 
 
 class Sessions:
@@ -44,7 +45,14 @@ def target(cluster: Cluster, node: str, domains: Iterable[DomainSeen]) -> Target
     if found is None or found.stamp is None or not found.stamp.host_key:
         raise Unreachable(f"{node}: there is no guest {name} with our stamp", hint="`meshctl provision` makes it")
     ssh = cluster.ssh
-    return Target(node, found.stamp.address, found.stamp.host_key, ssh.user, ssh.key_file, proxy=proxy(cluster, found.stamp.address))
+    return Target(
+        node,
+        found.stamp.address,
+        found.stamp.host_key,
+        ssh.user,
+        ssh.key_file,
+        proxy=proxy(cluster, found.stamp.address),
+    )
 
 
 def proxy(cluster: Cluster, address: str, port: int = 22) -> tuple[str, ...]:
@@ -69,7 +77,9 @@ def public_key(cluster: Cluster) -> str:
     try:
         return path.read_text().strip()
     except OSError as error:
-        hint = "`meshctl lab up` makes the lab's key" if "/meshctl/" in str(path) else "ssh-keygen -t ed25519 makes a pair"
+        hint = (
+            "`meshctl lab up` makes the lab's key" if "/meshctl/" in str(path) else "ssh-keygen -t ed25519 makes a pair"
+        )
         raise InventoryError(f"ssh.key_file: {path} cannot be read: {error.strerror}", hint=hint) from error
 
 
@@ -79,4 +89,6 @@ def by_name(members: Iterable[Member], name: str) -> Member:
     for member in members:
         if member.name == name:
             return member
-    raise InventoryError(f"there is no node {name}", hint=f"the nodes are {', '.join(member.name for member in members)}")
+    raise InventoryError(
+        f"there is no node {name}", hint=f"the nodes are {', '.join(member.name for member in members)}"
+    )

@@ -17,8 +17,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
+from provision.calls import Calls
 from provision.errors import CommandFailed, ShellError, Unreachable
 
 if TYPE_CHECKING:
@@ -54,27 +56,13 @@ class Completed:
         return self
 
 
-@dataclass
-class Calls:
-    """How many calls went through a door; shared by all shells of a run."""
-
-    reads: int = 0
-    mutations: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def count(self, *, changes: bool) -> None:
-        """Adds one call."""
-        with self._lock:
-            if changes:
-                self.mutations += 1
-            else:
-                self.reads += 1
-
-
 class Shell(Protocol):
     """A place where commands run as root (or as the user, for Local)."""
 
-    where: str
+    @property
+    def where(self) -> str:
+        """The name of the place: this machine, or a guest."""
+        ...
 
     def read(self, argv: Sequence[str], *, stdin: bytes = b"", within_s: float = 60.0, check: bool = True) -> Completed:
         """Runs a command that changes nothing."""
@@ -135,16 +123,19 @@ class Local:
         """Starts a command that outlives this process (own session, output appended to `log`); gives its pid."""
         self.calls.count(changes=True)
         with open(log, "ab") as output:
-            process = _start(argv, self._environment(), self.cwd, subprocess.DEVNULL, output, start_new_session=True)
+            process = _start(argv, stdin=subprocess.DEVNULL, stdout=output, env=self._environment(), cwd=self.cwd)
         return process.pid
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, **self.env}
 
-    def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None) -> Completed:
-        process = _start(argv, self._environment(), self.cwd, subprocess.PIPE, subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-        assert process.stdin and process.stdout and process.stderr
-        readers = [_Reader(process.stdout.read1, on_line), _Reader(process.stderr.read1, on_line)]  # type: ignore[attr-defined]
+    def _end(
+        self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None
+    ) -> Completed:
+        pipe = subprocess.PIPE
+        process = _start(argv, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment(), cwd=self.cwd)
+        outputs = cast("tuple[IO[bytes], IO[bytes]]", (process.stdout, process.stderr))
+        readers = [_Reader(partial(os.read, output.fileno()), on_line) for output in outputs]
         feeder = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
         for thread in (*readers, feeder):
             thread.start()
@@ -164,11 +155,24 @@ class Local:
         return completed.checked() if check else completed
 
 
-def _start(argv: Sequence[str], env: Mapping[str, str], cwd: str | None, stdin: int, stdout: object, **more: object) -> subprocess.Popen[bytes]:
+def _start(
+    argv: Sequence[str],
+    *,
+    stdin: int,
+    stdout: int | IO[bytes],
+    stderr: int = subprocess.STDOUT,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+) -> subprocess.Popen[bytes]:
+    """A program in a session of its own, so that its whole process group can be ended, and Ctrl-C is ours alone."""
     try:
-        return subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, **({"stderr": subprocess.STDOUT} | more))  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen(
+            list(argv), env=env, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
+        )
     except FileNotFoundError as error:
-        raise ShellError(f"{argv[0]}: no such program on this machine", hint="`make setup` installs what meshctl needs from Debian") from error
+        raise ShellError(
+            f"{argv[0]}: no such program on this machine", hint="`make setup` installs what meshctl needs from Debian"
+        ) from error
     except OSError as error:
         raise ShellError(f"{argv[0]}: cannot be started: {error.strerror}") from error
 
@@ -185,11 +189,12 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _feed(pipe: object, content: bytes) -> None:
+def _feed(pipe: IO[bytes], content: bytes) -> None:
+    # A command may end without reading all its input.
     with suppress(BrokenPipeError):
-        pipe.write(content)  # type: ignore[attr-defined]
+        pipe.write(content)
     with suppress(BrokenPipeError):
-        pipe.close()  # type: ignore[attr-defined]
+        pipe.close()
 
 
 class _Reader(threading.Thread):
@@ -283,7 +288,9 @@ class Ssh:
                 self._transport.close()
                 self._transport = None
 
-    def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None) -> Completed:
+    def _end(
+        self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None
+    ) -> Completed:
         completed = self._exec(argv, stdin, within_s, on_line)
         return completed.checked() if check else completed
 
@@ -297,9 +304,13 @@ class Ssh:
             return self._collect(channel, argv, stdin, within_s, on_line)
         except (paramiko.SSHException, OSError, EOFError) as error:
             self.close()
-            raise Unreachable(f"{self.where}: the SSH connection to {self.target.address} was lost: {error or type(error).__name__}") from error
+            raise Unreachable(
+                f"{self.where}: the SSH connection to {self.target.address} was lost: {error or type(error).__name__}"
+            ) from error
 
-    def _collect(self, channel: paramiko.Channel, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
+    def _collect(
+        self, channel: paramiko.Channel, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None
+    ) -> Completed:
         readers = [_Reader(channel.recv, on_line), _Reader(channel.recv_stderr, on_line)]
         feeder = threading.Thread(target=_feed_channel, args=(channel, stdin), daemon=True)
         for thread in (*readers, feeder):
@@ -362,7 +373,10 @@ def _begin(target: Target, transport: paramiko.Transport, within_s: float) -> No
         _authenticate(target, transport)
         transport.set_keepalive(15)
     except paramiko.AuthenticationException as error:
-        raise Unreachable(f"{target.name}: {target.user}@{target.address} refused the key {target.key_file or 'of the SSH agent'}", hint="ssh.key_file must be the private half of the key that the guest was made with") from error
+        raise Unreachable(
+            f"{target.name}: {target.user}@{target.address} refused the key {target.key_file or 'of the SSH agent'}",
+            hint="ssh.key_file must be the private half of the key that the guest was made with",
+        ) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise _no_session(target, error) from error
 
@@ -401,9 +415,13 @@ def _private_key(path: str) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(expanded)
     except paramiko.PasswordRequiredException as error:
-        raise Unreachable(f"{path}: the key has a passphrase", hint="load it into ssh-agent and leave ssh.key_file out") from error
-    except (OSError, ValueError, paramiko.SSHException, paramiko.UnknownKeyType) as error:
-        raise Unreachable(f"{path}: not a private key that can be used: {error}", hint="ssh-keygen -t ed25519 makes one") from error
+        raise Unreachable(
+            f"{path}: the key has a passphrase", hint="load it into ssh-agent and leave ssh.key_file out"
+        ) from error
+    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+        raise Unreachable(
+            f"{path}: not a private key that can be used: {error}", hint="ssh-keygen -t ed25519 makes one"
+        ) from error
 
 
 def _open_socket(target: Target, within_s: float) -> socket.socket:
@@ -411,15 +429,13 @@ def _open_socket(target: Target, within_s: float) -> socket.socket:
         return socket.create_connection((target.address, target.port), timeout=within_s)
     ours, theirs = socket.socketpair()
     with theirs:
-        _start(target.proxy, os.environ, None, theirs.fileno(), theirs.fileno(), stderr=subprocess.DEVNULL, start_new_session=True)
+        _start(target.proxy, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL)
     return ours
 
 
 def replace_process(argv: Sequence[str]) -> None:
     """Becomes another program (an interactive ssh): does not return. Raises ShellError when there is none such."""
     try:
-        os.execvp(argv[0], list(argv))
+        os.execvp(argv[0], list(argv))  # noqa: S606 - that is the point
     except OSError as error:
         raise ShellError(f"{argv[0]}: cannot be started: {error.strerror}") from error
-
-

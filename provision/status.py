@@ -48,7 +48,12 @@ class ClusterStatus:
 def cluster_status(world: World) -> ClusterStatus:
     """Asks every host, then the API server through the control plane."""
     hosts = observe_hosts(world.cluster, world.hypervisors, probe=False)
-    ours = {d.stamp.node: (host, d) for host, seen in hosts.items() for d in seen.domains if _is_ours(d, world.cluster.cluster) and d.stamp}
+    ours = {
+        d.stamp.node: (host, d)
+        for host, seen in hosts.items()
+        for d in seen.domains
+        if _is_ours(d, world.cluster.cluster) and d.stamp
+    }
     try:
         nodes, pods = _ask_kubernetes(world, [domain for _, domain in ours.values()])
         error = ""
@@ -63,16 +68,20 @@ def _is_ours(domain: DomainSeen, cluster: str) -> bool:
 
 
 def _ask_kubernetes(world: World, domains: list[DomainSeen]) -> tuple[dict[str, Any], dict[str, Any]]:
-    assert world.sessions is not None
     shell = world.sessions.to(target(world.cluster, world.cluster.control_plane.name, domains))
     kubectl = Kubectl(shell)
     nodes = {node["metadata"]["name"]: node for node in kubectl.items("nodes")}
     labels = {"app": "l5d"}
-    pods = {pod["spec"].get("nodeName", ""): pod for pod in kubectl.items("pods", namespace=world.cluster.mesh.namespace, labels=labels)}
+    pods = {
+        pod["spec"].get("nodeName", ""): pod
+        for pod in kubectl.items("pods", namespace=world.cluster.mesh.namespace, labels=labels)
+    }
     return nodes, pods
 
 
-def _guest(name: str, found: tuple[str, DomainSeen] | None, nodes: Mapping[str, Any], pods: Mapping[str, Any]) -> GuestStatus:
+def _guest(
+    name: str, found: tuple[str, DomainSeen] | None, nodes: Mapping[str, Any], pods: Mapping[str, Any]
+) -> GuestStatus:
     if found is None:
         return GuestStatus(name, ABSENT, "absent", ABSENT, 0, (), ABSENT)
     host, domain = found
@@ -106,7 +115,9 @@ def as_text(status: ClusterStatus) -> str:
     rows = [head, *(_row(guest) for guest in status.guests)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, *([f"Kubernetes could not be asked: {status.kubernetes_error}"] if status.kubernetes_error else [])])
+    return "\n".join(
+        [*lines, *([f"Kubernetes could not be asked: {status.kubernetes_error}"] if status.kubernetes_error else [])]
+    )
 
 
 def _row(guest: GuestStatus) -> tuple[str, ...]:

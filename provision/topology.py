@@ -58,7 +58,11 @@ def _plain(cpus: int, memory_mib: int) -> Cell:
 
 
 def _cell(cell: Any) -> Cell:
-    pages = [(int(p.get("size")), int(p.text)) for p in cell.findall("pages") if p.get("unit") == "KiB" and int(p.get("size")) > 4]
+    pages = [
+        (int(p.get("size")), int(p.text))
+        for p in cell.findall("pages")
+        if p.get("unit") == "KiB" and int(p.get("size")) > 4
+    ]
     return Cell(
         id=int(cell.get("id")),
         memory_mib=int(cell.findtext("memory", "0")) // 1024,
@@ -73,7 +77,13 @@ def _cpus(elements: Iterable[Any]) -> Iterable[Cpu]:
         if cpu.get("core_id") is None:
             continue
         siblings = _siblings(cpu.get("siblings", cpu.get("id")))
-        yield Cpu(int(cpu.get("id")), int(cpu.get("socket_id", 0)), int(cpu.get("die_id", 0)), int(cpu.get("core_id")), siblings)
+        yield Cpu(
+            int(cpu.get("id")),
+            int(cpu.get("socket_id", 0)),
+            int(cpu.get("die_id", 0)),
+            int(cpu.get("core_id")),
+            siblings,
+        )
 
 
 def _siblings(text: str) -> frozenset[int]:

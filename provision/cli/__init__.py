@@ -39,11 +39,11 @@ COMMANDS = {
 class Overview(click.Group):
     """A group whose commands are imported when they are asked for, so that --help is quick."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """All commands, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the command's module."""
         lazy = COMMANDS.get(cmd_name)
         if lazy is None:
@@ -51,7 +51,7 @@ class Overview(click.Group):
         command: click.Command = getattr(importlib.import_module(f"provision.cli.{lazy.module}"), lazy.name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The overview, from the table alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])

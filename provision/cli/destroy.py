@@ -8,7 +8,9 @@ import click
 @click.command()
 @click.argument("inventory", type=click.Path())
 @click.option("--yes", is_flag=True, help="Do not ask for the cluster's name.")
-@click.option("--purge", is_flag=True, help="Also remove the cached base image and bundle, and a pool of ours that is empty then.")
+@click.option(
+    "--purge", is_flag=True, help="Also remove the cached base image and bundle, and a pool of ours that is empty then."
+)
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 def destroy(inventory: str, yes: bool, purge: bool, as_json: bool) -> None:
     """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds."""

@@ -21,12 +21,16 @@ def validate(inventory: str, as_json: bool) -> None:
         cluster = load(inventory)
     except InventoryError as error:
         if as_json:
-            click.echo(json.dumps({"valid": False, "problems": [asdict(problem) for problem in error.problems]}, indent=2))
+            click.echo(
+                json.dumps({"valid": False, "problems": [asdict(problem) for problem in error.problems]}, indent=2)
+            )
         raise
     if as_json:
         click.echo(json.dumps({"valid": True, "problems": []}))
     else:
-        click.echo(f"{inventory}: cluster {cluster.cluster}, {len(cluster.hosts)} host(s), {len(cluster.nodes)} node(s): valid")
+        click.echo(
+            f"{inventory}: cluster {cluster.cluster}, {len(cluster.hosts)} host(s), {len(cluster.nodes)} node(s): valid"
+        )
 
 
 @click.command()

@@ -28,6 +28,7 @@ NEEDED_FREE = 4 * GIB
 MMDEBSTRAP_WITHIN_S = 1800.0
 CONVERT = ("qemu-img", "convert", "-c", "-W", "-m", "4", "-O", "qcow2", "-o", "compression_type=zstd,compat=1.1")
 PROGRAMS = {
+    "setpriv": "util-linux",
     "mmdebstrap": "mmdebstrap",
     "sfdisk": "fdisk",
     "mke2fs": "e2fsprogs",
@@ -160,7 +161,7 @@ def _workspace(folder: Path, name: str, emit: Emit) -> Iterator[Path]:
 
 
 def _remove(place: Path) -> None:
-    # --one-file-system: should a killed mmdebstrap's mounts still be there, this machine's /dev is below one of them.
+    # --one-file-system: whatever may still be mounted below is not ours to remove.
     Local().run(["rm", "--recursive", "--force", "--one-file-system", str(place)], within_s=120)
 
 

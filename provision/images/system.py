@@ -24,12 +24,18 @@ FINISH = (
 """Run in the system at the end: what must be unique to a machine goes, and the links by which GRUB boots are there."""
 
 
+CONFINED = ("setpriv", "--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--")
+"""Own mounts and processes for mmdebstrap, which mounts this machine's /dev in the chroot: when meshctl is killed the
+kernel ends them all, and nothing is left mounted."""
+
+
 def mmdebstrap(recipe: Recipe, root: str, files: str) -> list[str]:
     """The command that makes the system in the folder `root`.
 
     `files` is what `archive` wrote; the command reads apt's sources from stdin.
     """
     return [
+        *CONFINED,
         "mmdebstrap",
         "--mode=root",
         "--format=directory",

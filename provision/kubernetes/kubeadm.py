@@ -64,7 +64,9 @@ def initialise(
     def config() -> Secret:
         return profile.init_config(spec, member, new_token())
 
-    _bring(shell, profile, spec, member, _Task("kubeadm init", profile.init_argv(), config), within_s, emit)
+    _bring(
+        shell, profile, spec, member, _Task("kubeadm init", profile.init_argv(), config, lambda: None), within_s, emit
+    )
 
 
 def join(
@@ -77,12 +79,21 @@ def join(
     *,
     within_s: float = JOIN_S,
 ) -> None:
-    """Makes a worker a member, if it is none yet. Raises as `initialise` does."""
+    """Makes a worker a member, if it is none yet. Raises as `initialise` does.
+
+    A Node of its name that a former guest left is removed first: 1.5 refuses to join beside it, 1.20 while it is Ready.
+    """
 
     def config() -> Secret:
         return profile.join_config(spec, member, credentials)
 
-    _bring(shell, profile, spec, member, _Task("kubeadm join", profile.join_argv(), config), within_s, emit)
+    def forget() -> None:
+        api = credentials.api
+        if api is not None and member.name in {node["metadata"]["name"] for node in api.items("nodes")}:
+            api.delete("node", member.name)
+            emit(Changed(member.name, "Node object of a former guest", "remove"))
+
+    _bring(shell, profile, spec, member, _Task("kubeadm join", profile.join_argv(), config, forget), within_s, emit)
 
 
 def credentials(shell: Shell, profile: Profile, emit: Emit, *, within_s: float = 300.0) -> Credentials:
@@ -103,6 +114,7 @@ class _Task:
     name: str
     argv: tuple[str, ...]
     config: Callable[[], Secret]
+    clear_way: Callable[[], None]
 
 
 def _bring(
@@ -117,6 +129,7 @@ def _bring(
         _reset(shell, profile, spec, member, emit)
     if state.phase is not Phase.RUNNING:
         preflight(shell, profile, member)
+        task.clear_way()
         _start(shell, task, within_s)
         emit(Changed(member.name, task.name, "start"))
     _finish(shell, member, task, within_s, emit)

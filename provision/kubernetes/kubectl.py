@@ -32,6 +32,11 @@ _STARTING = (
     "unexpected eof",
     "connection reset by peer",
     "serviceunavailable",
+    "(internalerror)",
+    "(timeout)",
+    "context deadline exceeded",
+    "etcd cluster is unavailable",
+    "to the server: eof",
 )
 
 Manifest = Mapping[str, Any]
@@ -55,7 +60,8 @@ class Kubectl:
         if labels:
             argv += ["-l", ",".join(f"{key}={value}" for key, value in sorted(labels.items()))]
         completed = self.shell.read(_argv(*argv, "-o", "json"), within_s=90, check=False)
-        answer = json.loads(_checked(completed, f"kubectl get {kind} {name}".rstrip()).stdout)
+        # Where there is nothing, some versions print an empty List and some print nothing.
+        answer = json.loads(_checked(completed, f"kubectl get {kind} {name}".rstrip()).stdout or '{"items": []}')
         if not isinstance(answer, dict):
             raise KubernetesError(f"kubectl get {kind}: not an object: {completed.stdout[:80]!r}")
         return answer

@@ -63,7 +63,8 @@ def prepare(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Em
     if not state.unprepared:
         return state
     _refuse_upgrade(state, spec)
-    _docker(shell, state, emit)
+    if _docker(shell, state, emit):
+        state = observe(shell, profile, spec, member)  # only now can it say which images it has
     replaced = _from_bundle(shell, spec, state, emit) if state.bundle_wanted else ()
     _write(shell, state, emit)
     _services(shell, state, replaced)
@@ -86,13 +87,17 @@ def _refuse_upgrade(state: NodeState, spec: Spec) -> None:
         )
 
 
-def _docker(shell: Shell, state: NodeState, emit: Emit) -> None:
+def _docker(shell: Shell, state: NodeState, emit: Emit) -> bool:
+    """Gives whether Docker was started."""
     if state.docker is not None:
         shell.put(DOCKER_CONFIG, state.docker.encode())
         shell.run(["systemctl", "restart", DOCKER], within_s=300)
         emit(Changed(state.member.name, DOCKER_CONFIG, "change"))
-    elif not state.active(DOCKER):
-        shell.run(["systemctl", "start", DOCKER], within_s=300)
+        return True
+    if state.active(DOCKER):
+        return False
+    shell.run(["systemctl", "start", DOCKER], within_s=300)
+    return True
 
 
 def _from_bundle(shell: Shell, spec: Spec, state: NodeState, emit: Emit) -> tuple[str, ...]:

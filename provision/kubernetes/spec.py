@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import netaddr
 
 from provision.desired import Member
+from provision.kubernetes.kubectl import Kubectl
 from provision.secret import Secret
 
 CONTROL_PLANE = "control-plane"
@@ -56,10 +57,13 @@ class Archive:
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a worker needs to join: a bootstrap token and, from 1.20 on, the CA's public key hash (``sha256:…``)."""
+    """What a worker needs to join: a bootstrap token, from 1.20 on the CA's public key hash (``sha256:…``), and the
+    API, to remove a Node object that a former guest of its name left.
+    """
 
     token: Secret
     ca_cert_hash: str = ""
+    api: Kubectl | None = None
 
 
 @dataclass(frozen=True)

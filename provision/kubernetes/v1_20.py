@@ -137,7 +137,7 @@ class Profile120:
         """See `Profile.credentials`: makes a token as `kubeadm token create` does, but over stdin."""
         token = new_token()
         kubectl.create(_token_secret(token, kubectl.now() + TOKEN_TTL), "a join token")
-        return Credentials(token, ca_cert_hash(kubectl.file("/etc/kubernetes/pki/ca.crt")))
+        return Credentials(token, ca_cert_hash(kubectl.file("/etc/kubernetes/pki/ca.crt")), kubectl)
 
     def _registration(self, spec: Spec, member: Member) -> dict[str, Any]:
         coredns = any("/coredns" in reference for archive in spec.archives for reference in archive.references)

@@ -36,7 +36,7 @@ Environment="KUBELET_NETWORK_ARGS=--network-plugin=cni --cni-conf-dir=/etc/cni/n
 Environment="KUBELET_DNS_ARGS=--cluster-dns=10.96.0.10 --cluster-domain=cluster.local"
 ExecStart=
 ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_SYSTEM_PODS_ARGS $KUBELET_NETWORK_ARGS $KUBELET_DNS_ARGS $KUBELET_EXTRA_ARGS
-"""  # noqa: E501
+"""
 
 _OWN_DROP_IN = """\
 [Service]
@@ -131,7 +131,7 @@ class Profile15:
                 hint="`kubeadm reset` on the control plane and provision again",
             )
         token_id, token = next(iter(tokens.items()))
-        return Credentials(Secret(token if "." in token else f"{token_id}.{token}"))
+        return Credentials(Secret(token if "." in token else f"{token_id}.{token}"), api=kubectl)
 
 
 def _dump(document: dict[str, Any]) -> Secret:

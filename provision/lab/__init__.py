@@ -21,7 +21,7 @@ from provision.events import Changed, Emit
 from provision.lab.daemon import answers, daemon_pid, start_daemon
 from provision.lab.ground import make_folders, make_key, make_namespace, remove, unmount_below
 from provision.lab.places import Lab
-from provision.lab.processes import end, processes
+from provision.lab.processes import end, members
 from provision.shell import Local
 from provision.waiting import NotYet, Ready, wait_until
 
@@ -68,12 +68,12 @@ def down(lab: Lab, shell: Local, emit: Emit) -> None:
     """
     _check_root()
     shell = _with_sbin(shell)
-    if os.getpid() in processes(lab):
+    if os.getpid() in members(lab):
         raise MeshctlError(f"this command runs inside lab {lab.name}", hint="leave it first")
     if not any(path.exists() for path in (lab.run, lab.state, lab.namespace_file)):
         return
     with _alone(lab):
-        end(lambda: processes(lab), f"the end of lab {lab.name}'s processes")
+        end(lambda: members(lab), f"the end of lab {lab.name}'s processes")
         if lab.namespace_file.exists():
             shell.run(["ip", "netns", "delete", lab.namespace])
         for folder in (lab.run, lab.state):
@@ -96,7 +96,7 @@ def exec_argv(lab: Lab, argv: Sequence[str]) -> tuple[str, ...]:
 
 def connect_argv(lab: Lab) -> tuple[str, ...]:
     """The inventory's ssh.proxy_command: reaches a guest from outside. %h and %p stand for address and port."""
-    return ("nsenter", f"--net={lab.namespace_file}", "--", "socat", "-", "TCP:%h:%p,connect-timeout=10")
+    return ("ip", "netns", "exec", lab.namespace, "socat", "-", "TCP:%h:%p")
 
 
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"

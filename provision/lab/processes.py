@@ -16,14 +16,14 @@ END_S = 20.0
 """A guest that was told to end writes its disks back first."""
 
 
-def processes(lab: Lab) -> list[int]:
+def members(lab: Lab) -> list[int]:
     """Every process of the lab: libvirtd, dnsmasq, QEMU, what `exec` and SSH started. By namespace, not by name."""
     return [pid for pid in _all_pids() if in_namespace(lab, pid) or sees_state(lab, pid)]
 
 
 def obstacles(lab: Lab) -> list[int]:
     """What must end before libvirtd can start: a former libvirtd, and guests in a network namespace that is gone."""
-    return [pid for pid in processes(lab) if _program(pid) == "libvirtd" or not in_namespace(lab, pid)]
+    return [pid for pid in members(lab) if _program(pid) == "libvirtd" or not in_namespace(lab, pid)]
 
 
 def _all_pids() -> list[int]:

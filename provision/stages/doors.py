@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from provision.bundle import Bundle
 from provision.events import Emit
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster
@@ -19,7 +20,7 @@ class Doors:
     cluster: Cluster
     hypervisors: Mapping[str, Hypervisor]
     sessions: Sessions
-    bundle: str
+    bundle: Bundle
     emit: Emit
 
     def shells(self) -> dict[str, Ssh]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 from provision import seed as seeds
 from provision.desired import GuestSpec, Member
 from provision.domain_xml import Stamp, domain_xml, upload_volume_xml
-from provision.errors import MeshctlError, StageTimeout, Unreachable
+from provision.errors import ConflictError, MeshctlError, StageTimeout, Unreachable
 from provision.events import Changed, Warned
 from provision.hostkey import new_host_key
 from provision.parallel import for_each
@@ -61,8 +62,9 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
 def _redefine(guest: GuestSpec, doors: Doors) -> None:
     hypervisor = doors.hypervisors[guest.host]
     found = next(domain for domain in hypervisor.domains() if domain.name == guest.domain)
-    assert found.stamp is not None  # the plan said so
-    stamp = Stamp(guest.cluster, guest.node, guest_digest(guest, found), guest.address, found.stamp.host_key, found.stamp.seed)
+    if found.stamp is None:
+        raise ConflictError(f"{guest.host}: domain {guest.domain} lost its stamp since the plan was made")
+    stamp = replace(found.stamp, digest=guest_digest(guest, found), address=guest.address)
     hypervisor.define_domain(domain_xml(effective(guest, found), stamp))
 
 
@@ -91,9 +93,16 @@ def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
     except StageTimeout as error:
         console = doors.hypervisors[guest.host].console(guest.pool, guest.console_path.rpartition("/")[2])
         tail = "\n".join(f"    {line}" for line in console.splitlines()[-20:]) or "    (the console log is empty)"
-        raise StageTimeout(f"{error.message}\nthe guest's console ends:\n{tail}", hint=f"watch it: virsh console {guest.domain}") from error
+        raise StageTimeout(
+            f"{error.message}\nthe guest's console ends:\n{tail}", hint=f"watch it: virsh console {guest.domain}"
+        ) from error
     if status:
-        doors.emit(Warned(f"{guest.node}: cloud-init is degraded: {status}", f"meshctl ssh … {guest.node} -- cloud-init status --long"))
+        doors.emit(
+            Warned(
+                f"{guest.node}: cloud-init is degraded: {status}",
+                f"meshctl ssh … {guest.node} -- cloud-init status --long",
+            )
+        )
 
 
 def _cloud_init(shell: Ssh) -> Ready[str] | NotYet:
@@ -116,9 +125,14 @@ def judge_cloud_init(stdout: str, status: int, where: str) -> Ready[str] | NotYe
     if said.get("status") not in ("done", "error") and not str(said.get("status", "")).startswith("degraded"):
         return NotYet(f"cloud-init is {said.get('status')}")
     errors = "; ".join(map(str, said.get("errors", ())))
-    recoverable = "; ".join(f"{level}: {', '.join(map(str, texts))}" for level, texts in said.get("recoverable_errors", {}).items())
+    recoverable = "; ".join(
+        f"{level}: {', '.join(map(str, texts))}" for level, texts in said.get("recoverable_errors", {}).items()
+    )
     if said.get("status") == "error" and status != 2:
-        raise MeshctlError(f"{where}: cloud-init failed: {errors or said.get('detail')}", hint="see /var/log/cloud-init.log in the guest")
+        raise MeshctlError(
+            f"{where}: cloud-init failed: {errors or said.get('detail')}",
+            hint="see /var/log/cloud-init.log in the guest",
+        )
     return Ready(recoverable or errors if status == 2 else "")
 
 

@@ -33,5 +33,7 @@ def _send(action: Action, artifact: Artifact, plan: Plan, doors: Doors) -> None:
     hypervisor.create_volume(pool, upload_volume_xml(artifact.volume, private=False))
     what = f"{artifact.kind} to {action.where}"
     with open(artifact.path, "rb") as content:
-        hypervisor.upload(pool, artifact.volume, content, lambda sent: doors.emit(Progress(what, sent, artifact.size, "bytes")))
+        hypervisor.upload(
+            pool, artifact.volume, content, lambda sent: doors.emit(Progress(what, sent, artifact.size, "bytes"))
+        )
     doors.emit(Changed(action.where, f"{artifact.kind} {artifact.volume}", "sent"))

@@ -2,34 +2,84 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
+from provision.errors import MeshError
 from provision.events import Output
 from provision.kubernetes import Kubectl, Pod, pods_on, reach
-from provision.mesh import ECHO_PORT, Probe, judge
-from provision.observe import mesh_platform
+from provision.mesh import ECHO, ECHO_PORT, Answer, Routed, judge_metrics, judge_ping, judge_route
 from provision.parallel import for_each
 from provision.plan import Plan
 from provision.shell import Ssh
 from provision.stages.doors import Doors
-from provision.waiting import wait_until
+from provision.waiting import NotYet, Ready, wait_until
 
 NAME, TITLE = "verify", "pod network and mesh, by real requests"
 
-# One read per node, constant; addresses and ports are arguments. Prints three sections, each behind a line
-# `== NAME STATUS`: the routed request, the ping, the metrics. Status 0 means that nothing answered.
+ROUTE_S = 180.0
+"""The mesh learns of endpoints by its watch: a moment after the pods are ready, longer on busy emulated CPUs."""
+
+# One read per node, constant; host and ports are arguments. One JSON object a line: the routed request, ping, metrics.
 _PROBE = """
-import http.client, sys
+import http.client, json, sys
 host, port, admin = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-def ask(name, port, path, headers):
+def ask(port, path, headers):
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
-        status, fields, body = answer.status, dict(answer.getheaders()), answer.read().decode(errors="replace")
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        said = {"status": answer.status, "headers": headers, "body": answer.read().decode(errors="replace")}
     except OSError as error:
-        status, fields, body = 0, {}, str(error) or type(error).__name__
-    import json
-    print(json.dumps({"name": name, "status": status, "headers": fields, "body": body}))
-ask("route", port, "/", {"Host": host})
-ask("ping", admin, "/admin/ping", {})
-ask("metrics", admin, "/admin/metrics.json", {})
+        said = {"status": 0, "headers": {}, "body": str(error) or type(error).__name__}
+    print(json.dumps(said))
+ask(port, "/", {"Host": host})
+ask(admin, "/admin/ping", {})
+ask(admin, "/admin/metrics.json", {})
 """
+
+
+def run(plan: Plan, doors: Doors) -> None:
+    """From every node: a pod reaches the other nodes' pods, and a request goes through the node's own mesh."""
+    del plan
+    if doors.bundle.echo is None:
+        raise MeshError(
+            "the bundle holds no echo app, so no request can prove the mesh",
+            hint="copy images/echo.tar of a built bundle into it and seal again",
+        )
+    shells = doors.shells()
+    kubectl = Kubectl(shells[doors.cluster.control_plane.name])
+    nodes = [node.name for node in doors.cluster.nodes]
+    pods = wait_until(
+        lambda: pods_on(kubectl, nodes, namespace=doors.cluster.mesh.namespace, labels=ECHO),
+        what="pods echo on every node", within_s=ROUTE_S, every_s=3.0, emit=doors.emit,
+    )  # fmt: skip
+    for_each(nodes, lambda node: _verify(node, shells[node], pods, doors))
+
+
+def _verify(node: str, shell: Ssh, pods: Mapping[str, Pod], doors: Doors) -> None:
+    reach(shell, pods[node], [pod for name, pod in pods.items() if name != node], port=ECHO_PORT)
+    routed = wait_until(
+        lambda: _route(shell, doors),
+        what=f"{node}: a request through the mesh",
+        within_s=ROUTE_S,
+        every_s=3.0,
+        emit=doors.emit,
+    )
+    standin = " (a stand-in for linkerd)" if doors.bundle.mesh is not None and doors.bundle.mesh.standin else ""
+    port = doors.cluster.mesh.port
+    doors.emit(Output("verify", f"{node}:{port} with Host: echo → 200 by {routed.pod} on {routed.node}{standin}"))
+
+
+def _route(shell: Ssh, doors: Doors) -> Ready[Routed] | NotYet:
+    mesh = doors.cluster.mesh
+    argv = ["python3", "-c", _PROBE, "echo", str(mesh.port), str(mesh.admin_port)]
+    route, ping, metrics = (Answer(**json.loads(line)) for line in shell.read(argv, within_s=90).stdout.splitlines())
+    routed = judge_route(route)
+    faults = [
+        fault
+        for fault in (routed if isinstance(routed, str) else "", judge_ping(ping), judge_metrics(metrics, "outgoing"))
+        if fault
+    ]
+    return NotYet("; ".join(faults)) if faults or isinstance(routed, str) else Ready(routed)

@@ -11,8 +11,10 @@ from provision.hypervisor import Hypervisor
 
 # 8 CPUs, 32 GiB. A file of its own gives every connection a private state, so a test keeps one connection.
 NODE = """<node>
-  <cpu><mhz>2000</mhz><model>x</model><active>8</active><nodes>1</nodes><sockets>1</sockets><cores>8</cores><threads>1</threads>
-  <memory>33554432</memory></cpu>
+  <cpu>
+    <mhz>2000</mhz><model>x</model><active>8</active><nodes>1</nodes><sockets>1</sockets><cores>8</cores><threads>1</threads>
+  </cpu>
+  <memory>33554432</memory>
 </node>
 """
 

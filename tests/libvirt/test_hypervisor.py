@@ -78,7 +78,9 @@ def test_every_call_is_counted_as_read_or_mutation(hypervisor: Hypervisor) -> No
     assert hypervisor.calls.mutations == 1
 
 
-@pytest.mark.parametrize("uri", ["test:///no/such/file.xml", "qemu+unix:///system?socket=/run/meshctl/no-such-lab/sock"])
+@pytest.mark.parametrize(
+    "uri", ["test:///no/such/file.xml", "qemu+unix:///system?socket=/run/meshctl/no-such-lab/sock"]
+)
 def test_no_connection_names_host_and_uri_and_the_next_step(uri: str) -> None:
     with pytest.raises(HypervisorError, match="hv9: no connection to ") as caught:
         Hypervisor("hv9", uri).domains()

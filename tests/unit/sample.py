@@ -13,7 +13,14 @@ CLUSTER = Cluster.model_validate(
         "hosts": [{"name": "hv1", "uri": "qemu:///system", "pool": {"path": "/srv/pool"}}],
         "network": {"cidr": "10.77.0.0/24", "bridge": "meshbr0"},
         "nodes": [
-            {"name": "cp1", "role": "control-plane", "vcpus": 2, "memory": "3GiB", "disk": "12GiB", "address": "10.77.0.11"},
+            {
+                "name": "cp1",
+                "role": "control-plane",
+                "vcpus": 2,
+                "memory": "3GiB",
+                "disk": "12GiB",
+                "address": "10.77.0.11",
+            },
             {"name": "w1", "role": "worker", "vcpus": 2, "memory": "2GiB", "disk": "12GiB", "address": "10.77.0.12"},
         ],
         "ssh": {"public_key": "ssh-ed25519 AAAA mesh@test"},

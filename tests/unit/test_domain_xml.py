@@ -60,17 +60,22 @@ def test_what_was_written_is_read_back() -> None:
 
 
 def test_a_vcpu_without_a_pin_floats_on_the_cpuset_of_vcpu() -> None:
-    xml = "<domain type='kvm'><name>x</name><memory>1048576</memory><vcpu cpuset='0-3,^2'>2</vcpu><cputune><vcpupin vcpu='1' cpuset='5'/></cputune></domain>"
+    pins = "<cputune><vcpupin vcpu='1' cpuset='5'/></cputune>"
+    xml = f"<domain type='kvm'><name>x</name><memory>1048576</memory><vcpu cpuset='0-3,^2'>2</vcpu>{pins}</domain>"
     assert parse_domain(xml, active=False).vcpu_cpus == ("0-3,^2", "5")
 
 
 def test_a_balloon_is_seen() -> None:
-    xml = "<domain type='kvm'><name>x</name><memory unit='KiB'>1048576</memory><vcpu>1</vcpu><devices><memballoon model='virtio'/></devices></domain>"
+    devices = "<devices><memballoon model='virtio'/></devices>"
+    xml = f"<domain type='kvm'><name>x</name><memory unit='KiB'>1048576</memory><vcpu>1</vcpu>{devices}</domain>"
     assert parse_domain(xml, active=True).balloon
 
 
 def test_a_network_without_our_stamp_has_none() -> None:
-    seen = parse_network("<network><name>default</name><uuid>u</uuid><ip address='192.168.122.1' netmask='255.255.255.0'/></network>", active=True)
+    seen = parse_network(
+        "<network><name>default</name><uuid>u</uuid><ip address='192.168.122.1' netmask='255.255.255.0'/></network>",
+        active=True,
+    )
     assert seen.stamp is None
     assert seen.addresses == ("192.168.122.1/255.255.255.0",)
 

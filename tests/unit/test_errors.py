@@ -21,7 +21,7 @@ def classes(base: type[MeshctlError] = MeshctlError) -> Iterator[type[MeshctlErr
 
 
 def test_each_kind_of_cause_has_a_code_of_its_own() -> None:
-    direct = [MeshctlError, *MeshctlError.__subclasses__()]
+    direct: list[type[MeshctlError]] = [MeshctlError, *MeshctlError.__subclasses__()]
     codes = [cls.exit_code for cls in direct]
     assert len(codes) == len(set(codes))
     assert not set(codes) & {0, 2, CHANGES_PENDING, BUG, 130}

@@ -215,6 +215,11 @@ def test_a_reboot_leaves_everything_as_wanted(cluster: Cluster) -> None:
 def test_a_restart_of_docker_keeps_the_pod_network(cluster: Cluster) -> None:
     cluster[W1].run(["systemctl", "restart", "docker.service"])
     assert cluster.observe(W1).unprepared == ()
+    cluster[W1].run(["systemctl", "stop", "docker.service"])
+    assert cluster.observe(W1).unprepared == ("docker.service is not running",)
+    loads = cluster[W1].read(["grep", '"loads"', "/var/lib/double/docker.json"]).stdout
+    cluster.prepare(W1)
+    assert cluster[W1].read(["grep", '"loads"', "/var/lib/double/docker.json"]).stdout == loads
 
 
 def test_one_more_node_changes_the_others_routes_and_names_only(cluster: Cluster) -> None:
@@ -401,7 +406,7 @@ def test_a_bundle_that_is_not_what_it_says_is_refused(tmp_path: Path) -> None:
         made.lab.stop()
 
 
-def test_a_wrong_token_is_told_apart(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_third_node_with_a_wrong_token_then_the_right_one_then_rebuilt(cluster: Cluster) -> None:
     token = credentials(cluster[CP], PROFILE, cluster.events.append).token.reveal()
     cluster.spec = replace(cluster.spec, members=(CP, W1, W2))
     cluster.shells["w2"] = cluster.lab.node(W2)
@@ -411,6 +416,13 @@ def test_a_wrong_token_is_told_apart(cluster: Cluster, tmp_path: Path) -> None:
     assert "the token is not the cluster's" in failure.value.hint
     cluster.join(W2)
     assert soon(lambda: nodes_ready(cluster.kubectl, ["cp1", "w1", "w2"]))
+    # A new guest under an old name: its Node is still there, and 1.5 refuses to join beside it.
+    wipe = "systemctl stop kubelet; rm -rf /etc/kubernetes /var/lib/meshctl/kubeadm.* /var/lib/kubelet"
+    cluster[W2].run(["sh", "-c", wipe])
+    assert cluster.observe(W2).phase is Phase.FRESH
+    cluster.join(W2)
+    assert any("former guest" in str(event) for event in cluster.events)
+    assert soon(lambda: nodes_ready(cluster.kubectl, ["w2"]))
 
 
 class TestTheDoubleItself:

@@ -13,7 +13,9 @@ def host(cells: int = 1, cores: int = 4, threads: int = 2, memory_mib: int = 163
     found = []
     for cell in range(cells):
         ids = [core * cells + cell + thread * total for core in range(cores) for thread in range(threads)]
-        cpus = tuple(Cpu(i, cell, 0, i % total, frozenset(range(i % total, total * threads, total))) for i in sorted(ids))
+        cpus = tuple(
+            Cpu(i, cell, 0, i % total, frozenset(range(i % total, total * threads, total))) for i in sorted(ids)
+        )
         found.append(Cell(cell, memory_mib, cpus))
     return Topology(tuple(found))
 
@@ -35,7 +37,9 @@ def cluster(*nodes: dict[str, object], policy: str = "dedicated", **more: object
 
 
 def tenants(found: Placement) -> list[Tenant]:
-    return [Tenant(p.host, p.node, p.node, tuple(frozenset({cpu}) for cpu in p.vcpu_pins), 2048) for p in found.pinnings]
+    return [
+        Tenant(p.host, p.node, p.node, tuple(frozenset({cpu}) for cpu in p.vcpu_pins), 2048) for p in found.pinnings
+    ]
 
 
 def test_dedicated_cpus_are_given_once_and_reserved_ones_never() -> None:
@@ -69,14 +73,21 @@ def test_a_guest_stays_within_one_cell() -> None:
 
 def test_foreign_pins_are_respected_and_floating_guests_claim_none() -> None:
     everything = frozenset(range(8))
-    theirs = [Tenant("hv1", "x", None, (frozenset({1}), frozenset({5})), 1024), Tenant("hv1", "y", None, (everything,), 1024)]
+    theirs = [
+        Tenant("hv1", "x", None, (frozenset({1}), frozenset({5})), 1024),
+        Tenant("hv1", "y", None, (everything,), 1024),
+    ]
     found = place(cluster({"name": "a", "vcpus": 4}), {"hv1": host()}, theirs)
     assert set(found.pinnings[0].vcpu_pins) == {2, 3, 6, 7}
 
 
 def test_pins_are_remembered_when_guests_come_and_go() -> None:
     before = place(cluster({"name": "a"}, {"name": "b"}, {"name": "c"}), {"hv1": host()}, [])
-    after = place(cluster({"name": "a"}, {"name": "c"}, {"name": "d", "vcpus": 1}), {"hv1": host()}, tenants(before)[:1] + tenants(before)[2:])
+    after = place(
+        cluster({"name": "a"}, {"name": "c"}, {"name": "d", "vcpus": 1}),
+        {"hv1": host()},
+        tenants(before)[:1] + tenants(before)[2:],
+    )
     kept = {p.node: p.vcpu_pins for p in before.pinnings}
     assert {p.node: p.vcpu_pins for p in after.pinnings if p.node != "d"} == {"a": kept["a"], "c": kept["c"]}
 

@@ -20,7 +20,9 @@ def domain(node: str, **more: object) -> DomainSeen:
     guest = wanted().guest(node)
     seed = next(seed.name for seed in wanted().seeds if seed.node == node)
     stamp = Stamp("lab", node, digest(guest), guest.address, "ssh-ed25519 AAAA", seed)
-    seen = DomainSeen(guest.domain, guest.uuid, True, stamp, "kvm", guest.memory_mib, 2, ("1", "2"), "0", ("0",), False, ())
+    seen = DomainSeen(
+        guest.domain, guest.uuid, True, stamp, "kvm", guest.memory_mib, 2, ("1", "2"), "0", ("0",), False, ()
+    )
     return replace(seen, **more)  # type: ignore[arg-type]
 
 
@@ -29,7 +31,11 @@ def complete(**more: object) -> HostSeen:
     network = desired.networks[0]
     seen = HostSeen(
         domains=(domain("cp1"), domain("w1")),
-        networks=(NetworkSeen(network.name, network.uuid, True, Stamp("lab", "", digest(network)), "meshbr0", ("10.77.0.1/24",)),),
+        networks=(
+            NetworkSeen(
+                network.name, network.uuid, True, Stamp("lab", "", digest(network)), "meshbr0", ("10.77.0.1/24",)
+            ),
+        ),
         pools=(PoolSeen("meshctl", desired.pools[0].uuid, True, "dir", "/srv/pool", 10**12),),
         volumes=(
             *(VolumeSeen(a.volume, "", a.size) for a in desired.artifacts),
@@ -68,8 +74,13 @@ def test_a_complete_cluster_needs_nothing() -> None:
 
 
 def test_an_interrupted_upload_is_sent_again() -> None:
-    volumes = tuple(replace(v, physical=7) if v.name.endswith(".iso") and v.name.startswith("meshctl") else v for v in complete().volumes)
-    assert change(planned(complete(volumes=volumes)), "bundle") == [(Verb.CHANGE, "an earlier upload ended at 7 of 900 bytes: send again")]
+    volumes = tuple(
+        replace(v, physical=7) if v.name.endswith(".iso") and v.name.startswith("meshctl") else v
+        for v in complete().volumes
+    )
+    assert change(planned(complete(volumes=volumes)), "bundle") == [
+        (Verb.CHANGE, "an earlier upload ended at 7 of 900 bytes: send again")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +120,9 @@ def test_an_unreachable_guest_is_a_pending_change_with_its_reason() -> None:
 
 
 def test_a_stale_mesh_says_what_is_stale() -> None:
-    assert change(planned(complete(), mesh=("ConfigMap l5d-config differs",)), "mesh") == [(Verb.CHANGE, "ConfigMap l5d-config differs")]
+    assert change(planned(complete(), mesh=("ConfigMap l5d-config differs",)), "mesh") == [
+        (Verb.CHANGE, "ConfigMap l5d-config differs")
+    ]
 
 
 def test_emulation_is_said() -> None:
@@ -128,7 +141,10 @@ def test_a_guest_that_left_the_inventory_is_noted_and_left() -> None:
 def test_all_conflicts_are_named_at_once_and_nothing_of_others_is_planned() -> None:
     seen = complete(
         domains=(domain("cp1", stamp=None), domain("w1", stamp=Stamp("other", "w1", "x"))),
-        networks=(replace(complete().networks[0], stamp=None), NetworkSeen("theirs", "u", True, None, "br9", ("10.77.0.128/25",))),
+        networks=(
+            replace(complete().networks[0], stamp=None),
+            NetworkSeen("theirs", "u", True, None, "br9", ("10.77.0.128/25",)),
+        ),
         pools=(replace(complete().pools[0], path="/elsewhere"),),
     )
     with pytest.raises(ConflictError) as caught:
@@ -145,7 +161,11 @@ def test_a_pool_that_is_not_ours_but_fits_is_used() -> None:
 
 
 def test_destroy_removes_what_is_stamped_and_nothing_else() -> None:
-    foreign = (VolumeSeen("lab.cp1.root.00000000.qcow2", "", 1), VolumeSeen("data.qcow2", "", 1), VolumeSeen(volume_name("other", "n", "root", "qcow2"), "", 1))
+    foreign = (
+        VolumeSeen("lab.cp1.root.00000000.qcow2", "", 1),
+        VolumeSeen("data.qcow2", "", 1),
+        VolumeSeen(volume_name("other", "n", "root", "qcow2"), "", 1),
+    )
     seen = complete(
         domains=(*complete().domains, domain("w1", name="theirs", stamp=None)),
         networks=(*complete().networks, NetworkSeen("theirs", "u", True, None, "", ())),
@@ -154,18 +174,24 @@ def test_destroy_removes_what_is_stamped_and_nothing_else() -> None:
     found = removals("lab", {"hv1": seen}, {"hv1": wanted().pools[0]}, purge=False)
     assert [removal.kind for removal in found if removal.order < 2] == ["guest", "guest", "network"]
     volumes = {removal.name for removal in found if removal.order == 2}
-    assert volumes == {root.name for root in wanted().roots} | {seed.name for seed in wanted().seeds} | {volume_name("lab", "gone", "root", "qcow2")}
+    assert volumes == {root.name for root in wanted().roots} | {seed.name for seed in wanted().seeds} | {
+        volume_name("lab", "gone", "root", "qcow2")
+    }
 
 
 def test_purge_also_removes_the_caches_and_our_own_pool_when_it_is_empty_then() -> None:
     found = removals("lab", {"hv1": complete()}, {"hv1": wanted().pools[0]}, purge=True)
-    assert {removal.name for removal in found if removal.order == 3} == {artifact.volume for artifact in wanted().artifacts}
+    assert {removal.name for removal in found if removal.order == 3} == {
+        artifact.volume for artifact in wanted().artifacts
+    }
     assert [removal.name for removal in found if removal.order == 4] == ["meshctl"]
 
 
 def test_purge_keeps_base_images_that_another_cluster_lives_on() -> None:
     other = VolumeSeen(volume_name("other", "n", "root", "qcow2"), "", 1)
-    found = removals("lab", {"hv1": complete(volumes=(*complete().volumes, other))}, {"hv1": wanted().pools[0]}, purge=True)
+    found = removals(
+        "lab", {"hv1": complete(volumes=(*complete().volumes, other))}, {"hv1": wanted().pools[0]}, purge=True
+    )
     assert all(removal.order <= 2 for removal in found)
 
 

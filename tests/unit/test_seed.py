@@ -14,7 +14,10 @@ from provision.secret import Secret
 from provision.seed import HostKey, disk_image, render, seed_digest
 from tests.unit.sample import CLUSTER, wanted
 
-KEY = HostKey(Secret("-----BEGIN OPENSSH PRIVATE KEY-----\nabc#: {{ x }}\n-----END OPENSSH PRIVATE KEY-----\n"), "ssh-ed25519 AAAAC3 lab-cp1")
+KEY = HostKey(
+    Secret("-----BEGIN OPENSSH PRIVATE KEY-----\nabc#: {{ x }}\n-----END OPENSSH PRIVATE KEY-----\n"),
+    "ssh-ed25519 AAAAC3 lab-cp1",
+)
 MEMBERS = wanted().members
 
 
@@ -78,5 +81,9 @@ def test_the_disk_is_labelled_and_holds_the_files_under_their_full_names(name: s
     content = io.BytesIO()
     iso.get_file_from_iso_fp(content, rr_path=f"/{name}")
     iso.close()
-    wanted_text = {"user-data": files.user_data.reveal(), "meta-data": files.meta_data, "network-config": files.network_config}[name]
+    wanted_text = {
+        "user-data": files.user_data.reveal(),
+        "meta-data": files.meta_data,
+        "network-config": files.network_config,
+    }[name]
     assert content.getvalue().decode() == wanted_text

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from provision.calls import Calls
 from provision.errors import CommandFailed, ShellError
-from provision.shell import Calls, Local
+from provision.shell import Local
 
 
 def test_output_status_and_the_count_of_reads_and_mutations() -> None:

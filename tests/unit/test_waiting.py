@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from provision.errors import MeshctlError, StageTimeout
@@ -10,7 +12,7 @@ from provision.waiting import NotYet, Ready, wait_until
 
 
 def test_the_value_comes_as_soon_as_it_is_there() -> None:
-    answers = iter([NotYet("one"), NotYet("two"), Ready(3)])
+    answers: Iterator[Ready[int] | NotYet] = iter([NotYet("one"), NotYet("two"), Ready(3)])
     assert wait_until(lambda: next(answers), what="x", within_s=5, every_s=0.01) == 3
 
 

@@ -1,0 +1,9 @@
+"""Bundles: Kubernetes and the mesh without the internet. Built or laid out by hand, sealed, verified, made into a disk."""
+
+from provision.bundle.disk import make_disk
+from provision.bundle.find import find
+from provision.bundle.model import Bundle, load, verify
+from provision.bundle.seal import seal
+from provision.bundle.source import build
+
+__all__ = ["Bundle", "build", "find", "load", "make_disk", "seal", "verify"]

@@ -1,0 +1,86 @@
+"""meshctl bundle build, seal, verify, show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Also show what the programs at work say.")
+FOLDER = click.argument("folder", metavar="DIR")
+
+
+@click.group()
+def bundle() -> None:
+    """Build, seal, verify and show offline Kubernetes bundles."""
+
+
+@bundle.command()
+@click.option(
+    "--from", type=click.Choice(["debian-source"]), required=True, expose_value=False, help="What to build from."
+)
+@VERBOSE
+def build(verbose: bool) -> None:
+    """Build a bundle of Kubernetes 1.20.2 from Debian's source package, unless it is in the cache."""
+    from provision.bundle import build as run
+    from provision.cli.screen import watched
+
+    with watched(verbose=verbose) as emit:
+        path = run(emit)
+    click.echo(path)
+
+
+@bundle.command()
+@FOLDER
+@click.option("--kubernetes", "version", required=True, help="The version that lies there, for example v1.5.8.")
+def seal(folder: str, version: str) -> None:
+    """Write bundle.yaml from what lies in DIR (bin/, cni/, images/*.tar), or name all that is missing."""
+    from provision.bundle import seal as run
+    from provision.cli.screen import watched
+
+    with watched() as emit:
+        sealed = run(Path(folder), version, emit)
+    click.echo(
+        f"{folder}: Kubernetes {sealed.kubernetes}, {len(sealed.images)} images, {len(sealed.files)} files, digest {sealed.digest[:12]}"
+    )
+
+
+@bundle.command()
+@FOLDER
+def verify(folder: str) -> None:
+    """Hash everything in a bundle again (DIR, or debian-source)."""
+    from provision.bundle import find
+    from provision.bundle import verify as run
+    from provision.cli.screen import watched
+
+    with watched() as emit:
+        sealed = run(find(folder), emit)
+    click.echo(f"{folder}: {len(sealed.files)} files are what was sealed, digest {sealed.digest[:12]}")
+
+
+@bundle.command()
+@FOLDER
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(folder: str, as_json: bool) -> None:
+    """Show what a bundle holds (DIR, or debian-source)."""
+    import json
+    from dataclasses import asdict
+
+    from provision.bundle import find, load
+    from provision.units import approximate_size
+
+    sealed = load(find(folder))
+    if as_json:
+        click.echo(json.dumps(asdict(sealed), indent=2))
+        return
+    mesh = (
+        "none"
+        if sealed.mesh is None
+        else sealed.mesh.image + (" (a STAND-IN for linkerd)" if sealed.mesh.standin else "")
+    )
+    click.echo(
+        f"Kubernetes {sealed.kubernetes} for {sealed.architecture}, {approximate_size(sealed.size)}, digest {sealed.digest[:12]}"
+    )
+    click.echo(f"mesh: {mesh}")
+    for image in sealed.images:
+        click.echo(f"  {image.reference}  {image.archive}")

@@ -1,0 +1,190 @@
+"""The mesh as Kubernetes objects: linkerd's DaemonSet with its kubectl-proxy side-car, and the echo app that proves it.
+
+hostNetwork, because hostPort does nothing under CNI before Kubernetes 1.7. The side-car serves nothing but the two
+requests that linkerd 0.8.5 makes: with hostNetwork it listens on the node's own loopback with the pod's token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from provision.inventory import Mesh
+from provision.mesh.config import linkerd_config
+from provision.units import MIB
+
+ECHO_PORT = 8080
+PROXY_PORT = 8001
+CONFIG_FOLDER = "/io.buoyant/linkerd/config"
+CONFIG_KEY = "config.yaml"
+APP = {"app": "l5d"}
+ECHO = {"app": "echo"}
+
+ENDPOINTS_ONLY = "^/api/v1/namespaces/[^/]+/endpoints$"
+"""kubectl proxy's --accept-paths: list and watch of a namespace's Endpoints (the watch is a query parameter)."""
+
+GRACE_S = 30
+"""Above linkerd's own grace of 10 s, so that SIGTERM lets requests end."""
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the cluster and the bundle say: API groups, images, and how pods come onto the control plane."""
+
+    daemonset_api: str
+    rbac_api: str | None
+    dns_policy: str
+    mesh_image: str
+    standin: bool
+    kubectl_image: str
+    echo_image: str | None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+
+
+def manifests(cluster: str, mesh: Mesh, platform: Platform) -> tuple[Manifest, ...]:
+    """Every object, in the order in which they are to be applied."""
+    config = yaml.safe_dump(linkerd_config(mesh), sort_keys=False, default_flow_style=False)
+    marks = {"meshctl/cluster": cluster}
+    return (
+        *(_access(mesh, platform, marks) if platform.rbac_api else ()),
+        _object("v1", "ConfigMap", "l5d-config", mesh.namespace, {**APP, **marks}, data={CONFIG_KEY: config}),
+        _linkerd(mesh, platform, marks, hashlib.sha256(config.encode()).hexdigest()[:16]),
+        _service("l5d", mesh.namespace, APP, marks, {"outgoing": mesh.port, "admin": mesh.admin_port}),
+        *(_echo(mesh, platform, marks, platform.echo_image) if platform.echo_image else ()),
+    )
+
+
+def _object(api: str, kind: str, name: str, namespace: str, labels: Mapping[str, str], **more: Any) -> Manifest:
+    return {
+        "apiVersion": api,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
+        **more,
+    }
+
+
+def _service(
+    name: str, namespace: str, app: Mapping[str, str], marks: Mapping[str, str], ports: Mapping[str, int]
+) -> Manifest:
+    listed = [{"name": port, "port": number, "targetPort": number} for port, number in ports.items()]
+    return _object("v1", "Service", name, namespace, {**app, **marks}, spec={"selector": dict(app), "ports": listed})
+
+
+def _access(mesh: Mesh, platform: Platform, marks: Mapping[str, str]) -> tuple[Manifest, ...]:
+    """Where the API server authorizes: read Endpoints of the mesh's namespace, nothing else."""
+    api = str(platform.rbac_api)
+    rules = [{"apiGroups": [""], "resources": ["endpoints"], "verbs": ["get", "list", "watch"]}]
+    labels = {**APP, **marks}
+    subject = {"kind": "ServiceAccount", "name": "l5d", "namespace": mesh.namespace}
+    role = {"apiGroup": api.partition("/")[0], "kind": "Role", "name": "l5d"}
+    return (
+        _object("v1", "ServiceAccount", "l5d", mesh.namespace, labels),
+        _object(api, "Role", "l5d", mesh.namespace, labels, rules=rules),
+        _object(api, "RoleBinding", "l5d", mesh.namespace, labels, roleRef=role, subjects=[subject]),
+    )
+
+
+def _daemonset(
+    platform: Platform,
+    name: str,
+    namespace: str,
+    labels: Mapping[str, str],
+    app: Mapping[str, str],
+    pod: Manifest,
+    annotations: Mapping[str, str],
+) -> Manifest:
+    metadata = {"labels": dict(labels), "annotations": {**platform.annotations, **annotations}}
+    tolerations = {"tolerations": [dict(one) for one in platform.tolerations]} if platform.tolerations else {}
+    spec = {"selector": {"matchLabels": dict(app)}, "template": {"metadata": metadata, "spec": {**pod, **tolerations}}}
+    return _object(platform.daemonset_api, "DaemonSet", name, namespace, labels, spec=spec)
+
+
+def _linkerd(mesh: Mesh, platform: Platform, marks: Mapping[str, str], config_digest: str) -> Manifest:
+    labels = {**APP, **marks, **({"meshctl/stand-in": "true"} if platform.standin else {})}
+    pod = {
+        "hostNetwork": True,
+        "dnsPolicy": platform.dns_policy,
+        "terminationGracePeriodSeconds": GRACE_S,
+        "volumes": [{"name": "l5d-config", "configMap": {"name": "l5d-config"}}],
+        "containers": [_proxy_container(mesh, platform), _side_car(platform)],
+        **({"serviceAccountName": "l5d"} if platform.rbac_api else {}),
+    }
+    annotations = {"meshctl/config-digest": config_digest}
+    if platform.standin:
+        annotations["meshctl/stand-in"] = f"{platform.mesh_image} stands in for linkerd {mesh.version}"
+    return _daemonset(platform, "l5d", mesh.namespace, labels, APP, pod, annotations)
+
+
+def _proxy_container(mesh: Mesh, platform: Platform) -> Manifest:
+    heap_mib = mesh.heap // MIB
+    return {
+        "name": "l5d",
+        "image": platform.mesh_image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": [f"{CONFIG_FOLDER}/{CONFIG_KEY}"],
+        "env": [
+            {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+            {"name": "JVM_HEAP_MIN", "value": f"{heap_mib}M"},
+            {"name": "JVM_HEAP_MAX", "value": f"{heap_mib}M"},
+        ],
+        "ports": [
+            {"name": "outgoing", "containerPort": mesh.port},
+            {"name": "admin", "containerPort": mesh.admin_port},
+        ],
+        # The JVM takes half as much again beside its heap: threads, code, direct buffers.
+        "resources": {
+            "requests": {"cpu": "100m", "memory": f"{heap_mib}Mi"},
+            "limits": {"memory": f"{heap_mib * 3 // 2}Mi"},
+        },
+        # The admin server starts before the routers bind: ping proves life, the port proves readiness.
+        "livenessProbe": {
+            "httpGet": {"path": "/admin/ping", "port": mesh.admin_port},
+            "initialDelaySeconds": 60,
+            "periodSeconds": 20,
+            "timeoutSeconds": 10,
+            "failureThreshold": 6,
+        },
+        "readinessProbe": {
+            "tcpSocket": {"port": mesh.port},
+            "initialDelaySeconds": 5,
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+        },
+        "volumeMounts": [{"name": "l5d-config", "mountPath": CONFIG_FOLDER, "readOnly": True}],
+    }
+
+
+def _side_car(platform: Platform) -> Manifest:
+    return {
+        "name": "kubectl",
+        "image": platform.kubectl_image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": ["proxy", f"--port={PROXY_PORT}", "--address=127.0.0.1", f"--accept-paths={ENDPOINTS_ONLY}"],
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+    }
+
+
+def _echo(mesh: Mesh, platform: Platform, marks: Mapping[str, str], image: str) -> tuple[Manifest, ...]:
+    fields = {"POD_NAME": "metadata.name", "NODE_NAME": "spec.nodeName"}
+    container = {
+        "name": "echo",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()],
+        "ports": [{"name": "http", "containerPort": ECHO_PORT}],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+        "readinessProbe": {
+            "httpGet": {"path": "/healthz", "port": ECHO_PORT},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+        },
+    }
+    daemonset = _daemonset(platform, "echo", mesh.namespace, {**ECHO, **marks}, ECHO, {"containers": [container]}, {})
+    return daemonset, _service("echo", mesh.namespace, ECHO, marks, {"http": ECHO_PORT})

@@ -1,0 +1,72 @@
+"""What the answers of a node's mesh mean: which hop broke, in linkerd's own words. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer; status 0 means that there was none, and `body` says why. Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+@dataclass(frozen=True)
+class Routed:
+    """A request that went through: the pod and node that answered, and who routed it."""
+
+    pod: str
+    node: str
+    server: str
+
+
+def judge_route(answer: Answer) -> Routed | str:
+    """The routed request to the echo app: who answered, or which hop broke."""
+    if answer.status != 200:
+        return _hop(answer)
+    try:
+        said = json.loads(answer.body)
+        return Routed(said["pod"], said["node"], answer.headers.get("server", ""))
+    except (ValueError, KeyError, TypeError):
+        return f"the answer is not the echo app's: {answer.body[:120]!r}"
+
+
+def _hop(answer: Answer) -> str:
+    said = (answer.headers.get("l5d-err") or answer.body).strip()[:300]
+    if answer.status == 0:
+        return f"node → mesh: nothing answers on the router's port ({said}): does the pod l5d run here?"
+    if "No hosts are available" in said:
+        return (
+            f"mesh → name: the dtab led to no endpoint ({said}): a Service echo with a port named http, and ready pods?"
+        )
+    if "binding" in said:
+        return f"mesh → Kubernetes: the namer got no answer ({said}): is the kubectl proxy on 127.0.0.1:8001 up, and allowed?"
+    if answer.status == 400:
+        return f"node → mesh: the request had no usable Host ({said})"
+    return f"mesh → pod: status {answer.status} ({said}): does the pod network carry?"
+
+
+def judge_ping(answer: Answer) -> str:
+    """Empty when the admin port says pong."""
+    return (
+        ""
+        if answer.status == 200 and answer.body.strip() == "pong"
+        else f"/admin/ping: status {answer.status}, {answer.body[:80]!r}"
+    )
+
+
+def judge_metrics(answer: Answer, label: str) -> str:
+    """Empty when the metrics count requests of the router `label`."""
+    try:
+        values = json.loads(answer.body) if answer.status == 200 else {}
+    except ValueError:
+        values = {}
+    counted = [
+        key for key, value in values.items() if key.startswith(f"rt/{label}/") and key.endswith("/requests") and value
+    ]
+    return "" if counted else f"/admin/metrics.json: status {answer.status}, no request counted for router {label}"

@@ -1,0 +1,68 @@
+"""Stage mesh: linkerd and the echo app onto every node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from provision.events import Changed
+from provision.kubernetes import ApiStarting, Kubectl, pods_on, profile_for
+from provision.kubernetes.kubectl import title
+from provision.mesh import APP, ECHO, Manifest
+from provision.observe import mesh_manifests
+from provision.plan import Plan
+from provision.stages.doors import Doors
+from provision.waiting import NotYet, Ready, wait_until
+
+NAME, TITLE = "mesh", "Linkerd on every node"
+
+READY_S = 900.0
+"""From apply to ready pods it takes up to two minutes under software emulation, when nothing else runs."""
+
+
+def run(plan: Plan, doors: Doors) -> None:
+    """Applies what is absent or differs, replaces pods of an older template, waits until every node has ready pods."""
+    del plan  # what is stale is asked of the cluster itself: the plan is older than the cluster may be
+    kubectl = Kubectl(doors.shells()[doors.cluster.control_plane.name])
+    wanted = mesh_manifests(doors.cluster, doors.bundle)
+    stale = wait_until(
+        lambda: _outdated(kubectl, wanted), what="the API server", within_s=READY_S, every_s=3.0, emit=doors.emit
+    )
+    kubectl.apply(stale)
+    for manifest in stale:
+        doors.emit(Changed("cluster", title(manifest), "apply"))
+    if not profile_for(doors.cluster.kubernetes.generation).workloads.rolls_daemonsets:
+        _replace_old_pods(kubectl, wanted, doors)
+    for app in (APP, ECHO):
+        _await_pods(kubectl, app, doors)
+
+
+def _outdated(kubectl: Kubectl, wanted: tuple[Manifest, ...]) -> Ready[list[Mapping[str, Any]]] | NotYet:
+    try:
+        return Ready(kubectl.outdated(wanted))
+    except ApiStarting as error:
+        return NotYet(error.message)
+
+
+def _await_pods(kubectl: Kubectl, app: dict[str, str], doors: Doors) -> None:
+    nodes = [node.name for node in doors.cluster.nodes]
+    namespace = doors.cluster.mesh.namespace
+    wait_until(
+        lambda: pods_on(kubectl, nodes, namespace=namespace, labels=app),
+        what=f"pods {app['app']} on every node",
+        within_s=READY_S,
+        every_s=3.0,
+        emit=doors.emit,
+    )
+
+
+def _replace_old_pods(kubectl: Kubectl, wanted: tuple[Manifest, ...], doors: Doors) -> None:
+    """DaemonSets of 1.5 do not roll: pods of an older template are deleted node by node, each replaced before the next."""
+    namespace = doors.cluster.mesh.namespace
+    daemonset = next(m for m in wanted if m["kind"] == "DaemonSet" and m["metadata"]["name"] == "l5d")
+    digest = daemonset["spec"]["template"]["metadata"]["annotations"]["meshctl/config-digest"]
+    for pod in kubectl.items("pods", namespace=namespace, labels=APP):
+        if pod["metadata"].get("annotations", {}).get("meshctl/config-digest") != digest:
+            kubectl.delete("pod", pod["metadata"]["name"], namespace=namespace)
+            doors.emit(Changed(pod["spec"].get("nodeName", "?"), f"pod {pod['metadata']['name']}", "replace"))
+            _await_pods(kubectl, APP, doors)
