@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 
 from provision.errors import ImageError
-from provision.images.recipe import Recipe
+from provision.images.recipes import Recipe
 from provision.shell import Shell
 from provision.units import MIB
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from provision.images import mirror
 from provision.images.disk import grub_config
-from provision.images.recipe import File, Recipe
+from provision.images.recipes import File, Recipe
 
 _UNWANTED = ("/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/lintian/*")
 _WANTED = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")

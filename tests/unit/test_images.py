@@ -12,8 +12,8 @@ import pytest
 
 from provision import data, images
 from provision.errors import ImageError
-from provision.images import build, disk, mirror, system
-from provision.images import recipe as recipes
+from provision.events import nowhere
+from provision.images import builder, disk, mirror, recipes, system
 from provision.shell import Local
 
 SHIPPED = (data.folder("images") / "debian-12.yaml").read_text()
@@ -78,7 +78,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 
 def test_the_digest_follows_the_recipe_and_nothing_else(tmp_path: Path) -> None:
     def digest(text: str) -> str:
-        return build.digest(recipes.load(write(tmp_path, text)))
+        return builder.digest(recipes.load(write(tmp_path, text)))
 
     assert digest(SHIPPED) == digest("# a comment changes nothing\n" + SHIPPED)
     changed = {
@@ -100,10 +100,15 @@ def test_an_image_is_found_by_its_digest_only(monkeypatch: pytest.MonkeyPatch, t
 def test_a_workspace_removes_what_a_killed_build_left(tmp_path: Path) -> None:
     stale = tmp_path / ".debian-12.partial-abc" / "root"
     stale.mkdir(parents=True)
-    with pytest.raises(KeyboardInterrupt), build._workspace(tmp_path, "debian-12", lambda _: None) as place:
-        assert not stale.exists()
-        assert place.is_dir()
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with builder._workspace(tmp_path, "debian-12", nowhere) as place:
+            assert not stale.exists()
+            assert place.is_dir()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert [path.name for path in tmp_path.iterdir()] == [".debian-12.lock"]
 
 

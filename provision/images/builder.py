@@ -14,9 +14,8 @@ from pathlib import Path
 from provision import data
 from provision.errors import ImageError, ShellError
 from provision.events import Changed, Emit, Output, Progress, nowhere
-from provision.images import disk, mirror, system
-from provision.images import recipe as recipes
-from provision.images.recipe import Recipe
+from provision.images import disk, mirror, recipes, system
+from provision.images.recipes import Recipe
 from provision.shell import Local
 from provision.units import GIB, approximate_size
 from provision.waiting import NotYet, Ready, wait_until
