@@ -1,0 +1,67 @@
+"""A lab of the tests' own, beside a user's: real libvirtd, real QEMU guests, real sshd, real kubeadm."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provision.data import folder
+from provision.events import nowhere
+from provision.lab import Lab, connect_argv, down, up
+from provision.shell import Local
+
+MESHCTL = Path(sys.executable).with_name("meshctl")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The lab, and an inventory for it."""
+
+    lab: Lab
+    inventory: Path
+
+    def meshctl(self, *words: str, within_s: float = 2400) -> subprocess.CompletedProcess[str]:
+        """Runs the real program; what it says goes to the test's output as well."""
+        done = subprocess.run([str(MESHCTL), *words], capture_output=True, text=True, timeout=within_s, check=False)
+        print(
+            f"$ meshctl {' '.join(words)}  → {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-6000:]}", flush=True
+        )
+        return done
+
+    def virsh(self, *words: str) -> str:
+        """The lab's libvirt, by its own tool."""
+        done = subprocess.run(["virsh", "--connect", self.lab.uri, *words], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        """`meshctl status --json`."""
+        return dict(json.loads(self.meshctl("status", str(self.inventory), "--json").stdout))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    lab = Lab("test")
+    down(lab, Local(), nowhere)
+    up(lab, Local(), nowhere)
+    inventory = tmp_path_factory.mktemp("inventory") / "lab.yaml"
+    inventory.write_text(yaml.safe_dump(for_lab(lab), sort_keys=False))
+    yield Place(lab, inventory)
+    down(lab, Local(), nowhere)
+
+
+def for_lab(lab: Lab) -> dict[str, Any]:
+    """The shipped inventories/lab.yaml, moved to another lab."""
+    said = dict(yaml.safe_load((folder("inventories") / "lab.yaml").read_text()))
+    said["hosts"][0]["uri"] = lab.uri
+    said["hosts"][0]["pool"]["path"] = str(lab.pool)
+    said["ssh"]["key_file"] = str(lab.key)
+    said["ssh"]["proxy_command"] = list(connect_argv(lab))
+    return said

@@ -1,0 +1,236 @@
+"""The main job in the lab, by its scenarios: killed and resumed, done, done again, proven, and taken away again.
+
+The tests build on each other in the order of this file: a cluster takes minutes to make under software emulation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision.errors import MeshctlError, Unreachable
+from provision.hostkey import new_host_key
+from provision.hypervisor import Hypervisor
+from provision.loader import load
+from provision.sessions import target
+from provision.shell import HostKeyMismatch, Ssh
+from provision.stages.guests import check_sysctl
+from tests.lab.conftest import MESHCTL, Place
+
+pytestmark = pytest.mark.lab
+
+FOREIGN_DOMAIN = """<domain type='qemu'><name>lab-foreign</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
+<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"""
+FOREIGN_NETWORK = "<network><name>foreign</name><bridge name='virbr-f'/><ip address='10.99.0.1' prefix='24'/></network>"
+
+Event = dict[str, Any]
+
+
+def images_begin(event: Event) -> bool:
+    return bool(event["event"] == "StageStarted" and event["stage"] == "images")
+
+
+def guests_boot(event: Event) -> bool:
+    return bool(event["event"] == "Waiting" and "first boot" in event["what"])
+
+
+def kubeadm_runs(event: Event) -> bool:
+    return bool(event["event"] == "Changed" and event["object"] == "kubeadm init")
+
+
+KILL_AT = {"images": images_begin, "guests": guests_boot, "kubernetes": kubeadm_runs}
+"""Stage, and the event after which a run is killed there: in the midst of its work."""
+
+
+@pytest.fixture(scope="module")
+def foreign(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A domain, a network and volumes of somebody else, there before us, with names much like ours."""
+    folder = tmp_path_factory.mktemp("foreign")
+    for kind, xml in (("define", FOREIGN_DOMAIN), ("net-define", FOREIGN_NETWORK)):
+        path = folder / f"{kind}.xml"
+        path.write_text(xml)
+        place.virsh(kind, str(path))
+    for name in ("lab.cp1.root.00000000.qcow2", "meshctl.debian-12.qcow2"):
+        (place.lab.pool / name).write_bytes(b"theirs")
+
+
+def events_of(process: subprocess.Popen[str]) -> Iterator[Event]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(line[:300], end="", flush=True)
+        yield json.loads(line)
+
+
+@pytest.mark.parametrize("stage", KILL_AT)
+def test_a_run_is_killed(place: Place, foreign: None, stage: str) -> None:
+    at_work = KILL_AT[stage]
+    argv = [str(MESHCTL), "provision", str(place.inventory), "--yes", "--json"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        for event in events_of(process):
+            if at_work(event):
+                process.send_signal(signal.SIGKILL)
+                break
+        assert process.wait() == -signal.SIGKILL
+
+
+def test_the_next_run_goes_on_and_ends_well(place: Place) -> None:
+    done = place.meshctl("provision", str(place.inventory), "--yes", "--json")
+    assert done.returncode == 0
+    stages = [json.loads(line) for line in done.stdout.splitlines()]
+    for event in stages:
+        if event["event"] == "StageFinished":
+            print(f"stage {event['stage']}: {event['seconds']:.1f} s", flush=True)
+    assert [event["event"] for event in stages][-1] == "RunFinished"
+    answers = [event["line"] for event in stages if event["event"] == "Output" and event["source"] == "verify"]
+    assert len(answers) == 2
+    assert all("200 by echo-" in answer and "stand-in" in answer for answer in answers)
+
+
+def test_every_node_is_ready_and_has_a_mesh_pod(place: Place) -> None:
+    guests = place.status()["guests"]
+    assert [(g["node"], g["state"], g["ready"], g["kubernetes"], g["mesh"]) for g in guests] == [
+        (name, "running", "Ready", "v1.20.2", "Ready (stand-in)") for name in ("cp1", "w1")
+    ]
+
+
+def test_nothing_is_left_to_do(place: Place) -> None:
+    assert place.meshctl("plan", str(place.inventory), "--detailed-exitcode").returncode == 0
+
+
+def test_a_second_run_changes_nothing_and_is_quick(place: Place) -> None:
+    started = time.monotonic()
+    done = place.meshctl("provision", str(place.inventory), "--yes", "--json")
+    seconds = time.monotonic() - started
+    end = json.loads(done.stdout.splitlines()[-1])
+    print(f"second run: {seconds:.1f} s, {end['reads']} reads, {end['mutations']} mutations", flush=True)
+    assert (done.returncode, end["event"], end["mutations"]) == (0, "RunFinished", 0)
+    assert seconds <= 15
+
+
+def test_the_live_threads_have_the_planned_cpus_and_the_memory_is_there(place: Place) -> None:
+    plan = json.loads(place.meshctl("plan", str(place.inventory), "--json").stdout)
+    for guest in plan["guests"]:
+        folder = qemu_folder(f"lab-{guest['node']}")
+        threads = {(task / "comm").read_text().strip(): cpus_allowed(task) for task in (folder / "task").iterdir()}
+        vcpus = {name: cpus for name, cpus in threads.items() if name.startswith("CPU ")}
+        assert [vcpus[name] for name in sorted(vcpus)] == [{cpu} for cpu in guest["vcpu_pins"]]
+        iothreads = [cpus for name, cpus in threads.items() if name.startswith("IO ")]
+        assert iothreads == [set(guest["iothread_cpus"])]
+        assert cpus_allowed(folder / "task" / folder.name) == set(guest["emulator_cpus"])
+        resident_mib = int((folder / "status").read_text().split("VmRSS:")[1].split()[0]) // 1024
+        print(f"{guest['node']}: {threads} {resident_mib} MiB resident", flush=True)
+        assert resident_mib >= guest["memory_mib"]
+        assert "<memballoon model='none'/>" in place.virsh("dumpxml", f"lab-{guest['node']}")
+
+
+def qemu_folder(domain: str) -> Path:
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            words = (folder / "cmdline").read_bytes().split(b"\0") if (folder / "cmdline").exists() else []
+            if any(word.startswith(f"guest={domain},".encode()) for word in words) and b"qemu" in words[0]:
+                return folder
+    raise AssertionError(f"no QEMU runs {domain}")
+
+
+def cpus_allowed(task: Path) -> set[int]:
+    text = (task / "status").read_text().split("Cpus_allowed_list:")[1].split()[0]
+    ranges = [part.partition("-") for part in text.split(",")]
+    return {cpu for low, _, high in ranges for cpu in range(int(low), int(high or low) + 1)}
+
+
+def test_every_node_gets_its_answer_through_its_own_mesh(place: Place) -> None:
+    for node in ("cp1", "w1"):
+        argv = ("curl", "-sSf", "--max-time", "30", "-H", "Host: echo", "http://127.0.0.1:4140/")
+        answer = json.loads(place.meshctl("ssh", str(place.inventory), node, "--", *argv).stdout)
+        assert answer["app"] == "echo"
+        assert answer["mesh"]["via"] == "1.1 l5d-standin"
+        assert answer["mesh"]["l5d-dst-concrete"] == "/#/io.l5d.k8s/default/http/echo"
+
+
+def ssh_to(place: Place, node: str) -> Ssh:
+    cluster = load(str(place.inventory))
+    hypervisor = Hypervisor("hv1", cluster.hosts[0].uri)
+    return Ssh(target(cluster, node, hypervisor.domains()))
+
+
+def test_another_host_key_is_refused_and_an_own_one_is_not_shown_in_the_log(place: Place) -> None:
+    good = ssh_to(place, "w1").target
+    other = Ssh(type(good)(**{**vars(good), "host_key": new_host_key("x").public}))
+    with pytest.raises(HostKeyMismatch, match="w1: the host key of"):
+        other.read(["true"])
+    logs = Path(os.environ.get("MESHCTL_STATE", Path.home() / ".local/state/meshctl")) / "runs"
+    assert not any("PRIVATE KEY" in log.read_text() for log in logs.glob("*/events.jsonl"))
+
+
+def test_a_private_key_that_was_not_invited_is_refused(place: Place, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    good = ssh_to(place, "w1").target
+    stranger = Ssh(type(good)(**{**vars(good), "key_file": str(tmp_path / "key")}))
+    with pytest.raises(Unreachable, match="refused the key"):
+        stranger.read(["true"])
+
+
+def test_a_sysctl_that_somebody_changed_is_named_with_both_values(place: Place) -> None:
+    shell = ssh_to(place, "w1")
+    wanted = load(str(place.inventory)).sysctl
+    check_sysctl(shell, wanted)
+    shell.run(["sysctl", "-w", "net.core.somaxconn=128"])
+    with pytest.raises(MeshctlError, match=r"net.core.somaxconn: wanted 4096, found 128"):
+        check_sysctl(shell, wanted)
+    shell.run(["sysctl", "-w", "net.core.somaxconn=4096"])
+    shell.close()
+
+
+def test_names_resolve_and_machine_ids_differ(place: Place) -> None:
+    found = set()
+    for node in ("cp1", "w1"):
+        shell = ssh_to(place, node)
+        assert shell.read(["getent", "hosts", "cp1", "w1"]).stdout.count("10.77.0.") == 2
+        assert shell.read(["hostname"]).stdout.strip() == node
+        found.add(shell.read(["cat", "/etc/machine-id"]).stdout)
+        shell.close()
+    assert len(found) == 2
+
+
+def test_destroy_removes_ours_and_leaves_theirs(place: Place) -> None:
+    assert place.meshctl("destroy", str(place.inventory), "--yes").returncode == 0
+    assert place.virsh("list", "--all", "--name").split() == ["lab-foreign"]
+    assert place.virsh("net-list", "--all", "--name").split() == ["foreign"]
+    left = {path.name for path in place.lab.pool.iterdir()}
+    cached = {
+        name for name in left if name.startswith(("meshctl.debian-12.", "meshctl.bundle.")) and name.count(".") == 3
+    }
+    assert len(cached) == 2
+    assert left - cached == {"lab.cp1.root.00000000.qcow2", "meshctl.debian-12.qcow2"}
+    assert (place.lab.pool / "meshctl.debian-12.qcow2").read_bytes() == b"theirs"
+
+
+def test_purge_removes_the_caches_too(place: Place) -> None:
+    assert place.meshctl("destroy", str(place.inventory), "--yes", "--purge").returncode == 0
+    assert {path.name for path in place.lab.pool.iterdir()} == {
+        "lab.cp1.root.00000000.qcow2",
+        "meshctl.debian-12.qcow2",
+    }
+    assert place.meshctl("destroy", str(place.inventory), "--yes").returncode == 0
+
+
+def test_lab_down_leaves_no_process_namespace_mount_or_folder(place: Place) -> None:
+    lab = place.lab
+    pids = subprocess.run(
+        ["ip", "netns", "pids", lab.namespace], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert pids
+    assert place.meshctl("lab", "down", "--name", lab.name).returncode == 0
+    assert not any(Path("/proc", pid).exists() for pid in pids)
+    assert not Path("/run/netns", lab.namespace).exists()
+    assert not lab.run.exists()
+    assert not lab.state.exists()
+    assert str(lab.state) not in Path("/proc/mounts").read_text()
