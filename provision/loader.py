@@ -294,15 +294,19 @@ def _overlaps(cluster: Cluster, document: _Document) -> Iterator[Problem]:
         (("kubernetes", "pod_cidr"), cluster.kubernetes.pod_cidr),
         (("kubernetes", "service_cidr"), cluster.kubernetes.service_cidr),
     ]
-    for number, (location, cidr) in enumerate(ranges):
-        for other, theirs in ranges[:number]:
-            ours, foreign = netaddr.IPNetwork(cidr), netaddr.IPNetwork(theirs)
-            if ours.first <= foreign.last and foreign.first <= ours.last:
-                # A default that overlaps is reported where the user wrote something.
-                here = location if _written(document, location) else other
-                line, _ = document.position(other if here == location else location)
-                message = f"{cidr} overlaps {field_name(other)} {theirs} (line {line})"
+    for number, one in enumerate(ranges):
+        for other in ranges[:number]:
+            if _overlap(one[1], other[1]):
+                # Reported where the user wrote something: one of the two may be a default.
+                (here, ours), (there, theirs) = (one, other) if _written(document, one[0]) else (other, one)
+                where = f"line {document.position(there)[0]}" if _written(document, there) else "the default"
+                message = f"{ours} overlaps {field_name(there)} {theirs} ({where})"
                 yield document.problem(here, message, "the three ranges must not share an address")
+
+
+def _overlap(one: str, other: str) -> bool:
+    first, second = netaddr.IPNetwork(one), netaddr.IPNetwork(other)
+    return bool(first.first <= second.last and second.first <= first.last)
 
 
 def _written(document: _Document, location: Location) -> bool:
