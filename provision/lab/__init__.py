@@ -19,7 +19,15 @@ from pathlib import Path
 from provision.errors import MeshctlError
 from provision.events import Changed, Emit
 from provision.lab.daemon import answers, daemon_pid, start_daemon
-from provision.lab.ground import make_folders, make_key, make_namespace, remove, unmount_below
+from provision.lab.ground import (
+    clear_remains,
+    delete_namespace,
+    make_folders,
+    make_key,
+    make_namespace,
+    remove,
+    unmount_below,
+)
 from provision.lab.places import Lab
 from provision.lab.processes import end, members
 from provision.shell import Local
@@ -54,8 +62,11 @@ def up(lab: Lab, shell: Local, emit: Emit) -> str:
     with _alone(lab):
         make_folders(lab)
         make_key(lab, shell)
+        running = answers(lab, shell)
+        if not running:
+            clear_remains(lab, shell)
         make_namespace(lab, shell)
-        if not answers(lab, shell):
+        if not running:
             start_daemon(lab, shell, emit)
             emit(Changed(shell.where, f"lab {lab.name}", "up"))
     return lab.uri
@@ -74,8 +85,7 @@ def down(lab: Lab, shell: Local, emit: Emit) -> None:
         return
     with _alone(lab):
         end(lambda: members(lab), f"the end of lab {lab.name}'s processes")
-        if lab.namespace_file.exists():
-            shell.run(["ip", "netns", "delete", lab.namespace])
+        delete_namespace(lab, shell)
         for folder in (lab.run, lab.state):
             unmount_below(folder, shell)
             remove(lab, folder)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from provision.errors import CommandFailed, MeshctlError
 from provision.events import Emit
 from provision.lab.places import Lab
-from provision.lab.processes import end, in_namespace, lives, obstacles, sees_state
+from provision.lab.processes import in_namespace, lives, sees_state
 from provision.shell import Local
 from provision.waiting import NotYet, Ready, wait_until
 
@@ -54,7 +54,6 @@ def start_daemon(lab: Lab, shell: Local, emit: Emit) -> None:
 
     Raises MeshctlError with its last words when it ends, StageTimeout when it does not answer.
     """
-    end(lambda: obstacles(lab), f"lab {lab.name}: the end of what a former run left")
     # `ip netns exec` gives a fresh /sys: no cgroups in sight, so libvirt needs neither systemd nor a version of them.
     enter = ("ip", "netns", "exec", lab.namespace, "unshare", "--mount", "--propagation", "slave")
     pid = shell.background([*enter, "sh", "-c", _DAEMON, "lab", str(lab.state), str(lab.run)], log=str(lab.log))

@@ -10,26 +10,26 @@ from pathlib import Path
 from provision.errors import MeshctlError
 from provision.lab.daemon import LIBVIRTD_CONF, QEMU_CONF
 from provision.lab.places import Lab
+from provision.lab.processes import end, members, obstacles
 from provision.shell import Local
 
 
 def make_folders(lab: Lab) -> None:
     """Makes what is missing of the lab's folders and writes libvirt's configuration."""
     libvirt = lab.state / "libvirt"
-    for folder in (
-        lab.run,
-        lab.state,
-        lab.pool,
-        libvirt,
-        *(libvirt / part for part in ("etc", "lib", "cache", "log")),
-        lab.state / "empty",
-        lab.state / "hugepages",
-    ):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)  # whatever the umask: dnsmasq reads its files as nobody
+    for folder in (lab.run.parent, lab.run, lab.state.parent, lab.state, lab.pool, libvirt):
+        _make_folder(folder)
+    parts = (*(libvirt / part for part in ("etc", "lib", "cache", "log")), lab.state / "empty", lab.state / "hugepages")
+    for folder in parts:
+        _make_folder(folder)
     (lab.state / "libvirtd.conf").write_text(LIBVIRTD_CONF)
     (lab.state / "resolv.conf").write_text("# a lab knows its own names only\n")
     (libvirt / "etc" / "qemu.conf").write_text(QEMU_CONF)
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)  # whatever the umask: dnsmasq reads its files as nobody
 
 
 def make_key(lab: Lab, shell: Local) -> None:
@@ -44,11 +44,28 @@ def make_key(lab: Lab, shell: Local) -> None:
     fresh.rename(lab.key)
 
 
+def clear_remains(lab: Lab, shell: Local) -> None:
+    """Ends what stands in a new libvirtd's way. When no guest is left either, the new one starts as after a boot.
+
+    Without that, libvirt would take its runtime files' word that networks and guests were started already.
+    """
+    end(lambda: obstacles(lab), f"lab {lab.name}: the end of what a former run left")
+    if not members(lab):
+        delete_namespace(lab, shell)
+        shutil.rmtree(lab.run)
+        _make_folder(lab.run)
+
+
+def delete_namespace(lab: Lab, shell: Local) -> None:
+    """Removes the network namespace, if there is one."""
+    if lab.namespace_file.exists():
+        shell.run(["ip", "netns", "delete", lab.namespace])
+
+
 def make_namespace(lab: Lab, shell: Local) -> None:
     """Makes the network namespace, its loopback, and keeps bridged packets away from its firewall."""
     if not _is_namespace(lab.namespace_file):
-        if lab.namespace_file.exists():  # a plain file: left by a power cut where /run is on disk
-            shell.run(["ip", "netns", "delete", lab.namespace])
+        delete_namespace(lab, shell)  # a plain file: left by a power cut where /run is on disk
         shell.run(["ip", "netns", "add", lab.namespace])
     shell.run(["ip", "-n", lab.namespace, "link", "set", "lo", "up"])
     # Bridged packets must not meet libvirt's MASQUERADE rule: it would hide the nodes' addresses from the pods.
