@@ -20,6 +20,7 @@ import pytest
 from provision.desired import Member
 from provision.errors import CommandFailed, KubernetesError, StageTimeout
 from provision.events import Event, Output, Warned
+from provision.inventory import Mesh
 from provision.kubernetes import (
     Credentials,
     Kubectl,
@@ -38,8 +39,10 @@ from provision.kubernetes import (
 )
 from provision.kubernetes.node import UNIT
 from provision.kubernetes.preflight import preflight
+from provision.mesh import Platform, manifests
 from provision.secret import Secret
 from provision.waiting import NotYet, Ready, wait_until
+from tests.doubles.kubernetes_1_5.schema import problem
 from tests.doubles.sandbox import Lab, NodeShell, spec_of
 
 CP = Member("cp1", "control-plane", "hv1", "10.77.0.61", "10.244.61.0/24")
@@ -284,6 +287,28 @@ def test_pods_of_later_versions_are_refused(cluster: Cluster, field: str, value:
     template = {**ECHO["spec"]["template"], "spec": {**ECHO["spec"]["template"]["spec"], field: value}}
     with pytest.raises(KubernetesError, match=said):
         cluster.kubectl.apply([{**ECHO, "spec": {"template": template}}])
+
+
+def test_the_mesh_is_written_in_words_that_1_5_knows(cluster: Cluster) -> None:
+    words = PROFILE.workloads
+    platform = Platform(
+        daemonset_api=words.daemonset_api,
+        rbac_api=words.rbac_api,
+        dns_policy=words.host_network_dns_policy,
+        mesh_image="buoyantio/linkerd:0.8.5",
+        standin=False,
+        kubectl_image="buoyantio/kubectl:v1.4.0",
+        echo_image="meshctl/echo:1",
+        annotations=words.annotations,
+        tolerations=words.tolerations,
+    )
+    wanted = manifests("lab", Mesh(namespace="kube-system"), platform)
+    assert {manifest["kind"] for manifest in wanted} >= {"ConfigMap", "DaemonSet", "Service"}
+    assert [problem(dict(manifest)) for manifest in wanted if problem(dict(manifest))] == []
+    cluster.kubectl.apply(wanted)
+    assert cluster.kubectl.outdated(wanted) == []
+    for manifest in wanted:
+        cluster.kubectl.delete(manifest["kind"].lower(), manifest["metadata"]["name"], namespace="kube-system")
 
 
 @pytest.mark.parametrize("words", ["wait --for=x", "auth can-i", "api-resources", "rollout status ds/x --watch=true"])

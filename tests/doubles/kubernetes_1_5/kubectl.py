@@ -127,6 +127,13 @@ def _store(given: dict[str, str], item: dict[str, Any], created: str, there: str
     )
     with cluster() as state:
         objects = state.setdefault("objects", {})
+        namespaces = {item["metadata"]["name"] for item in objects.values() if item["kind"] == "Namespace"}
+        if item["kind"] != "Namespace" and metadata["namespace"] not in {"default", "kube-system", *namespaces}:
+            print(
+                f'Error from server (NotFound): error when creating "STDIN": namespaces "{metadata["namespace"]}" not found',
+                file=sys.stderr,
+            )
+            return True
         if key in objects and there is None:
             print(f'Error from server (AlreadyExists): {kind}s "{name}" already exists', file=sys.stderr)
             return True
