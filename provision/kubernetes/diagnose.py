@@ -11,11 +11,15 @@ from provision.kubernetes.files import STATE
 from provision.kubernetes.token import redacted
 from provision.shell import Shell
 
-# Containers that ended are shown with their own last words; the pause containers say nothing.
+WIDTH = 300
+"""Characters shown of a line: the kubelet writes whole objects into one."""
+
+# Containers that ended are shown with their own last words; the pause containers say nothing. Rejected events are what
+# the kubelet says most of while a control plane starts, and tell nothing.
 _DIAGNOSE = f"""
 echo "kubeadm:"; tail -n 12 {STATE}/kubeadm.log 2>/dev/null
 echo "kubelet ($(systemctl is-active kubelet 2>/dev/null)):"
-journalctl -u kubelet --no-pager -o cat -n 12 2>/dev/null || journalctl -u kubelet --no-pager -n 12 2>/dev/null
+journalctl -u kubelet --no-pager -o cat -n 200 2>/dev/null | grep -v "Server rejected event" | tail -n 12
 echo "containers:"
 docker ps -a --filter name=k8s_ --format '{{{{.Names}}}}	{{{{.Status}}}}' 2>&1 | grep -v k8s_POD | head -n 15
 docker ps -q -a --filter name=k8s_ --filter status=exited 2>/dev/null | head -n 3 | while read -r id; do
@@ -68,7 +72,7 @@ KNOWN: tuple[tuple[str, str], ...] = (
 def diagnose(shell: Shell) -> list[str]:
     """The last lines that matter, in sections, tokens blotted out."""
     completed = shell.read(["sh", "-c", _DIAGNOSE, "diagnose"], within_s=120, check=False)
-    return [redacted(line.rstrip()) for line in completed.stdout.splitlines() if line.strip()]
+    return [redacted(line.rstrip())[:WIDTH] for line in completed.stdout.splitlines() if line.strip()]
 
 
 def hint_for(lines: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from provision.kubernetes.kubectl import ApiStarting, Kubectl
 from provision.kubernetes.node import UNIT, NodeState, Phase, observe
 from provision.kubernetes.preflight import preflight
 from provision.kubernetes.prepare import prepare
-from provision.kubernetes.profile import CONFIG, Profile
+from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import Credentials, Spec
 from provision.kubernetes.token import new_token, redacted
 from provision.secret import Secret
@@ -31,6 +31,19 @@ INIT_S, JOIN_S = 1200.0, 600.0
 
 GRACE_S = 60.0
 """How much later than kubeadm's own deadline we give up on its unit: `timeout` needs up to 30 s to end it."""
+
+# stdin: the configuration with the token. Arguments: the task's name, seconds, kubeadm's command. A transient unit that
+# failed keeps its name until it is reset; systemd before 236 has no --collect.
+_START = f"""
+set -eu
+cd {STATE}
+rm -f kubeadm.log kubeadm.done kubeadm.failed
+(umask 077 && cat > kubeadm.yaml)
+systemctl reset-failed {UNIT} 2>/dev/null || true
+name=$1
+shift
+exec systemd-run --unit={UNIT} "--description=meshctl: $name" {DETACHED_SCRIPT} "$@"
+"""
 
 # Prints one line on the state, then what the log has beyond the offset $1. A result counts when the unit has ended.
 _POLL = f"""
@@ -154,19 +167,8 @@ def _reset(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Emi
 
 
 def _start(shell: Shell, task: _Task, within_s: float) -> None:
-    shell.run(["rm", "-f", *(f"{STATE}/kubeadm.{what}" for what in ("log", "done", "failed"))])
-    shell.put(CONFIG, task.config().reveal().encode(), mode=0o600)
-    # A transient unit that failed keeps its name until it is reset; systemd before 236 has no --collect.
-    shell.run(["systemctl", "reset-failed", UNIT], check=False)
-    argv = [
-        "systemd-run",
-        f"--unit={UNIT}",
-        f"--description=meshctl: {task.name}",
-        DETACHED_SCRIPT,
-        f"{within_s:.0f}",
-        *task.argv,
-    ]
-    shell.run(argv, within_s=60)
+    argv = ["sh", "-c", _START, "start", task.name, f"{within_s:.0f}", *task.argv]
+    shell.run(argv, stdin=task.config().reveal().encode(), within_s=120)
 
 
 def _finish(shell: Shell, member: Member, task: _Task, within_s: float, emit: Emit) -> None:

@@ -4,13 +4,18 @@ each step looks at what is there, and the stamp is written last.
 
 from __future__ import annotations
 
+import io
+import itertools
+import tarfile
+from collections.abc import Iterable
+
 from provision.desired import Member
 from provision.errors import KubernetesError
 from provision.events import Changed, Emit, Progress
 from provision.kubernetes.files import DOCKER_CONFIG, NETWORK_UNIT, STATE
 from provision.kubernetes.node import DOCKER, KUBELET, NodeState, observe
 from provision.kubernetes.profile import Profile, archives_for
-from provision.kubernetes.spec import Archive, Spec
+from provision.kubernetes.spec import Archive, File, Spec
 from provision.shell import Shell
 
 MOUNT = "/run/meshctl/bundle"
@@ -35,9 +40,9 @@ _VERIFY = f"cd {MOUNT} && sha256sum --quiet -c -"
 _INSTALL = f"""
 set -eu
 cd {MOUNT}
+mkdir -p /usr/bin /opt/cni/bin
 while [ $# -gt 0 ]; do
     if ! cmp -s "$1" "$2"; then
-        mkdir -p "$(dirname "$2")"
         cp "$1" "$2.meshctl"
         chmod 755 "$2.meshctl"
         mv -f "$2.meshctl" "$2"
@@ -47,13 +52,36 @@ while [ $# -gt 0 ]; do
 done
 """
 
-_LOADED = f"""
+# Arguments are pairs of archive and digest. What is loaded is noted at once, so that a killed run loads only the rest.
+_LOAD = f"""
 set -eu
-docker load -i {MOUNT}/"$1" >&2
 mkdir -p {STATE}
-cp {STATE}/loaded {STATE}/loaded.new 2>/dev/null || : > {STATE}/loaded.new
-echo "$2" >> {STATE}/loaded.new
-mv -f {STATE}/loaded.new {STATE}/loaded
+while [ $# -gt 0 ]; do
+    docker load -i {MOUNT}/"$1" > /dev/null
+    echo "$2" >> {STATE}/loaded
+    echo "loaded $1"
+    shift 2
+done
+"""
+
+# stdin is a tar of new files under temporary names, the arguments are their names: each is complete when it gets its
+# own. Every process counts on an emulated guest (0.1 s when it is busy), so this is one command for all files.
+_WRITE = """
+set -eu
+tar -x -m -f - -C / --no-same-owner
+for path; do mv -f "$path.meshctl" "$path"; done
+"""
+
+# The stamp comes last. $1: the stamp; $2: kubelet.service when it is to be restarted.
+_SERVICES = f"""
+set -eu
+systemctl daemon-reload
+systemctl enable {KUBELET} {NETWORK_UNIT}
+systemctl restart {NETWORK_UNIT}
+if [ -n "$2" ]; then systemctl restart "$2"; fi
+mkdir -p {STATE}
+echo "$1" > {STATE}/prepared.new
+mv -f {STATE}/prepared.new {STATE}/prepared
 """
 
 
@@ -67,8 +95,7 @@ def prepare(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Em
         state = observe(shell, profile, spec, member)  # only now can it say which images it has
     replaced = _from_bundle(shell, spec, state, emit) if state.bundle_wanted else ()
     _write(shell, state, emit)
-    _services(shell, state, replaced)
-    shell.put(f"{STATE}/prepared", f"{spec.digest(member, archives_for(profile, spec, member.role))}\n".encode())
+    _services(shell, state, replaced, spec.digest(member, archives_for(profile, spec, member.role)))
     after = observe(shell, profile, spec, member)
     if after.unprepared:
         raise KubernetesError(
@@ -140,11 +167,17 @@ def _verify(shell: Shell, spec: Spec, state: NodeState) -> None:
 
 def _load(shell: Shell, state: NodeState, emit: Emit) -> None:
     where, archives = state.member.name, state.missing_archives
-    for done, archive in enumerate(archives):
-        emit(Progress(f"{where}: images", done, len(archives), "archives"))
-        shell.run(["sh", "-c", _LOADED, "load", archive.path, archive.sha256], within_s=LOAD_S)
-    if archives:
-        emit(Changed(where, f"{_count(archives)} images", "load"))
+    if not archives:
+        return
+    done = itertools.count(1)
+
+    def tell(line: str) -> None:
+        if line.startswith("loaded "):
+            emit(Progress(f"{where}: images", next(done), len(archives), "archives"))
+
+    pairs = [word for archive in archives for word in (archive.path, archive.sha256)]
+    shell.run(["sh", "-c", _LOAD, "load", *pairs], within_s=LOAD_S, on_line=tell)
+    emit(Changed(where, f"{_count(archives)} images", "load"))
 
 
 def _count(archives: tuple[Archive, ...]) -> int:
@@ -152,18 +185,25 @@ def _count(archives: tuple[Archive, ...]) -> int:
 
 
 def _write(shell: Shell, state: NodeState, emit: Emit) -> None:
-    for file in state.stale_files:
-        shell.put(file.path, file.content.encode(), mode=file.mode)
-    if state.hosts is not None:
-        shell.put("/etc/hosts", state.hosts.encode())
-    if state.stale_files or state.hosts is not None:
-        emit(Changed(state.member.name, f"{len(state.stale_files) + (state.hosts is not None)} files", "write"))
+    hosts = () if state.hosts is None else (File("/etc/hosts", state.hosts),)
+    files = (*state.stale_files, *hosts)
+    if files:
+        shell.run(["sh", "-c", _WRITE, "write", *(file.path for file in files)], stdin=_tar(files), within_s=120)
+        emit(Changed(state.member.name, f"{len(files)} files", "write"))
 
 
-def _services(shell: Shell, state: NodeState, replaced: tuple[str, ...]) -> None:
-    shell.run(["systemctl", "daemon-reload"], within_s=120)
-    shell.run(["systemctl", "enable", KUBELET, NETWORK_UNIT], within_s=120)
-    shell.run(["systemctl", "restart", NETWORK_UNIT], within_s=300)
+def _tar(files: Iterable[File]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for file in files:
+            entry = tarfile.TarInfo(file.path.lstrip("/") + ".meshctl")
+            content = file.content.encode()
+            entry.size, entry.mode = len(content), file.mode
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _services(shell: Shell, state: NodeState, replaced: tuple[str, ...], stamp: str) -> None:
     kubelet = any("kubelet" in path for path in (*replaced, *(file.path for file in state.stale_files)))
-    if state.joined and (kubelet or not state.active(KUBELET)):
-        shell.run(["systemctl", "restart", KUBELET], within_s=300)
+    restart = KUBELET if state.joined and (kubelet or not state.active(KUBELET)) else ""
+    shell.run(["sh", "-c", _SERVICES, "services", stamp, restart], within_s=600)
