@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from provision.desired import Member
-from provision.errors import KubernetesError, StageTimeout
+from provision.errors import KubernetesError, StageTimeout, Unreachable
 from provision.events import Changed, Emit, Output, Warned
 from provision.kubernetes.diagnose import diagnose, hint_for
 from provision.kubernetes.files import DETACHED_SCRIPT, STATE
@@ -23,7 +23,7 @@ from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import Credentials, Spec
 from provision.kubernetes.token import new_token, redacted
 from provision.secret import Secret
-from provision.shell import Shell
+from provision.shell import HostKeyMismatch, Shell
 from provision.waiting import NotYet, Ready, wait_until
 
 INIT_S, JOIN_S = 1200.0, 600.0
@@ -175,7 +175,12 @@ def _finish(shell: Shell, member: Member, task: _Task, within_s: float, emit: Em
     log = _Log(member.name, emit)
 
     def look() -> Ready[str] | NotYet:
-        outcome = log.read(shell)
+        try:
+            outcome = log.read(shell)
+        except HostKeyMismatch:
+            raise
+        except Unreachable as error:
+            return NotYet(error.message)  # kubeadm does not hang on our session, so neither does the wait
         return NotYet(log.last or "kubeadm has said nothing yet") if outcome == "running" else Ready(outcome)
 
     try:

@@ -39,6 +39,9 @@ _STARTING = (
     "to the server: eof",
 )
 
+ANSWER_S = 90.0
+"""A question takes under a second, under emulation up to ten; kubectl itself would wait for ever."""
+
 Manifest = Mapping[str, Any]
 
 
@@ -59,7 +62,7 @@ class Kubectl:
         argv = ["get", kind, *([name] if name else []), *_scope(namespace)]
         if labels:
             argv += ["-l", ",".join(f"{key}={value}" for key, value in sorted(labels.items()))]
-        completed = self.shell.read(_argv(*argv, "-o", "json"), within_s=90, check=False)
+        completed = self._read(_argv(*argv, "-o", "json"))
         # Where there is nothing, some versions print an empty List and some print nothing.
         answer = json.loads(_checked(completed, f"kubectl get {kind} {name}".rstrip()).stdout or '{"items": []}')
         if not isinstance(answer, dict):
@@ -108,6 +111,12 @@ class Kubectl:
     def now(self) -> datetime.datetime:
         """The control plane's clock: what expires there is reckoned by it."""
         return datetime.datetime.fromtimestamp(int(self.shell.read(["date", "+%s"]).stdout), datetime.UTC)
+
+    def _read(self, argv: list[str]) -> Completed:
+        try:
+            return self.shell.read(argv, within_s=ANSWER_S, check=False)
+        except CommandFailed as error:  # without `check` only its time can have passed
+            raise ApiStarting(f"{error.where}: the API server has not answered for {ANSWER_S:.0f} s") from error
 
     def _outdated(self, namespace: str, group: Sequence[Manifest]) -> list[Manifest]:
         kinds = ",".join(sorted({manifest["kind"].lower() + "s" for manifest in group}))

@@ -9,16 +9,16 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from provision.desired import Member
-from provision.errors import CommandFailed, KubernetesError, StageTimeout
+from provision.errors import CommandFailed, KubernetesError, StageTimeout, Unreachable
 from provision.events import Event, Output, Warned
 from provision.inventory import Mesh
 from provision.kubernetes import (
@@ -41,6 +41,7 @@ from provision.kubernetes.node import UNIT
 from provision.kubernetes.preflight import preflight
 from provision.mesh import Platform, manifests
 from provision.secret import Secret
+from provision.shell import Completed, OnLine
 from provision.waiting import NotYet, Ready, wait_until
 from tests.doubles.kubernetes_1_5.schema import problem
 from tests.doubles.sandbox import Lab, NodeShell, spec_of
@@ -109,6 +110,21 @@ class Cluster:
 
     def ca(self) -> str:
         return self[CP].read(["cat", "/etc/kubernetes/pki/ca.pem"]).stdout
+
+
+@dataclass
+class Dropping(NodeShell):
+    """A shell whose connection is lost the first time kubeadm is looked after."""
+
+    lost: bool = False
+
+    def _end(
+        self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None
+    ) -> Completed:
+        if "poll" in argv and not self.lost:
+            self.lost = True
+            raise Unreachable("cp1: the SSH connection was lost")
+        return super()._end(argv, stdin, within_s, check, on_line)
 
 
 def soon(check: Callable[[], Ready[T] | NotYet]) -> T:
@@ -374,8 +390,10 @@ def test_kubeadm_runs_on_when_we_are_killed_and_is_not_begun_twice(alone: Cluste
 def test_a_hanging_init_is_ended_explained_and_begun_anew(alone: Cluster) -> None:
     alone[CP].put("/etc/docker/daemon.json", b"{}")
     alone[CP].run(["systemctl", "restart", "docker.service"])
+    alone.shells["cp1"] = dropping = Dropping(where="cp1", pid=alone[CP].pid)
     with pytest.raises(KubernetesError, match=r"cp1: kubeadm init: not within 2 s") as failure:
         alone.initialise(within_s=2)
+    assert dropping.lost
     assert "non-shareable IPC" in failure.value.message
     assert "waiting for the control plane to become ready" in failure.value.message
     assert "default-ipc-mode" in failure.value.hint
