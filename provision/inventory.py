@@ -13,9 +13,12 @@ from typing import Annotated, Any, Literal, Self
 import netaddr
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from provision.units import MIB, parse_size
+from provision.units import KIB, MIB, parse_size
 
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+NAME_PATTERN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+NAME = re.compile(NAME_PATTERN)
+
+SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)? ?[KMGT]iB$"
 
 SEED_SYSCTL: dict[str, int | str] = {
     "net.ipv4.tcp_tw_reuse": 1,
@@ -59,12 +62,53 @@ def _name(value: Any) -> Any:
     return value
 
 
-Size = Annotated[
-    int, BeforeValidator(_size, json_schema_input_type=str), Field(json_schema_extra={"examples": ["8GiB"]})
+def _setting(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("a kernel setting is a whole number or text\nput it in quotes")
+    return value
+
+
+def _cells(value: Any) -> Any:
+    if value != "auto" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"{value!r} is not a number of NUMA nodes\n1 or more, or auto")
+    return value
+
+
+def _version(value: Any) -> Any:
+    text = str(value)
+    if re.fullmatch(r"v1\.(5|20)\.[0-9]+", text) is None:
+        number = re.fullmatch(r"v?([0-9]+\.[0-9]+)(\.[0-9]+)?", text)
+        if number is not None and number[1] not in ("1.5", "1.20"):
+            raise ValueError(f"{text} is not supported\nv1.5.x and v1.20.x are")
+        raise ValueError(f"{text} is not a version\nwrite it like {_full_version(text)}")
+    return text
+
+
+def _full_version(text: str) -> str:
+    whole = text if text.startswith("v") else f"v{text}"
+    return whole if re.fullmatch(r"v1\.(5|20)\.[0-9]+", whole) else "v1.5.8" if "1.5" in text else "v1.20.2"
+
+
+def _written(pattern: str, example: str) -> Any:
+    """What an editor may accept for a value that is checked here in Python."""
+    return Field(json_schema_extra={"pattern": pattern, "examples": [example]})
+
+
+Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str), _written(SIZE_PATTERN, "8GiB")]
+Cidr = Annotated[
+    str,
+    BeforeValidator(_network, json_schema_input_type=str),
+    _written(r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$", "10.77.0.0/24"),
 ]
-Cidr = Annotated[str, BeforeValidator(_network, json_schema_input_type=str)]
-Address = Annotated[str, BeforeValidator(_address, json_schema_input_type=str)]
-Name = Annotated[str, BeforeValidator(_name, json_schema_input_type=str)]
+Address = Annotated[
+    str, BeforeValidator(_address, json_schema_input_type=str), _written(r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$", "10.77.0.1")
+]
+Name = Annotated[str, BeforeValidator(_name, json_schema_input_type=str), _written(f"^{NAME_PATTERN}$", "w1")]
+Setting = Annotated[int | str, BeforeValidator(_setting)]
+NumaCells = Annotated[int | Literal["auto"], BeforeValidator(_cells)]
+HugePages = Literal["none", "2MiB", "1GiB"]
+HUGEPAGE_KIB = {"2MiB": 2 * MIB // KIB, "1GiB": 1024 * MIB // KIB}
+"""KiB of a huge page, as libvirt's XML says it."""
 
 
 class _Model(BaseModel):
@@ -74,7 +118,9 @@ class _Model(BaseModel):
 class Pool(_Model):
     """The libvirt storage pool that holds base images, root volumes, seeds and the bundle."""
 
-    name: Name = Field("meshctl", description="the pool's name in libvirt")
+    name: Name = Field(
+        "meshctl", description="the pool's name in libvirt; created when absent, used when type and path are the same"
+    )
     type: Literal["dir"] = Field("dir", description="the kind of pool: a folder of a filesystem on NVMe")
     path: str = Field("/var/lib/libvirt/meshctl", description="the folder, an absolute path on the host")
 
@@ -87,6 +133,10 @@ class Pool(_Model):
             )
         return value
 
+    numa_node: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="the NUMA node of the pool's device; placement prefers it; default: unknown"
+    )
+
 
 class HostCpu(_Model):
     """How a host's CPUs are given to guests."""
@@ -94,7 +144,7 @@ class HostCpu(_Model):
     policy: Literal["dedicated", "shared"] = Field(
         "dedicated", description="dedicated: a CPU serves one vCPU; shared: pins may overlap"
     )
-    ratio: float = Field(4.0, ge=1.0, strict=False, description="shared only: vCPUs per CPU at the most")
+    ratio: float = Field(4.0, ge=1.0, strict=False, description="shared only: vCPUs per CPU at the most, on average")
 
 
 class Host(_Model):
@@ -110,6 +160,15 @@ class Host(_Model):
         description="CPUs left to the host, emulator and iothreads; default: the first core of each NUMA node; may be empty",
     )
     reserved_memory: Size = Field(1024 * MIB, description="memory left to the host; 0MiB is allowed")
+    hugepages: HugePages = Field("none", description="size of the huge pages that guests' memory comes from")
+
+    @field_validator("reserved_cpus")
+    @classmethod
+    def _once(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        twice = sorted({cpu for cpu in value or () if (value or ()).count(cpu) > 1})
+        if twice:
+            raise ValueError(f"CPU {twice[0]} stands there twice\nkeep one of the two")
+        return value
 
     @field_validator("uri")
     @classmethod
@@ -126,12 +185,12 @@ class Network(_Model):
 
     name: Name = Field("meshctl", description="the network's name in libvirt")
     mode: Literal["nat", "bridge"] = Field(
-        "nat", description="nat: made by libvirt, for one host; bridge: the host's own bridge, for several"
+        "nat", description="nat: made by libvirt, for one host; bridge: the hosts' own bridge, for several"
     )
     bridge: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9_.-]{1,15}$",
-        description="mode bridge: the name of the host's bridge; mode nat: the name to give",
+        description="mode bridge: the bridge that exists on each host; mode nat: the name to give to the one that is made",
     )
     cidr: Cidr = Field(description="the network that the nodes' addresses come from")
     gateway: Address | None = Field(None, description="the default route; default: the first address")
@@ -185,6 +244,28 @@ class Network(_Model):
         return first, last
 
 
+class NodeCpu(_Model):
+    """What a guest asks of its CPUs."""
+
+    policy: Literal["dedicated", "shared"] | None = Field(
+        None, description="dedicated or shared, as for a host; default: the host's"
+    )
+    threads: Literal["prefer", "require", "isolate"] = Field(
+        "prefer",
+        description="dedicated only. prefer: whole cores first; require: only cores that give two threads or more;"
+        " isolate: one thread of a core, the others stay idle",
+    )
+    emulator: Literal["shared", "isolated"] = Field(
+        "shared", description="shared: QEMU's own threads run on the reserved CPUs; isolated: on one CPU of their own"
+    )
+
+    @model_validator(mode="after")
+    def _threads_of_dedicated(self) -> Self:
+        if self.policy == "shared" and self.threads != "prefer":
+            raise ValueError(f"threads: {self.threads} needs dedicated CPUs\ntake `policy: shared` or `threads` out")
+        return self
+
+
 class Node(_Model):
     """A guest that becomes a member of the cluster."""
 
@@ -194,7 +275,15 @@ class Node(_Model):
     memory: Size = Field(description="memory, allocated at start, never ballooned")
     disk: Size = Field(description="size of the root volume")
     host: Name | None = Field(None, description="the host to run on; default: chosen by placement")
-    address: Address | None = Field(None, description="a fixed address; default: derived from the name")
+    address: Address | None = Field(
+        None, description="a fixed address; default: derived from the name, and kept when nodes come and go"
+    )
+    cpu: NodeCpu = Field(default_factory=NodeCpu, description="what the guest asks of its CPUs")
+    numa_cells: NumaCells = Field(
+        "auto", description="over how many NUMA nodes the guest is split, evenly; auto: one, more if it exceeds one"
+    )
+    hugepages: HugePages | None = Field(None, description="size of its huge pages; default: the host's")
+    group: Name | None = Field(None, description="nodes of one group run on different hosts")
 
     @field_validator("memory")
     @classmethod
@@ -214,6 +303,18 @@ class Node(_Model):
             )
         return value
 
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        parts = 1 if self.numa_cells == "auto" else self.numa_cells
+        if self.vcpus % parts or self.memory_mib % parts:
+            raise ValueError(
+                f"{self.vcpus} vCPUs and {self.memory_mib} MiB cannot be split evenly over {parts} NUMA nodes"
+                "\nboth must be multiples of numa_cells"
+            )
+        if self.cpu.threads == "require" and self.vcpus // parts == 1:
+            raise ValueError("threads: require needs two vCPUs or more on each NUMA node\nor take threads: prefer")
+        return self
+
     @property
     def memory_mib(self) -> int:
         """Memory in MiB."""
@@ -224,7 +325,7 @@ class Ssh(_Model):
     """How meshctl reaches the guests."""
 
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = Field(
-        "mesh", description="the login user made in each guest"
+        "mesh", description="the login user made in each guest, with sudo"
     )
     key_file: str | None = Field(
         None, description="the private key, its public half beside it as .pub; default: the SSH agent's keys"
@@ -234,7 +335,9 @@ class Ssh(_Model):
         pattern=r"^(ssh-|ecdsa-)\S+ \S+( .*)?$",
         description="the public key; default: the content of key_file + .pub",
     )
-    jump: str | None = Field(None, pattern=r"^[A-Za-z0-9_.@:\[\]-]+$", description="USER@HOST[:PORT] to go through")
+    jump: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_.@:\[\]-]+$", description="USER@HOST[:PORT] to go through, by the system's ssh"
+    )
     proxy_command: tuple[str, ...] = Field(
         (), strict=False, description="argv of a program that connects; %h and %p stand for address and port"
     )
@@ -253,14 +356,26 @@ class Ssh(_Model):
 class Kubernetes(_Model):
     """The cluster that kubeadm makes."""
 
-    version: Annotated[str, Field(pattern=r"^v1\.(5|20)\.[0-9]+$")] = Field(
-        description="v1.5.x or v1.20.x, as the bundle holds it"
-    )
+    version: Annotated[
+        str,
+        BeforeValidator(_version, json_schema_input_type=str),
+        _written(r"^v1\.(5|20)\.[0-9]+$", "v1.20.2"),
+    ] = Field(description="v1.5.x or v1.20.x, as the bundle holds it")
     bundle: str = Field(
         "debian-source", description="debian-source (built by `meshctl bundle build`), or the folder of a sealed bundle"
     )
-    pod_cidr: Cidr = Field("10.244.0.0/16", description="where pods get their addresses; one subnet of it per node")
+    pod_cidr: Cidr = Field(
+        "10.244.0.0/16",
+        description="where pods get their addresses; each node has a subnet of its own, derived from its address",
+    )
     service_cidr: Cidr = Field("10.96.0.0/12", description="where Services get their addresses")
+
+    @field_validator("bundle")
+    @classmethod
+    def _known_bundle(cls, value: str) -> str:
+        if value != "debian-source" and "/" not in value:
+            raise ValueError(f"{value!r} is not a known bundle\ndebian-source; a folder is written ./{value}")
+        return value
 
     @property
     def generation(self) -> str:
@@ -281,6 +396,15 @@ class Mesh(_Model):
     heap: Size = Field(384 * MIB, description="the JVM's heap; the container's memory limit is half as much again")
 
 
+class Spread(_Model):
+    """How guests are laid over hosts and NUMA nodes when there is a choice."""
+
+    hosts: Literal["spread", "pack"] = Field(
+        "spread", description="spread: the host with most CPUs free; pack: the fullest that still fits"
+    )
+    cells: Literal["spread", "pack"] = Field("spread", description="the same for the NUMA nodes of a host")
+
+
 class Cluster(_Model):
     """An inventory: everything that meshctl knows about a cluster."""
 
@@ -288,12 +412,13 @@ class Cluster(_Model):
     cluster: Name = Field(description="the cluster's name, part of the stamp on everything made for it")
     hosts: tuple[Host, ...] = Field(min_length=1, strict=False, description="the physical machines")
     network: Network = Field(description="the guests' network")
-    image: Name = Field("debian-12", description="the base image, a recipe of images/")
+    image: Name = Field("debian-12", description="the base image: a recipe of images/, built by `meshctl image build`")
     nodes: tuple[Node, ...] = Field(min_length=1, strict=False, description="the guests")
+    placement: Spread = Field(default_factory=Spread, description="how guests are laid over hosts and NUMA nodes")
     ssh: Ssh = Field(description="how to reach the guests")
-    sysctl: dict[str, int | str] = Field(
+    sysctl: dict[str, Setting] = Field(
         default_factory=lambda: dict(SEED_SYSCTL),
-        description="kernel settings of the guests; given, it replaces the default",
+        description="kernel settings of the guests, read back and compared; given, it replaces the default",
     )
     kubernetes: Kubernetes = Field(description="Kubernetes")
     mesh: Mesh = Field(default_factory=Mesh, description="Linkerd")
