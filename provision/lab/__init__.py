@@ -101,7 +101,8 @@ def exec_argv(lab: Lab, argv: Sequence[str]) -> tuple[str, ...]:
     if pid is None:
         raise MeshctlError(f"lab {lab.name} is not up", hint="`meshctl lab up`")
     environment = ("env", f"--chdir={Path.cwd()}", "LIBVIRT_DEFAULT_URI=qemu:///system")
-    return ("nsenter", f"--target={pid}", "--net", "--mount", "--", *environment, *argv)
+    # --root: where the lab was made in a chroot, its files are there.
+    return ("nsenter", f"--target={pid}", "--net", "--mount", "--root", "--", *environment, *argv)
 
 
 def connect_argv(lab: Lab) -> tuple[str, ...]:
