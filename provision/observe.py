@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from provision.boot import observe_boot
 from provision.bundle import Bundle
 from provision.desired import Desired, Member, PoolSpec, domain_name
 from provision.domain_xml import DomainSeen
@@ -93,7 +94,8 @@ def observe_inside(
     domains = [domain for seen in hosts.values() for domain in seen.domains]
     running = [m for m in spec.members if _runs(domain_name(cluster.cluster, m.name), domains)]
     shells = {m.name: sessions.to(target(cluster, m.name, domains)) for m in running}
-    nodes = dict(zip(shells, for_each(running, lambda m: _observe_node(shells[m.name], spec, m)), strict=True))
+    seen = for_each(running, lambda m: _observe_node(shells[m.name], spec, m, cluster))
+    nodes = dict(zip(shells, seen, strict=True))
     ready = nodes.get(spec.control_plane.name, NodeSeen()).member
     stale = _observe_mesh(shells[spec.control_plane.name], cluster, sealed) if ready else None
     return Observed(hosts, nodes, stale)
@@ -103,12 +105,13 @@ def _runs(name: str, domains: Iterable[DomainSeen]) -> bool:
     return any(domain.name == name and domain.active and domain.stamp is not None for domain in domains)
 
 
-def _observe_node(shell: Ssh, spec: Spec, member: Member) -> NodeSeen:
+def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> NodeSeen:
     try:
+        boot = observe_boot(shell, cluster.sysctl)
         state = observe(shell, profile_for(spec.generation), spec, member)
     except ShellError as error:
         return NodeSeen(unreachable=error.message)
-    return NodeSeen(unprepared=state.unprepared, member=state.joined)
+    return NodeSeen(unsettled=boot.faults, unprepared=state.unprepared, member=state.joined)
 
 
 def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:

@@ -57,11 +57,12 @@ class HostSeen:
 class NodeSeen:
     """One guest, observed from inside. Empty tuples and strings mean «nothing to do».
 
-    `unreachable` says why there is no answer; `unprepared` what differs from the wanted state; `member` whether
-    kubeadm has made it a member.
+    `unreachable` says why there is no answer; `unsettled` what of the first boot or of sysctl is not as it must be;
+    `unprepared` what differs in the node's software; `member` whether kubeadm has made it a member.
     """
 
     unreachable: str = ""
+    unsettled: tuple[str, ...] = ()
     unprepared: tuple[str, ...] = ()
     member: bool = False
 
@@ -129,6 +130,7 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
         *(_root(root, observed.hosts[root.host]) for root in wanted.roots),
         *(_seed(seed, wanted.guest(seed.node), observed.hosts[seed.host]) for seed in wanted.seeds),
         *(_guest(guest, observed.hosts[guest.host]) for guest in wanted.guests),
+        *(_boot(member.name, observed.nodes.get(member.name)) for member in wanted.members),
         *_kubernetes(wanted, observed),
         _mesh(observed.mesh),
     )
@@ -274,6 +276,16 @@ def effective(guest: GuestSpec, found: DomainSeen | None) -> GuestSpec:
         return guest
     folder = guest.seed_path.rpartition("/")[0]
     return replace(guest, seed_path=f"{folder}/{found.stamp.seed}")
+
+
+def _boot(node: str, seen: NodeSeen | None) -> Action:
+    if seen is None:
+        verb, reason = Verb.CREATE, "cloud-init and sysctl, at the first start"
+    elif seen.unreachable or seen.unsettled:
+        verb, reason = Verb.CHANGE, seen.unreachable or "; ".join(seen.unsettled)
+    else:
+        verb, reason = Verb.LEAVE, "finished, sysctl as wanted"
+    return Action("guests", verb, node, "boot", node, reason)
 
 
 def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:

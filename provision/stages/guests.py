@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import replace
 
 from provision import seed as seeds
+from provision.boot import Boot, observe_boot
 from provision.desired import GuestSpec, Member
 from provision.domain_xml import Stamp, domain_xml, upload_volume_xml
 from provision.errors import ConflictError, MeshctlError, StageTimeout, Unreachable
@@ -24,9 +24,6 @@ NAME, TITLE = "guests", "guests: define, boot, check"
 BOOT_S = 900.0
 """First boot to SSH takes about 75 s under software emulation with idle CPUs; ten times that when they are not."""
 
-# One read for everything that must be known of a booted guest. The keys are arguments.
-_SYSCTL = 'for key; do printf "%s=" "$key"; sysctl -n "$key" 2>&1 | tr "\\t" " " | tr -d "\\n"; echo; done'
-
 
 def run(plan: Plan, doors: Doors) -> None:
     """Makes and starts what the plan says, then waits for first boots and checks sysctl.
@@ -34,17 +31,30 @@ def run(plan: Plan, doors: Doors) -> None:
     While a cluster is still to be made only the control plane is waited for: workers boot and prepare while it
     initialises, and the stage kubernetes settles them.
     """
-    for_each(plan.of(NAME), lambda action: _bring_up(action, plan, doors))
-    workers_later = bool(plan.of("kubernetes"))
-    nodes = [doors.cluster.control_plane] if workers_later else doors.cluster.nodes
+    for_each(plan.of(NAME, "guest"), lambda action: _bring_up(action, plan, doors))
+    unsettled = [action.where for action in plan.of(NAME, "boot")]
+    if plan.of("kubernetes"):
+        unsettled = [name for name in unsettled if name == doors.cluster.control_plane.name]
     shells = doors.shells()
-    for_each([node.name for node in nodes], lambda node: settle(plan.desired.guest(node), shells[node], doors))
+    for_each(unsettled, lambda node: settle(plan.desired.guest(node), shells[node], doors))
 
 
 def settle(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
-    """Waits until a guest has finished its first boot, and compares its sysctl with the inventory's."""
-    _booted(guest, shell, doors)
-    check_sysctl(shell, doors.cluster.sysctl)
+    """Waits until a guest has finished its first boot. Raises MeshctlError when cloud-init failed, or when a kernel
+    setting is not the inventory's: with key, wanted and found value.
+    """
+    boot = _booted(guest, shell, doors)
+    for text in boot.degraded:
+        hint = f"meshctl ssh INVENTORY {guest.node} -- cloud-init status --long"
+        doors.emit(Warned(f"{guest.node}: cloud-init is degraded: {text}", hint))
+    if boot.failed:
+        raise MeshctlError(f"{guest.node}: {'; '.join(boot.failed)}", hint="see /var/log/cloud-init.log in the guest")
+    if boot.sysctl:
+        raise MeshctlError(
+            f"{guest.node}: sysctl is not as the inventory says:\n" + "\n".join(f"    {line}" for line in boot.sysctl),
+            hint=f"somebody set it by hand, or the guest is older than the inventory: meshctl ssh INVENTORY {guest.node}"
+            " -- sudo sysctl -w KEY=VALUE, or rebuild it; `found nothing`: its kernel does not know the key",
+        )
 
 
 def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
@@ -85,10 +95,14 @@ def _member(plan: Plan, node: str) -> Member:
     return next(member for member in plan.desired.members if member.name == node)
 
 
-def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
+def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> Boot:
     try:
-        status = wait_until(
-            lambda: _cloud_init(shell), what=f"{guest.node}: first boot", within_s=BOOT_S, every_s=2.0, emit=doors.emit
+        return wait_until(
+            lambda: _look(shell, doors),
+            what=f"{guest.node}: first boot",
+            within_s=BOOT_S,
+            every_s=2.0,
+            emit=doors.emit,
         )
     except StageTimeout as error:
         console = doors.hypervisors[guest.host].console(guest.pool, guest.console_path.rpartition("/")[2])
@@ -96,57 +110,13 @@ def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
         raise StageTimeout(
             f"{error.message}\nthe guest's console ends:\n{tail}", hint=f"watch it: virsh console {guest.domain}"
         ) from error
-    if status:
-        doors.emit(
-            Warned(
-                f"{guest.node}: cloud-init is degraded: {status}",
-                f"meshctl ssh … {guest.node} -- cloud-init status --long",
-            )
-        )
 
 
-def _cloud_init(shell: Ssh) -> Ready[str] | NotYet:
-    """Ready with "" or with what cloud-init complains of; exit code 2 means done, but degraded."""
+def _look(shell: Ssh, doors: Doors) -> Ready[Boot] | NotYet:
     try:
-        answer = shell.read(["cloud-init", "status", "--format", "json"], check=False)
+        boot = observe_boot(shell, doors.cluster.sysctl)
     except HostKeyMismatch:
         raise
     except Unreachable as error:
         return NotYet(error.message)
-    return judge_cloud_init(answer.stdout, answer.status, shell.where)
-
-
-def judge_cloud_init(stdout: str, status: int, where: str) -> Ready[str] | NotYet:
-    """What `cloud-init status --format json` means. Raises MeshctlError when cloud-init failed."""
-    try:
-        said = json.loads(stdout)
-    except ValueError:
-        return NotYet(f"cloud-init says {stdout.strip()!r} (exit code {status})")
-    if said.get("status") not in ("done", "error") and not str(said.get("status", "")).startswith("degraded"):
-        return NotYet(f"cloud-init is {said.get('status')}")
-    errors = "; ".join(map(str, said.get("errors", ())))
-    recoverable = "; ".join(
-        f"{level}: {', '.join(map(str, texts))}" for level, texts in said.get("recoverable_errors", {}).items()
-    )
-    if said.get("status") == "error" and status != 2:
-        raise MeshctlError(
-            f"{where}: cloud-init failed: {errors or said.get('detail')}",
-            hint="see /var/log/cloud-init.log in the guest",
-        )
-    return Ready(recoverable or errors if status == 2 else "")
-
-
-def check_sysctl(shell: Ssh, wanted: dict[str, int | str]) -> None:
-    """Reads the settings back. Raises MeshctlError with key, wanted and found value of each that differs."""
-    answer = shell.read(["sh", "-c", _SYSCTL, "sysctl", *sorted(wanted)])
-    found = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
-    wrong = [
-        f"{key}: wanted {value}, found {found.get(key, 'nothing')}"
-        for key, value in sorted(wanted.items())
-        if str(value).split() != found.get(key, "").split()
-    ]
-    if wrong:
-        raise MeshctlError(
-            f"{shell.where}: sysctl is not as the inventory says:\n" + "\n".join(f"    {line}" for line in wrong),
-            hint="does the guest's kernel know the key? Otherwise somebody set it by hand: see /etc/sysctl.d",
-        )
+    return NotYet(boot.waiting) if boot.waiting else Ready(boot)

@@ -23,9 +23,11 @@ def run(plan: Plan, doors: Doors) -> None:
     profile = profile_for(spec.generation)
     shells = doors.shells()
     control_plane = shells[spec.control_plane.name]
+    unsettled = {action.where for action in plan.of("guests", "boot")} - {spec.control_plane.name}
 
     def make_ready(member: Member) -> None:
-        settle(plan.desired.guest(member.name), shells[member.name], doors)
+        if member.name in unsettled:
+            settle(plan.desired.guest(member.name), shells[member.name], doors)
         prepare(shells[member.name], profile, spec, member, doors.emit)
         if member == spec.control_plane:
             initialise(control_plane, profile, spec, member, doors.emit)

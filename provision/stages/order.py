@@ -29,7 +29,7 @@ STAGES = (
     Stage(images.NAME, images.TITLE, images.run),
     Stage(networks.NAME, networks.TITLE, networks.run),
     Stage(volumes.NAME, volumes.TITLE, volumes.run),
-    Stage(guests.NAME, guests.TITLE, guests.run, checks=True),
+    Stage(guests.NAME, guests.TITLE, guests.run),
     Stage(kubernetes.NAME, kubernetes.TITLE, kubernetes.run),
     Stage(mesh.NAME, mesh.TITLE, mesh.run),
     Stage(verify.NAME, verify.TITLE, verify.run, checks=True),

@@ -70,7 +70,7 @@ def test_from_nothing_everything_is_created_in_the_order_of_the_stages() -> None
 def test_a_complete_cluster_needs_nothing() -> None:
     found = planned(complete())
     assert found.changes == ()
-    assert len(found.actions) == 15
+    assert len(found.actions) == 17
 
 
 def test_an_interrupted_upload_is_sent_again() -> None:
@@ -117,6 +117,12 @@ def test_seeds_are_made_anew_until_their_guest_is_defined() -> None:
 def test_an_unreachable_guest_is_a_pending_change_with_its_reason() -> None:
     found = planned(complete(), MEMBERS | {"w1": NodeSeen(unreachable="no route")})
     assert change(found, "node software") == [(Verb.CHANGE, "cannot be seen: no route")]
+
+
+def test_an_unfinished_boot_and_a_changed_sysctl_are_pending() -> None:
+    faults = ("net.core.somaxconn: wanted 4096, found 128",)
+    found = planned(complete(), MEMBERS | {"w1": NodeSeen(unsettled=faults, member=True)})
+    assert change(found, "boot") == [(Verb.CHANGE, faults[0])]
 
 
 def test_a_stale_mesh_says_what_is_stale() -> None:
