@@ -88,7 +88,7 @@ mkdir -p "$root/srv/double" "$root/run/lock" "$root/var/lib/double"
 mount --bind "$lab" "$root/srv/double"
 cp "$lab/programs/"* "$root/usr/local/sbin/"
 printf '127.0.0.1 localhost\\n' > "$root/etc/hosts"
-rm -rf "$root/etc/docker"
+rm -rf "$root/etc/docker" "$root/var/lib/docker"
 hostname "$name"
 ip link set lo up
 exec chroot "$root" sleep infinity

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import replace
 
@@ -167,13 +166,12 @@ def answer(spec: Spec, member: Member, **changes: str) -> str:
         "kubeadm.started": "2017-01-01",
         "kubeadm.done": "0",
         "kubeadm-file": "/etc/kubernetes/admin.conf\n/etc/kubernetes/kubelet.conf",
-        "enabled:kubelet.service": "enabled",
-        "enabled:meshctl-network.service": "enabled",
-        "forward": "-P FORWARD ACCEPT",
+        "enabled": "kubelet.service\nmeshctl-network.service",
+        "forward": "-P FORWARD ACCEPT\n-A FORWARD -j KUBE-FORWARD",
         "route": "\n".join(f"{route} dev mesh0 " for route in routes(spec, member)),
         "file": "\n".join(f"{file.sha256}  {file.path}" for file in files_for(profile, spec, member)),
-        "hosts": base64.b64encode(hosts_file("", spec).encode()).decode(),
-        "docker": base64.b64encode((docker_config("") or "").encode()).decode(),
+        "hosts": hosts_file("", spec),
+        "docker": docker_config("") or "",
     } | {key.replace("__", "."): value for key, value in changes.items()}
     return "".join(f"{kind}\t{line}\n" for kind, lines in kinds.items() for line in lines.splitlines())
 
@@ -195,7 +193,7 @@ def test_a_node_as_wanted_has_nothing_to_do(spec: Spec, member: Member) -> None:
         ({"hosts": ""}, "/etc/hosts lacks nodes"),
         ({"docker": ""}, "/etc/docker/daemon.json to change"),
         ({"active": "active\nactivating\nactive\ninactive"}, "kubelet.service is not running"),
-        ({"enabled:kubelet.service": "disabled"}, "kubelet.service is not enabled"),
+        ({"enabled": "meshctl-network.service"}, "kubelet.service is not enabled"),
         ({"forward": "-P FORWARD DROP"}, "the firewall's FORWARD policy is not ACCEPT"),
         ({"route": "10.244.7.0/24 via 10.77.0.7 dev mesh0"}, "routes to the other nodes' pods differ"),
     ],
@@ -216,6 +214,13 @@ def test_each_difference_is_a_reason(changes: dict[str, str], reason: str) -> No
 )
 def test_how_far_kubeadm_has_come(changes: dict[str, str], phase: Phase) -> None:
     assert compare(profile_for("1.20"), SPEC, CP, parse(answer(SPEC, CP, **changes))).phase is phase
+
+
+def test_images_are_read_from_dockers_own_list_too() -> None:
+    references = [reference for archive in SPEC.archives for reference in archive.references]
+    listed = {"Repositories": {name.rpartition(":")[0]: {name: "sha256:0"} for name in references}}
+    said = parse(answer(SPEC, CP, image="", repositories=json.dumps(listed)))
+    assert compare(profile_for("1.20"), SPEC, CP, said).unprepared == ()
 
 
 def test_a_kubelet_that_has_no_cluster_yet_need_not_run() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from .state import refuse, remembered, strict
 
 DAEMON = Path("/etc/docker/daemon.json")
+REPOSITORIES = Path("/var/lib/docker/image/overlay2/repositories.json")
 
 
 def docker(words: list[str]) -> None:
@@ -51,6 +52,16 @@ def load(path: str) -> None:
                 state.setdefault("images", {})[reference] = entry["Config"]
                 print(f"Loaded image: {reference}")
         state["loads"] = state.get("loads", 0) + 1
+        _note_repositories(state["images"])
+
+
+def _note_repositories(images: dict[str, str]) -> None:
+    """Docker's own file of references."""
+    repositories: dict[str, dict[str, str]] = {}
+    for reference, config in images.items():
+        repositories.setdefault(reference.rpartition(":")[0], {})[reference] = config
+    REPOSITORIES.parent.mkdir(parents=True, exist_ok=True)
+    REPOSITORIES.write_text(json.dumps({"Repositories": repositories}))
 
 
 def ps(how: list[str]) -> None:

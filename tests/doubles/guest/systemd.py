@@ -147,6 +147,12 @@ def _enable(names: list[str]) -> None:
             refuse(f"Failed to enable unit: Unit file {name} does not exist.")
     with remembered("units") as units:
         units["enabled"] = sorted({*units.get("enabled", []), *names})
+    for name in names:
+        for line in (UNITS / name).read_text().splitlines():
+            for target in line.removeprefix("WantedBy=").split() if line.startswith("WantedBy=") else []:
+                (UNITS / f"{target}.wants").mkdir(exist_ok=True)
+                (UNITS / f"{target}.wants" / name).unlink(missing_ok=True)
+                (UNITS / f"{target}.wants" / name).symlink_to(UNITS / name)
 
 
 def _reset_failed(unit: str) -> None:
@@ -157,10 +163,12 @@ def _reset_failed(unit: str) -> None:
 
 
 def _fingerprint() -> str:
-    files = sorted(
-        path for path in UNITS.rglob("*") if (path.is_file() and "meshctl" in path.name) or "kubelet" in str(path)
-    )
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files if path.is_file())).hexdigest()
+    files = sorted(path for path in UNITS.rglob("*") if not path.is_symlink() and path.is_file() and _ours(str(path)))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _ours(path: str) -> bool:
+    return "meshctl" in path or "kubelet" in path
 
 
 def _settings(unit: str) -> dict[str, str]:
