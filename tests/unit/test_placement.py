@@ -51,10 +51,11 @@ def test_dedicated_cpus_are_given_once_and_reserved_ones_never() -> None:
 
 
 def test_a_refusal_names_the_numbers_per_cell() -> None:
-    found = place(cluster({"name": "a", "vcpus": 8}), {"hv1": host(cells=2)}, [])
+    found = place(cluster({"name": "a", "vcpus": 8, "numa_cells": 1}), {"hv1": host(cells=2)}, [])
     assert found.pinnings == ()
     assert str(found.refusals[0]) == (
-        "a needs 8 CPUs and 2048 MiB: hv1 cell 0: 6 dedicated CPUs free, 8 needed; hv1 cell 1: 6 dedicated CPUs free, 8 needed"
+        "a needs 8 dedicated CPUs and 2048 MiB (1 NUMA node):"
+        " hv1 cell 0: 6 dedicated CPUs free, 8 needed; hv1 cell 1: 6 dedicated CPUs free, 8 needed"
     )
 
 

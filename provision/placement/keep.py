@@ -1,0 +1,130 @@
+"""Guests that are there: whose pins stay, and what the others occupy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from provision.placement.layout import CellLayout
+from provision.placement.model import Tenant
+from provision.placement.need import Need, Share
+from provision.placement.pick import emulator_only
+from provision.placement.room import TINY, CellRoom, HostRoom, Seat
+from provision.placement.seats import parts
+
+
+def occupy(host: HostRoom, tenant: Tenant) -> None:
+    """Takes off what a guest holds that is not ours to place: the CPUs it is pinned to, its memory.
+
+    One that floats over all CPUs claims none of them; its memory may be anywhere and is counted on every node in proportion.
+    """
+    everything = {cpu for cell in host.layout.cells for cpu in cell.cpus}
+    for cpus in tenant.vcpu_cpus:
+        if cpus < everything:
+            _claim(host, cpus)
+    _claim_memory(host, tenant, everything)
+
+
+def _claim(host: HostRoom, cpus: frozenset[int]) -> None:
+    """Makes a foreign vCPU's CPUs unavailable; where CPUs are shared anyway, loaded."""
+    for cpu in cpus:
+        index = host.layout.cell_of.get(cpu)
+        if index is None:
+            continue
+        cell = host.cells[index]
+        cell.drop((cpu,))
+        if host.shared:
+            cell.load[cpu] = cell.load.get(cpu, 0.0) + 1.0 / len(cpus)
+
+
+def _claim_memory(host: HostRoom, tenant: Tenant, everything: set[int]) -> None:
+    for cell, memory_mib in _memory_of(host, tenant, everything):
+        cell.take_memory(memory_mib, tenant.hugepage_kib)
+
+
+def _memory_of(host: HostRoom, tenant: Tenant, everything: set[int]) -> list[tuple[CellRoom, int]]:
+    """How much of a guest's memory each cell holds, as far as can be known."""
+    pinned = {cpu for cpus in tenant.vcpu_cpus if cpus < everything for cpu in cpus}
+    cells = [cell for cell in host.cells if cell.layout.id in tenant.memory_cells]
+    cells = cells or [cell for cell in host.cells if cell.layout.has_memory and pinned & set(cell.layout.cpus)]
+    if cells:
+        return [(cell, tenant.memory_mib // len(cells)) for cell in cells]
+    sizes = [_size(cell.layout) for cell in host.cells]
+    total = sum(sizes)
+    return [(cell, tenant.memory_mib * size // total) for cell, size in zip(host.cells, sizes, strict=True) if total]
+
+
+def _size(layout: CellLayout) -> int:
+    return layout.memory_mib if layout.has_memory else 0
+
+
+def kept(host: HostRoom, tenant: Tenant, need: Need) -> tuple[Seat, ...] | None:
+    """The seats that a guest has, when they are still right; None when it must be seated anew.
+
+    Right means: one allowed CPU per vCPU, in as many NUMA nodes as it should have, the policy of its threads observed,
+    the memory there.
+    """
+    if any(len(cpus) != 1 for cpus in tenant.vcpu_cpus) or len(tenant.vcpu_cpus) != need.vcpus:
+        return None
+    pins = [next(iter(cpus)) for cpus in tenant.vcpu_cpus]
+    count = parts(need, host.layout, host.host.cpu.ratio)
+    if not count or (host.emulators_roam and (need.dedicated or need.isolated)):
+        return None
+    size = need.vcpus // count
+    blocks = [tuple(pins[start : start + size]) for start in range(0, need.vcpus, size)]
+    cells = [_cell_of(host, block) for block in blocks]
+    found = [cell for cell in cells if cell is not None]
+    if len(found) < count or len(set(found)) < count:
+        return None
+    return _checked(host, need, found, blocks, tenant.emulator_cpus)
+
+
+def _cell_of(host: HostRoom, cpus: Iterable[int]) -> int | None:
+    """The one cell that holds all these CPUs."""
+    cells = {host.layout.cell_of.get(cpu) for cpu in cpus}
+    return next(iter(cells)) if len(cells) == 1 else None
+
+
+def _checked(
+    host: HostRoom, need: Need, cells: Sequence[int], blocks: Sequence[tuple[int, ...]], emulator: frozenset[int]
+) -> tuple[Seat, ...] | None:
+    share = need.share(len(cells))
+    seats = [_seat(host.cells[cell], cell, block, share) for cell, block in zip(cells, blocks, strict=True)]
+    found = [seat for seat in seats if seat is not None]
+    if len(found) < len(seats):
+        return None
+    if need.isolated:
+        own = _emulator(host.cells[cells[0]], found[0], emulator)
+        if own is None:
+            return None
+        found[0] = Seat(found[0].cell, found[0].cpus, own, found[0].idle)
+    return tuple(found)
+
+
+def _seat(room: CellRoom, cell: int, cpus: tuple[int, ...], share: Share) -> Seat | None:
+    """A seat on given CPUs, None when they are not right."""
+    if not room.has_memory(share):
+        return None
+    if not share.dedicated:
+        usable = all(room.is_free(cpu) or cpu in room.load for cpu in cpus)
+        return Seat(cell, cpus) if usable and room.slack >= len(cpus) - TINY else None
+    if len(set(cpus)) < len(cpus) or not all(room.is_free(cpu) for cpu in cpus):
+        return None
+    cores = Counter(room.layout.core_of[cpu] for cpu in cpus)
+    if share.threads == "require":
+        return Seat(cell, cpus) if len(set(cores.values())) == 1 and min(cores.values()) > 1 else None
+    if share.threads == "isolate":
+        if max(cores.values()) > 1 or not all(room.whole(core) for core in cores):
+            return None
+        return Seat(cell, cpus, idle=tuple(cpu for core in cores for cpu in room.cores[core] if cpu not in cpus))
+    return Seat(cell, cpus)
+
+
+def _emulator(room: CellRoom, seat: Seat, known: frozenset[int]) -> int | None:
+    """The emulator's own CPU: the one it has, where that is right, else another."""
+    before = room.snapshot()
+    room.drop((*(cpu for cpu in seat.cpus if cpu in room.layout.core_of), *seat.idle))
+    right = [cpu for cpu in known if len(known) == 1 and room.is_free(cpu)]
+    found = right[0] if right else emulator_only(room)
+    room.restore(before)
+    return found

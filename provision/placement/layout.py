@@ -1,0 +1,109 @@
+"""A host's NUMA nodes as placement sees them: cores with their threads, what is reserved, memory and huge pages. Fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from provision.inventory import Host
+from provision.topology import Cell, Topology
+from provision.units import KIB, MIB
+
+
+@dataclass(frozen=True, eq=False)
+class CellLayout:
+    """One NUMA node. `cores` are the CPUs of each core that guests may get, `threads` how many CPUs the core has in all:
+    where the two differ, a sibling is reserved. `memory_mib` is ordinary memory: without reserve and huge pages.
+    """
+
+    id: int
+    cores: tuple[tuple[int, ...], ...]
+    threads: tuple[int, ...]
+    reserved: tuple[int, ...]
+    cpus: tuple[int, ...]
+    has_memory: bool
+    memory_mib: int
+    pages: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def core_of(self) -> dict[int, int]:
+        """Core number (an index into `cores`) of each CPU that guests may get."""
+        return {cpu: index for index, core in enumerate(self.cores) for cpu in core}
+
+    @property
+    def most_threads(self) -> int:
+        """Threads of the core that has most."""
+        return max(self.threads, default=0)
+
+
+@dataclass(frozen=True, eq=False)
+class HostLayout:
+    """All NUMA nodes of a host. `distances` are between indexes of `cells`."""
+
+    cells: tuple[CellLayout, ...]
+    distances: tuple[tuple[int, ...], ...]
+    shapes: dict[Hashable, int] = field(default_factory=dict, repr=False)
+    """Over how many NUMA nodes a guest goes: remembered here by `seats.parts`, as it depends on nothing that changes."""
+
+    @cached_property
+    def reserved(self) -> tuple[int, ...]:
+        """All reserved CPUs."""
+        return tuple(sorted(cpu for cell in self.cells for cpu in cell.reserved))
+
+    @cached_property
+    def cell_of(self) -> dict[int, int]:
+        """Index of the cell of each CPU that guests may get."""
+        return {cpu: index for index, cell in enumerate(self.cells) for cpu in cell.core_of}
+
+
+def layout(host: Host, topology: Topology) -> HostLayout:
+    """The layout of a host, its reserved CPUs and memory taken off."""
+    reserved = reserved_cpus(host, topology)
+    with_memory = sum(1 for cell in topology.cells if cell.memory_mib)
+    share_mib = -(-host.reserved_memory // MIB // max(1, with_memory))
+    cells = tuple(_cell(cell, reserved, share_mib) for cell in topology.cells)
+    return HostLayout(cells, _distances(topology.cells))
+
+
+def reserved_cpus(host: Host, topology: Topology) -> frozenset[int]:
+    """The inventory's, else the first core of each NUMA node with its siblings, as Nova's documentation advises."""
+    if host.reserved_cpus is not None:
+        return frozenset(host.reserved_cpus)
+    firsts = (min(cell.cpus, key=lambda cpu: cpu.id) for cell in topology.cells if cell.cpus)
+    return frozenset(sibling for first in firsts for sibling in first.siblings)
+
+
+def _cell(cell: Cell, reserved: frozenset[int], share_mib: int) -> CellLayout:
+    cores = _cores(cell)
+    usable = [(tuple(cpu for cpu in core if cpu not in reserved), len(core)) for core in cores]
+    paged_mib = sum(size * count for size, count in cell.hugepages) // KIB
+    return CellLayout(
+        id=cell.id,
+        cores=tuple(core for core, _ in usable if core),
+        threads=tuple(threads for core, threads in usable if core),
+        reserved=tuple(sorted(cpu.id for cpu in cell.cpus if cpu.id in reserved)),
+        cpus=tuple(sorted(cpu.id for cpu in cell.cpus)),
+        has_memory=cell.memory_mib > 0,
+        memory_mib=max(0, cell.memory_mib - share_mib - paged_mib),
+        pages=cell.hugepages,
+    )
+
+
+def _cores(cell: Cell) -> list[tuple[int, ...]]:
+    """Online CPUs by core, each core once, in the order of its first CPU."""
+    online = {cpu.id for cpu in cell.cpus}
+    cores: dict[int, tuple[int, ...]] = {}
+    for cpu in sorted(cell.cpus, key=lambda cpu: cpu.id):
+        core = tuple(sorted(cpu.siblings & online)) or (cpu.id,)
+        cores.setdefault(core[0], core)
+    return list(cores.values())
+
+
+def _distances(cells: Sequence[Cell]) -> tuple[tuple[int, ...], ...]:
+    """Distances as the firmware's table says; where it says nothing, 10 to itself and 20 to others (ACPI's defaults)."""
+    known = [dict(cell.distances) for cell in cells]
+    return tuple(
+        tuple(row.get(other.id, 10 if other.id == cell.id else 20) for other in cells)
+        for cell, row in zip(cells, known, strict=True)
+    )
