@@ -33,7 +33,10 @@ class Stamp:
 
 @dataclass(frozen=True)
 class DomainSeen:
-    """A domain as libvirt describes it now. `vcpu_cpus` is one CPU set per vCPU, in libvirt's notation."""
+    """A domain as libvirt describes it now. `vcpu_cpus` is one CPU set per vCPU, in libvirt's notation.
+
+    `memory_nodes` are the NUMA nodes that its memory is bound to, `hugepage_kib` is the size of its huge pages, 0 for none.
+    """
 
     name: str
     uuid: str
@@ -47,6 +50,8 @@ class DomainSeen:
     iothread_cpus: tuple[str, ...]
     balloon: bool
     disks: tuple[str, ...]
+    memory_nodes: str = ""
+    hugepage_kib: int = 0
 
 
 @dataclass(frozen=True)
@@ -347,7 +352,18 @@ def parse_domain(xml: str, *, active: bool) -> DomainSeen:
         iothread_cpus=tuple(pin.get("cpuset", "") for pin in iothreads),
         balloon=any(balloon.get("model") in BALLOON_MODELS for balloon in root.findall("devices/memballoon")),
         disks=tuple(source.get("file") or source.get("dev") or "" for source in root.findall("devices/disk/source")),
+        memory_nodes=",".join(part.get("nodeset", "") for part in root.findall("numatune/memory")),
+        hugepage_kib=_hugepage_kib(root.find("memoryBacking/hugepages")),
     )
+
+
+def _hugepage_kib(hugepages: Any) -> int:
+    """The size of the (first) huge page; where the domain names none, 2 MiB, the default of every x86 kernel."""
+    if hugepages is None:
+        return 0
+    page = hugepages.find("page")
+    factors = {"KiB": 1, "MiB": 1024, "GiB": 1048576, "G": 1048576, "M": 1024}
+    return 2048 if page is None else int(page.get("size")) * factors.get(page.get("unit", "KiB"), 1)
 
 
 def _memory_mib(memory: Any) -> int:

@@ -11,20 +11,20 @@ from pathlib import Path
 from provision import bundle, images
 from provision.calls import Calls
 from provision.desired import Artifact, Desired, base_image, bundle_disk, desired, members
-from provision.domain_xml import parse_cpu_list
 from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError
 from provision.events import Changed, Emit, Failed, RunFinished, RunStarted, StageFinished, StageSkipped, StageStarted
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster
 from provision.observe import observe_hosts, observe_inside, observe_topologies, pool_specs, remembered_addresses
 from provision.parallel import for_each
-from provision.placement import Pinning, Tenant, place
+from provision.placement import Pinning, place
 from provision.plan import HostSeen, Plan, plan
 from provision.removal import Removal, removals
 from provision.seed import seed_digest
 from provision.sessions import Sessions, public_key
 from provision.stages.doors import Doors
 from provision.stages.order import Stage, until
+from provision.tenants import tenants
 
 
 @dataclass(frozen=True)
@@ -101,28 +101,14 @@ def _desired(world: World, hosts: Mapping[str, HostSeen], artifacts: tuple[Artif
 def placed(world: World, hosts: Mapping[str, HostSeen]) -> dict[str, Pinning]:
     """Pins of every node. Raises PlacementError with every refusal."""
     topologies = observe_topologies(world.cluster, world.hypervisors)
-    placement = place(world.cluster, topologies, tenants(world.cluster.cluster, hosts))
+    current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
+    placement = place(world.cluster, topologies, current)
     if placement.refusals:
         text = "\n".join(f"  {refusal}" for refusal in placement.refusals)
         raise PlacementError(
             f"{len(placement.refusals)} guest(s) do not fit:\n{text}", hint="`meshctl plan` shows what each host has"
         )
     return {pinning.node: pinning for pinning in placement.pinnings}
-
-
-def tenants(cluster: str, hosts: Mapping[str, HostSeen]) -> list[Tenant]:
-    """The guests that the hosts already have, ours by node and others, with the CPUs each vCPU may use."""
-    return [
-        Tenant(
-            host=host,
-            name=domain.name,
-            node=domain.stamp.node if domain.stamp is not None and domain.stamp.cluster == cluster else None,
-            vcpu_cpus=tuple(parse_cpu_list(cpus) for cpus in domain.vcpu_cpus),
-            memory_mib=domain.memory_mib,
-        )
-        for host, seen in hosts.items()
-        for domain in seen.domains
-    ]
 
 
 def provision(world: World, agreed: Plan, last: str | None) -> None:

@@ -47,9 +47,15 @@ def parse_capabilities(xml: str, *, cpus: int = 0, memory_mib: int = 0) -> Topol
     """The topology in `virsh capabilities`.
 
     A driver that reports no cell (libvirt's test driver) has one with `cpus` CPUs, each a core of its own, and `memory_mib`.
-    CPUs without a core number are offline and left out.
+    CPUs without a core number are offline and left out. Raises ValueError when the text is something else.
     """
-    found = tuple(_cell(cell) for cell in etree.fromstring(xml.encode()).findall("host/topology/cells/cell"))
+    try:
+        root = etree.fromstring(xml.encode())
+    except etree.XMLSyntaxError as error:
+        raise ValueError(f"not XML: {error.msg}") from error
+    if root.tag != "capabilities" or root.find("host") is None:
+        raise ValueError(f"<{root.tag}> are not the capabilities of a host")
+    found = tuple(_cell(cell) for cell in root.findall("host/topology/cells/cell"))
     return Topology(found or (_plain(cpus, memory_mib),))
 
 
@@ -58,16 +64,12 @@ def _plain(cpus: int, memory_mib: int) -> Cell:
 
 
 def _cell(cell: Any) -> Cell:
-    pages = [
-        (int(p.get("size")), int(p.text))
-        for p in cell.findall("pages")
-        if p.get("unit") == "KiB" and int(p.get("size")) > 4
-    ]
+    pages = sorted((int(p.get("size")), int(p.text)) for p in cell.findall("pages"))
     return Cell(
         id=int(cell.get("id")),
         memory_mib=int(cell.findtext("memory", "0")) // 1024,
         cpus=tuple(_cpus(cell.findall("cpus/cpu"))),
-        hugepages=tuple(pages),
+        hugepages=tuple(pages[1:]),  # the smallest size is the ordinary page: 4 KiB, on ARM also 64 KiB
         distances=tuple((int(s.get("id")), int(s.get("value"))) for s in cell.findall("distances/sibling")),
     )
 

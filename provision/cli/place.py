@@ -1,0 +1,128 @@
+"""meshctl place: what would fit on these machines? Offline, from recorded capabilities and domains."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from provision.inventory import Cluster
+    from provision.placement import Tenant
+    from provision.topology import Topology
+
+
+def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
+    """`hv1=PATH` options by host."""
+    pairs: dict[str, str] = {}
+    for value in values:
+        host, equals, path = value.partition("=")
+        if not (host and equals and path):
+            raise click.BadParameter(f"{value!r} is not HOST=PATH")
+        if host in pairs:
+            raise click.BadParameter(f"{host} is given twice")
+        pairs[host] = path
+    return pairs
+
+
+@click.command()
+@click.argument("inventory", type=click.Path())
+@click.option(
+    "--capabilities",
+    metavar="HOST=FILE",
+    multiple=True,
+    callback=_pairs,
+    help="What `virsh capabilities` says on a host; once per host.",
+)
+@click.option(
+    "--domains",
+    metavar="HOST=DIR",
+    multiple=True,
+    callback=_pairs,
+    help="A folder of domain XML files (`virsh dumpxml`): the guests that a host already has.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Placements and refusals as JSON on stdout.")
+def place(inventory: str, capabilities: dict[str, str], domains: dict[str, str], as_json: bool) -> None:
+    """Show where the guests of INVENTORY would go on given machines, without touching any. Exit code 4 with a refusal."""
+    from provision.errors import PlacementError
+    from provision.loader import load
+    from provision.placement import place as find
+    from provision.placement.picture import as_map
+
+    cluster = load(inventory)
+    _known(cluster, capabilities, domains)
+    topologies = {host.name: _topology(capabilities[host.name]) for host in cluster.hosts}
+    current = [tenant for host, folder in domains.items() for tenant in _tenants(cluster, host, folder)]
+    found = find(cluster, topologies, current)
+    click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_map(found, cluster, topologies))
+    if found.refusals and as_json:
+        sys.exit(PlacementError.exit_code)
+    if found.refusals:
+        refusals = "\n".join(f"  {refusal}" for refusal in found.refusals)
+        raise PlacementError(
+            f"{len(found.refusals)} of {len(cluster.nodes)} guests do not fit:\n{refusals}",
+            hint="give them less, or the hosts more; docs/inventory.md says what a node may ask",
+        )
+
+
+def _known(cluster: Cluster, capabilities: dict[str, str], domains: dict[str, str]) -> None:
+    """Refuses hosts without capabilities and options for hosts that are not in the inventory."""
+    names = [host.name for host in cluster.hosts]
+    for host in (*capabilities, *domains):
+        if host not in names:
+            raise click.UsageError(f"there is no host {host} in the inventory; its hosts are {', '.join(names)}")
+    lacking = [name for name in names if name not in capabilities]
+    if lacking:
+        wanted = " ".join(f"--capabilities {name}=FILE" for name in lacking)
+        raise click.UsageError(f"no capabilities of {', '.join(lacking)}: add {wanted} (virsh capabilities > FILE)")
+
+
+def _topology(path: str) -> Topology:
+    from provision.errors import InventoryError
+    from provision.topology import parse_capabilities
+
+    try:
+        found = parse_capabilities(_read(Path(path)))
+    except ValueError as error:
+        raise InventoryError(f"{path}: {error}", hint="it is the output of `virsh capabilities`") from error
+    if not found.cpus:
+        raise InventoryError(f"{path}: no CPUs in it", hint="libvirt's test driver reports none; take a real host's")
+    return found
+
+
+def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
+    from lxml.etree import XMLSyntaxError
+
+    from provision.domain_xml import parse_domain
+    from provision.errors import InventoryError
+    from provision.tenants import tenants
+
+    if not Path(folder).is_dir():
+        raise InventoryError(f"{folder}: there is no such folder", hint="it holds one domain XML a file, named *.xml")
+    found = []
+    for path in sorted(Path(folder).glob("*.xml")):
+        try:
+            found.append(parse_domain(_read(path), active=True))
+        except (XMLSyntaxError, ValueError, KeyError) as error:
+            raise InventoryError(
+                f"{path}: is not a domain: {error}", hint="it is the output of `virsh dumpxml`"
+            ) from error
+        if not domain.name:
+            raise InventoryError(f"{path}: is not a domain", hint="it is the output of `virsh dumpxml`")
+        found.append(domain)
+    return tenants(cluster.cluster, host, found)
+
+
+def _read(path: Path) -> str:
+    from provision.errors import InventoryError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InventoryError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InventoryError(f"{path}: is not UTF-8 text") from error
