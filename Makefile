@@ -14,7 +14,7 @@ demo:       ## from nothing to a request through the mesh, in an embedded lab
 test:       ## everything: lint, unit, libvirt, and the lab run
 	@.ci/test
 
-test-fast:  ## what needs neither root nor a lab: unit and libvirt
+test-fast:  ## what needs no lab: unit and libvirt
 	@.ci/test fast
 
 lint:       ## ruff, mypy, import contracts
