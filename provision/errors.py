@@ -11,8 +11,7 @@
     ├── ImageError 8
     ├── StageTimeout 9
     ├── KubernetesError 10
-    ├── MeshError 11
-    └── LockedError 12
+    └── MeshError 11
 
 The message says what is wrong, with the numbers; the hint says what to do next. Foreign exceptions
 (libvirt, paramiko, OSError) are translated once, at the door that meets them. docs/exit-codes.md
@@ -129,9 +128,3 @@ class MeshError(MeshctlError):
     """The mesh's configuration is refused, or a request did not go through it."""
 
     exit_code = 11
-
-
-class LockedError(MeshctlError):
-    """Another run works on this cluster."""
-
-    exit_code = 12

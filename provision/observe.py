@@ -115,13 +115,12 @@ def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> N
 
 
 def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:
+    """What is stale in the mesh. A bundle without its images is a reason too: it must not hide the rest of the plan."""
     try:
-        return tuple(
-            f"{title(manifest)} differs or is absent"
-            for manifest in Kubectl(shell).outdated(mesh_manifests(cluster, sealed))
-        )
-    except ApiStarting as error:
+        stale = Kubectl(shell).outdated(mesh_manifests(cluster, sealed))
+    except (ApiStarting, MeshError) as error:
         return (error.message,)
+    return tuple(f"{title(manifest)} differs or is absent" for manifest in stale)
 
 
 def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:

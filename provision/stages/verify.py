@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from provision.errors import MeshError
+from provision.errors import MeshError, StageTimeout
 from provision.events import Output
 from provision.kubernetes import Kubectl, Pod, pods_on, reach
 from provision.mesh import ECHO, ECHO_PORT, Answer, Routed, judge_metrics, judge_ping, judge_route
@@ -60,16 +60,24 @@ def run(plan: Plan, doors: Doors) -> None:
 
 def _verify(node: str, shell: Ssh, pods: Mapping[str, Pod], doors: Doors) -> None:
     reach(shell, pods[node], [pod for name, pod in pods.items() if name != node], port=ECHO_PORT)
-    routed = wait_until(
-        lambda: _route(shell, doors),
-        what=f"{node}: a request through the mesh",
-        within_s=ROUTE_S,
-        every_s=3.0,
-        emit=doors.emit,
-    )
+    routed = _routed(node, shell, doors)
     standin = " (a stand-in for linkerd)" if doors.bundle.mesh is not None and doors.bundle.mesh.standin else ""
-    port = doors.cluster.mesh.port
-    doors.emit(Output("verify", f"{node}:{port} with Host: echo → 200 by {routed.pod} on {routed.node}{standin}"))
+    where = f"{node}:{doors.cluster.mesh.port}"
+    doors.emit(Output("verify", f"{where} with Host: echo → 200 by {routed.pod} on {routed.node}{standin}"))
+
+
+def _routed(node: str, shell: Ssh, doors: Doors) -> Routed:
+    try:
+        return wait_until(
+            lambda: _route(shell, doors),
+            what=f"{node}: a request through the mesh",
+            within_s=ROUTE_S,
+            every_s=3.0,
+            emit=doors.emit,
+        )
+    except StageTimeout as error:
+        hint = f"meshctl ssh INVENTORY {node} -- curl -si -H 'Host: echo' http://127.0.0.1:{doors.cluster.mesh.port}/"
+        raise MeshError(error.message, hint=hint) from error
 
 
 def _route(shell: Ssh, doors: Doors) -> Ready[Routed] | NotYet:
