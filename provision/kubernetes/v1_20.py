@@ -8,8 +8,6 @@ import hashlib
 from typing import Any
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from provision.desired import Member
 from provision.kubernetes.kubectl import Kubectl
@@ -149,10 +147,42 @@ class Profile120:
 
 
 def ca_cert_hash(pem: str) -> str:
-    """What `caCertHashes` pins: sha256 over the CA certificate's public key, DER."""
-    key = x509.load_pem_x509_certificate(pem.encode()).public_key()
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return f"sha256:{hashlib.sha256(der).hexdigest()}"
+    """What `caCertHashes` pins: sha256 over the CA certificate's public key (SubjectPublicKeyInfo, DER).
+
+    kubeadm's CA has the serial number 0, which RFC 5280 forbids and certificate libraries have begun to refuse: so the
+    key's bytes are cut out of the certificate, and nothing else of it is read.
+    """
+    return f"sha256:{hashlib.sha256(_public_key_info(pem)).hexdigest()}"
+
+
+def _public_key_info(pem: str) -> bytes:
+    """RFC 5280 §4.1: tbsCertificate is version [0], serial, signature, issuer, validity, subject, subjectPublicKeyInfo."""
+    body = pem.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END CERTIFICATE-----")[0]
+    (certificate,) = _parts(base64.b64decode(body))
+    to_be_signed = _parts(_content(certificate))[0]
+    return _parts(_content(to_be_signed))[6]
+
+
+def _parts(der: bytes) -> list[bytes]:
+    """The elements of a DER sequence's content, each with its tag and length."""
+    parts = []
+    while der:
+        end = _header(der)[0] + _header(der)[1]
+        parts.append(der[:end])
+        der = der[end:]
+    return parts
+
+
+def _content(element: bytes) -> bytes:
+    return element[_header(element)[0] :]
+
+
+def _header(element: bytes) -> tuple[int, int]:
+    """Length of an element's header, and of its content: one byte, or a count and that many bytes (X.690 §8.1.3)."""
+    if element[1] < 0x80:
+        return 2, element[1]
+    count = element[1] & 0x7F
+    return 2 + count, int.from_bytes(element[2 : 2 + count])
 
 
 def _token_secret(token: Secret, expires: datetime.datetime) -> dict[str, Any]:
