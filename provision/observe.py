@@ -9,10 +9,10 @@ from provision.boot import observe_boot
 from provision.bundle import Bundle
 from provision.desired import Desired, Member, PoolSpec, domain_name
 from provision.domain_xml import DomainSeen
-from provision.errors import MeshError, ShellError
+from provision.errors import KubernetesError, MeshError, ShellError
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
-from provision.kubernetes import ApiStarting, Archive, Kubectl, Program, Spec, observe, profile_for
+from provision.kubernetes import Archive, Kubectl, Program, Spec, observe, profile_for
 from provision.kubernetes.kubectl import title
 from provision.mesh import Manifest, Platform, manifests
 from provision.parallel import for_each
@@ -94,11 +94,19 @@ def observe_inside(
     domains = [domain for seen in hosts.values() for domain in seen.domains]
     running = [m for m in spec.members if _runs(domain_name(cluster.cluster, m.name), domains)]
     shells = {m.name: sessions.to(target(cluster, m.name, domains)) for m in running}
-    seen = for_each(running, lambda m: _observe_node(shells[m.name], spec, m, cluster))
-    nodes = dict(zip(shells, seen, strict=True))
-    ready = nodes.get(spec.control_plane.name, NodeSeen()).member
-    stale = _observe_mesh(shells[spec.control_plane.name], cluster, sealed) if ready else None
-    return Observed(hosts, nodes, stale)
+    found: dict[str, NodeSeen] = {}
+    stale: list[tuple[str, ...]] = []
+
+    def look(member: Member | None) -> None:
+        if member is None:
+            stale.append(_observe_mesh(shells[spec.control_plane.name], cluster, sealed))
+        else:
+            found[member.name] = _observe_node(shells[member.name], spec, member, cluster)
+
+    # The mesh is asked for beside the nodes: on an emulated CPU each of these takes seconds.
+    for_each([*running, *([None] if spec.control_plane in running else [])], look)
+    made = found.get(spec.control_plane.name, NodeSeen()).member
+    return Observed(hosts, found, stale[0] if made else None)
 
 
 def _runs(name: str, domains: Iterable[DomainSeen]) -> bool:
@@ -115,10 +123,10 @@ def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> N
 
 
 def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:
-    """What is stale in the mesh. A bundle without its images is a reason too: it must not hide the rest of the plan."""
+    """What is stale in the mesh, or why nobody can tell: that must not hide the rest of the plan."""
     try:
         stale = Kubectl(shell).outdated(mesh_manifests(cluster, sealed))
-    except (ApiStarting, MeshError) as error:
+    except (KubernetesError, ShellError, MeshError) as error:
         return (error.message,)
     return tuple(f"{title(manifest)} differs or is absent" for manifest in stale)
 
