@@ -106,7 +106,7 @@ def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
     found = []
     for path in sorted(Path(folder).glob("*.xml")):
         try:
-            found.append(parse_domain(_read(path), active=True))
+            domain = parse_domain(_read(path), active=True)
         except (XMLSyntaxError, ValueError, KeyError) as error:
             raise InventoryError(
                 f"{path}: is not a domain: {error}", hint="it is the output of `virsh dumpxml`"

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 
 from provision.inventory import Cluster, Node
 from provision.placement.explain import reasons
-from provision.placement.keep import kept, occupy
 from provision.placement.layout import HostLayout, layout
 from provision.placement.model import Pinning, Placement, Refusal, Tenant
 from provision.placement.need import Need, need_of
+from provision.placement.remember import remember, staying
 from provision.placement.room import HostRoom, Seat, host_room
-from provision.placement.search import Guest, Seated, all_of_them, hardest_first, one_by_one, sit
+from provision.placement.search import Guest, Seated, all_of_them, hardest_first, one_by_one
 from provision.topology import Topology
 
 __all__ = ["Pinning", "Placement", "Refusal", "Tenant", "place"]
@@ -29,12 +29,9 @@ def place(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequenc
     `topologies` are by host name; `current` are the guests that the hosts have now, ours and others'.
     """
     hosts = _rooms(cluster, topologies)
-    ours = _ours(cluster, current)
     by_name = {host.host.name: host for host in hosts}
-    for tenant in current:
-        if tenant.host in by_name and ours.get(tenant.node or "") is not tenant:
-            occupy(by_name[tenant.host], tenant)
-    found = _keep(cluster, by_name, ours)
+    ours = staying(cluster, by_name, current)
+    found = remember(cluster, by_name, current, ours)
     guests = [
         Guest(node, index, node.host or (ours[node.name].host if node.name in ours else None))
         for index, node in enumerate(cluster.nodes)
@@ -57,33 +54,6 @@ def _rooms(cluster: Cluster, topologies: Mapping[str, Topology]) -> list[HostRoo
             layouts[key] = layout(host, topologies[host.name])
         rooms.append(host_room(host, index, layouts[key]))
     return rooms
-
-
-def _ours(cluster: Cluster, current: Sequence[Tenant]) -> dict[str, Tenant]:
-    """The guest of each node where its pins could stay. Guests of former nodes, or on a former host, count as foreign."""
-    nodes = {node.name: node for node in cluster.nodes}
-    hosts = {host.name for host in cluster.hosts}
-    found: dict[str, Tenant] = {}
-    for tenant in current:
-        node = nodes.get(tenant.node or "")
-        if node is not None and tenant.host in hosts and node.host in (None, tenant.host):
-            found.setdefault(node.name, tenant)
-    return found
-
-
-def _keep(cluster: Cluster, hosts: Mapping[str, HostRoom], ours: Mapping[str, Tenant]) -> dict[str, Seated]:
-    """Seats of the guests that stay as they are."""
-    found: dict[str, Seated] = {}
-    for node in cluster.nodes:
-        tenant = ours.get(node.name)
-        if tenant is None or (node.group is not None and node.group in hosts[tenant.host].groups):
-            continue
-        host = hosts[tenant.host]
-        seats = kept(host, tenant, need_of(node, host.host))
-        if seats is not None:
-            sit(node, host, seats)
-            found[node.name] = (host, seats)
-    return found
 
 
 def _seat_new(guests: Sequence[Guest], hosts: Sequence[HostRoom], cluster: Cluster) -> dict[str, Seated]:

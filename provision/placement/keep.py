@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from provision.placement.layout import CellLayout
 from provision.placement.model import Tenant
@@ -34,7 +34,8 @@ def _claim(host: HostRoom, cpus: frozenset[int]) -> None:
         cell = host.cells[index]
         cell.drop((cpu,))
         if host.shared:
-            cell.load[cpu] = cell.load.get(cpu, 0.0) + 1.0 / len(cpus)
+            # Whoever overloads a CPU makes it full, not its neighbours.
+            cell.load[cpu] = min(cell.ratio, cell.load.get(cpu, 0.0) + 1.0 / len(cpus))
 
 
 def _claim_memory(host: HostRoom, tenant: Tenant, everything: set[int]) -> None:
@@ -58,11 +59,11 @@ def _size(layout: CellLayout) -> int:
     return layout.memory_mib if layout.has_memory else 0
 
 
-def kept(host: HostRoom, tenant: Tenant, need: Need) -> tuple[Seat, ...] | None:
+def kept(host: HostRoom, tenant: Tenant, need: Need, held: Mapping[int, int]) -> tuple[Seat, ...] | None:
     """The seats that a guest has, when they are still right; None when it must be seated anew.
 
     Right means: one allowed CPU per vCPU, in as many NUMA nodes as it should have, the policy of its threads observed,
-    the memory there.
+    the memory there. `held` counts, per CPU, the other guests of ours that have it.
     """
     if any(len(cpus) != 1 for cpus in tenant.vcpu_cpus) or len(tenant.vcpu_cpus) != need.vcpus:
         return None
@@ -76,7 +77,8 @@ def kept(host: HostRoom, tenant: Tenant, need: Need) -> tuple[Seat, ...] | None:
     found = [cell for cell in cells if cell is not None]
     if len(found) < count or len(set(found)) < count:
         return None
-    return _checked(host, need, found, blocks, tenant.emulator_cpus)
+    others = frozenset(cpu for cpu, count in held.items() if count > 0)
+    return _checked(host, need, found, blocks, tenant.emulator_cpus, others)
 
 
 def _cell_of(host: HostRoom, cpus: Iterable[int]) -> int | None:
@@ -86,15 +88,21 @@ def _cell_of(host: HostRoom, cpus: Iterable[int]) -> int | None:
 
 
 def _checked(
-    host: HostRoom, need: Need, cells: Sequence[int], blocks: Sequence[tuple[int, ...]], emulator: frozenset[int]
+    host: HostRoom,
+    need: Need,
+    cells: Sequence[int],
+    blocks: Sequence[tuple[int, ...]],
+    emulator: frozenset[int],
+    others: frozenset[int],
 ) -> tuple[Seat, ...] | None:
     share = need.share(len(cells))
     seats = [_seat(host.cells[cell], cell, block, share) for cell, block in zip(cells, blocks, strict=True)]
     found = [seat for seat in seats if seat is not None]
-    if len(found) < len(seats):
+    exclusive = {cpu for seat in found for cpu in (*seat.cpus, *seat.idle)} if need.dedicated else set()
+    if len(found) < len(seats) or exclusive & others:
         return None
     if need.isolated:
-        own = _emulator(host.cells[cells[0]], found[0], emulator)
+        own = _emulator(host.cells[cells[0]], found[0], emulator, others)
         if own is None:
             return None
         found[0] = Seat(found[0].cell, found[0].cpus, own, found[0].idle)
@@ -120,10 +128,10 @@ def _seat(room: CellRoom, cell: int, cpus: tuple[int, ...], share: Share) -> Sea
     return Seat(cell, cpus)
 
 
-def _emulator(room: CellRoom, seat: Seat, known: frozenset[int]) -> int | None:
-    """The emulator's own CPU: the one it has, where that is right, else another."""
+def _emulator(room: CellRoom, seat: Seat, known: frozenset[int], others: frozenset[int]) -> int | None:
+    """The emulator's own CPU: the one it has, where that is right, else another that nobody has."""
     before = room.snapshot()
-    room.drop((*(cpu for cpu in seat.cpus if cpu in room.layout.core_of), *seat.idle))
+    room.drop(cpu for cpu in {*seat.cpus, *seat.idle, *others} if cpu in room.layout.core_of)
     right = [cpu for cpu in known if len(known) == 1 and room.is_free(cpu)]
     found = right[0] if right else emulator_only(room)
     room.restore(before)
