@@ -14,11 +14,12 @@ import shlex
 import socket
 import subprocess
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from provision.calls import Calls
 from provision.errors import CommandFailed, ShellError, Unreachable
@@ -56,17 +57,21 @@ class Completed:
         return self
 
 
-class Shell(Protocol):
+class Shell(ABC):
     """A place where commands run as root (or as the user, for Local)."""
 
+    calls: Calls
+
     @property
+    @abstractmethod
     def where(self) -> str:
         """The name of the place: this machine, or a guest."""
-        ...
 
     def read(self, argv: Sequence[str], *, stdin: bytes = b"", within_s: float = 60.0, check: bool = True) -> Completed:
-        """Runs a command that changes nothing."""
-        ...
+        """Runs a command that changes nothing. Raises as `run` does."""
+        self.calls.count(changes=False)
+        completed = self._end(argv, stdin, within_s, None)
+        return completed.checked() if check else completed
 
     def run(
         self,
@@ -81,43 +86,27 @@ class Shell(Protocol):
 
         Raises CommandFailed for a status other than 0 (unless `check` is False) or when `within_s` has passed.
         """
-        ...
+        self.calls.count(changes=True)
+        completed = self._end(argv, stdin, within_s, on_line)
+        return completed.checked() if check else completed
 
     def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
         """Writes a file as a whole (by rename), with its folder."""
-        ...
+        self.run(["sh", "-c", _PUT, "put", path, f"{mode:o}"], stdin=content)
+
+    @abstractmethod
+    def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
+        """Runs a command to its end, whatever its status. Raises CommandFailed when it overstays."""
 
 
 @dataclass
-class Local:
+class Local(Shell):
     """Commands on this machine. `env` is added to this process's environment, `cwd` is the folder they run in."""
 
     where: str = "this machine"
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     calls: Calls = field(default_factory=Calls)
-
-    def read(self, argv: Sequence[str], *, stdin: bytes = b"", within_s: float = 60.0, check: bool = True) -> Completed:
-        """See `Shell.read`."""
-        self.calls.count(changes=False)
-        return self._end(argv, stdin, within_s, check, None)
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        within_s: float = 60.0,
-        check: bool = True,
-        on_line: OnLine | None = None,
-    ) -> Completed:
-        """See `Shell.run`."""
-        self.calls.count(changes=True)
-        return self._end(argv, stdin, within_s, check, on_line)
-
-    def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
-        """See `Shell.put`."""
-        self.run(["sh", "-c", _PUT, "put", path, f"{mode:o}"], stdin=content)
 
     def background(self, argv: Sequence[str], *, log: str) -> int:
         """Starts a command that outlives this process (own session, output appended to `log`); gives its pid."""
@@ -129,9 +118,7 @@ class Local:
     def _environment(self) -> dict[str, str]:
         return {**os.environ, **self.env}
 
-    def _end(
-        self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None
-    ) -> Completed:
+    def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
         pipe = subprocess.PIPE
         process = _start(argv, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment(), cwd=self.cwd)
         outputs = cast("tuple[IO[bytes], IO[bytes]]", (process.stdout, process.stderr))
@@ -151,8 +138,7 @@ class Local:
         out, err = (reader.text() for reader in readers)
         if status is None:
             raise _overdue(self.where, argv, within_s, out, err)
-        completed = Completed(self.where, tuple(argv), status, out, err)
-        return completed.checked() if check else completed
+        return Completed(self.where, tuple(argv), status, out, err)
 
 
 def _start(
@@ -246,7 +232,7 @@ class Target:
 
 
 @dataclass
-class Ssh:
+class Ssh(Shell):
     """Commands as root in a guest, over one connection that is opened at the first use and kept."""
 
     target: Target
@@ -259,28 +245,6 @@ class Ssh:
         """The guest's name."""
         return self.target.name
 
-    def read(self, argv: Sequence[str], *, stdin: bytes = b"", within_s: float = 60.0, check: bool = True) -> Completed:
-        """See `Shell.read`."""
-        self.calls.count(changes=False)
-        return self._end(argv, stdin, within_s, check, None)
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        within_s: float = 60.0,
-        check: bool = True,
-        on_line: OnLine | None = None,
-    ) -> Completed:
-        """See `Shell.run`."""
-        self.calls.count(changes=True)
-        return self._end(argv, stdin, within_s, check, on_line)
-
-    def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
-        """See `Shell.put`."""
-        self.run(["sh", "-c", _PUT, "put", path, f"{mode:o}"], stdin=content)
-
     def close(self) -> None:
         """Ends the connection, if there is one."""
         with self._lock:
@@ -288,13 +252,7 @@ class Ssh:
                 self._transport.close()
                 self._transport = None
 
-    def _end(
-        self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None
-    ) -> Completed:
-        completed = self._exec(argv, stdin, within_s, on_line)
-        return completed.checked() if check else completed
-
-    def _exec(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
+    def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
         import paramiko
 
         command = argv if self.target.user == "root" else ("sudo", "-n", "--", *argv)

@@ -101,14 +101,11 @@ class NodeShell(Local):
 
     pid: int = 0
 
-    def _end(
-        self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None
-    ) -> Completed:
+    def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
         inside = ["nsenter", "-t", str(self.pid), "-m", "-u", "-n", "-p", "-r", "-w", "env", "-i"]
         path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        completed = super()._end([*inside, path, "HOME=/root", "LANG=C.UTF-8", *argv], stdin, within_s, False, on_line)
-        answer = Completed(self.where, tuple(argv), completed.status, completed.stdout, completed.stderr)
-        return answer.checked() if check else answer
+        completed = super()._end([*inside, path, "HOME=/root", "LANG=C.UTF-8", *argv], stdin, within_s, on_line)
+        return Completed(self.where, tuple(argv), completed.status, completed.stdout, completed.stderr)
 
 
 @dataclass

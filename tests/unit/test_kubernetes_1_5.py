@@ -118,13 +118,11 @@ class Dropping(NodeShell):
 
     lost: bool = False
 
-    def _end(
-        self, argv: Sequence[str], stdin: bytes, within_s: float, check: bool, on_line: OnLine | None
-    ) -> Completed:
+    def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
         if "poll" in argv and not self.lost:
             self.lost = True
             raise Unreachable("cp1: the SSH connection was lost")
-        return super()._end(argv, stdin, within_s, check, on_line)
+        return super()._end(argv, stdin, within_s, on_line)
 
 
 def soon(check: Callable[[], Ready[T] | NotYet]) -> T:
