@@ -58,7 +58,7 @@ def place(inventory: str, capabilities: dict[str, str], domains: dict[str, str],
     topologies = {host.name: _topology(capabilities[host.name]) for host in cluster.hosts}
     current = [tenant for host, folder in domains.items() for tenant in _tenants(cluster, host, folder)]
     found = find(cluster, topologies, current)
-    click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_map(found, cluster, topologies))
+    click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_map(found, cluster, topologies, current))
     if found.refusals and as_json:
         sys.exit(PlacementError.exit_code)
     if found.refusals:

@@ -35,7 +35,7 @@ def _of_cells(host: HostRoom, need: Need) -> Iterator[str]:
     else:
         found = list(_per_cell(host, need, count))
         if not count and not need.cells and len(host.cells) > 1:
-            found.append(f"{name}: empty, it could not hold the guest either, nor even parts of it on each NUMA node")
+            found.append(f"{name}: even empty it could not hold the guest, whole or in equal parts")
         yield from found or [f"{name}: no {_nodes(count)} with a CPU for the emulator besides"]
 
 

@@ -40,10 +40,9 @@ def every(room: CellRoom, cell: int, share: Share, *, pack: bool) -> Iterator[Se
     if first is None:
         return
     yield first
-    if share.dedicated:
-        yield from islice(_other_seats(room, cell, share), MOST_WAYS)
-    elif not pack and (packed := _shared(room, cell, share, True)) is not None:
-        yield packed
+    yield from islice(
+        _other_seats(room, cell, share) if share.dedicated else _other_shared(room, cell, share), MOST_WAYS
+    )
 
 
 def _other_seats(room: CellRoom, cell: int, share: Share) -> Iterator[Seat]:
@@ -178,19 +177,23 @@ def _parts(total: int, cores: int, least: int, most: int) -> Iterator[list[int]]
 
 def _shared(room: CellRoom, cell: int, share: Share, pack: bool) -> Seat | None:
     """Lays vCPUs on the least loaded CPUs; `pack` turns no more free CPUs into shared ones than the ratio asks."""
-    free = [cpu for cpus in sorted(room.cores, key=len) for cpu in cpus]
-    emulator = None
-    if share.isolated:
-        emulator = emulator_only(room)
-        if emulator is None:
-            return None
-        free.remove(emulator)
-    load = sum(room.load.values())
-    if room.ratio * (len(free) + len(room.load)) - load < share.vcpus - TINY:
+    emulator = emulator_only(room) if share.isolated else None
+    if share.isolated and emulator is None:
         return None
-    if pack:
-        wanted = math.ceil((load + share.vcpus) / room.ratio - TINY) - len(room.load)
-        free = free[: max(0, wanted)]
+    free = [cpu for cpus in sorted(room.cores, key=len) for cpu in cpus if cpu != emulator]
+    if room.ratio * (len(free) + len(room.load)) - sum(room.load.values()) < share.vcpus - TINY:
+        return None
+    return _laid(room, cell, share, free[: _fewest(room, share)] if pack else free, emulator)
+
+
+def _fewest(room: CellRoom, share: Share) -> int:
+    """How many free CPUs must become shared ones, so that the ratio holds."""
+    load = sum(room.load.values()) + share.vcpus
+    return max(0, math.ceil(load / room.ratio - TINY) - len(room.load))
+
+
+def _laid(room: CellRoom, cell: int, share: Share, free: Sequence[int], emulator: int | None) -> Seat:
+    """One vCPU after the other on the least loaded of the shared and the given free CPUs."""
     queue = [(room.load.get(cpu, 0.0), cpu) for cpu in (*room.load, *free)]
     heapq.heapify(queue)
     cpus = []
@@ -199,3 +202,11 @@ def _shared(room: CellRoom, cell: int, share: Share, pack: bool) -> Seat | None:
         heapq.heapreplace(queue, (used + 1.0, cpu))
         cpus.append(cpu)
     return Seat(cell, tuple(cpus), emulator)
+
+
+def _other_shared(room: CellRoom, cell: int, share: Share) -> Iterator[Seat]:
+    """Seats that turn as few free CPUs as possible into shared ones, but other ones."""
+    converted = Share(True, "prefer", share.isolated, _fewest(room, share), 0, 0)
+    if room.free >= converted.vcpus + share.isolated:
+        for seat in _other_seats(room, cell, converted):
+            yield _laid(room, cell, share, seat.cpus, seat.emulator)

@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from provision.inventory import Cluster
 from provision.placement.layout import reserved_cpus
-from provision.placement.model import Pinning, Placement
+from provision.placement.model import Pinning, Placement, Tenant
 from provision.topology import Cell, Topology
 
 SHOWN_FREE = 8
 """Free cores that are listed one by one; more are only counted."""
 
 
-def as_map(placement: Placement, cluster: Cluster, topologies: Mapping[str, Topology]) -> str:
-    """One line per host and cell; siblings of one core are joined by +."""
+def as_map(
+    placement: Placement, cluster: Cluster, topologies: Mapping[str, Topology], current: Sequence[Tenant] = ()
+) -> str:
+    """One line per host and cell; siblings of one core are joined by +. `current`: foreign guests are shown too."""
     lines = []
     for host in cluster.hosts:
-        here = [pinning for pinning in placement.pinnings if pinning.host == host.name]
-        reserved = reserved_cpus(host, topologies[host.name])
-        for cell in topologies[host.name].cells:
-            lines.append(f"{host.name} cell {cell.id}: {' | '.join(_owners(cell, here, reserved))}")
+        topology = topologies[host.name]
+        held = {"host": set(reserved_cpus(host, topology))}
+        held |= _foreign(topology, [tenant for tenant in current if tenant.host == host.name])
+        for pinning in placement.pinnings:
+            if pinning.host == host.name:
+                held |= _ours(pinning, cluster, topology, held["host"])
+        lines += [f"{host.name} cell {cell.id}: {' | '.join(_owners(cell, held))}" for cell in topology.cells]
     return "\n".join(lines)
 
 
-def _owners(cell: Cell, pinnings: list[Pinning], reserved: frozenset[int]) -> Iterator[str]:
-    held: dict[str, set[int]] = {"host": {cpu.id for cpu in cell.cpus} & reserved}
-    for pinning in pinnings:
-        held[pinning.node] = set(pinning.vcpu_pins)
-        if len(pinning.emulator_cpus) == 1 and not set(pinning.emulator_cpus) & (reserved | set(pinning.vcpu_pins)):
-            held[f"{pinning.node}'s emulator"] = set(pinning.emulator_cpus)
-    taken: set[int] = set().union(*held.values())
+def _foreign(topology: Topology, tenants: Sequence[Tenant]) -> dict[str, set[int]]:
+    everything = {cpu.id for cpu in topology.cpus}
+    theirs = [tenant for tenant in tenants if tenant.node is None]
+    return {
+        f"({tenant.name})": {cpu for cpus in tenant.vcpu_cpus if cpus < everything for cpu in cpus} for tenant in theirs
+    }
+
+
+def _ours(pinning: Pinning, cluster: Cluster, topology: Topology, reserved: set[int]) -> dict[str, set[int]]:
+    node, pins, emulator = cluster.node(pinning.node), set(pinning.vcpu_pins), set(pinning.emulator_cpus)
+    held = {pinning.node: pins}
+    if node.cpu.emulator == "isolated":
+        held[f"{pinning.node}'s emulator"] = emulator
+    if pinning.exclusive and node.cpu.threads == "isolate":
+        idle = {sibling for cpu in topology.cpus if cpu.id in pins for sibling in cpu.siblings}
+        held[f"idle for {pinning.node}"] = idle - pins - reserved
+    return held
+
+
+def _owners(cell: Cell, held: Mapping[str, set[int]]) -> Iterator[str]:
     for owner, cpus in held.items():
         if cores := _cores(cell, cpus):
             yield f"{owner} {' '.join(cores)}"
-    free = _cores(cell, {cpu.id for cpu in cell.cpus} - taken)
+    free = _cores(cell, {cpu.id for cpu in cell.cpus} - set[int]().union(*held.values()))
     if free:
         yield f"free {' '.join(free)}" if len(free) <= SHOWN_FREE else f"free on {len(free)} cores"
 
