@@ -9,9 +9,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from provision.inventory import NAME_PATTERN, Cluster
+from provision.inventory import Cluster
 from provision.loader.faults import inner_model
 from provision.loader.schema import json_schema
+from provision.scalars import NAME_PATTERN
 from provision.units import format_size
 
 _HEAD = """# The inventory

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from provision.inventory import SIZE_PATTERN, Cluster
+from provision.inventory import Cluster
+from provision.scalars import SIZE_PATTERN
 from provision.units import format_size
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provision.inventory import HUGEPAGE_KIB, Host, Node
+from provision.inventory import Host, Node
+from provision.scalars import HUGEPAGE_KIB
 from provision.units import KIB
 
 

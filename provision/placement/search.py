@@ -9,7 +9,7 @@ from typing import Any
 
 from provision.inventory import Node, Spread
 from provision.placement.need import Need, need_of
-from provision.placement.room import HostRoom, Seat
+from provision.placement.room import TINY, HostRoom, Seat
 from provision.placement.seats import every_seats, seats
 
 MOST_GUESTS = 24
@@ -70,7 +70,12 @@ class Ranking:
             return
         useless = self.useless.setdefault(_kind(guest), set())
         if len(useless) < len(self.hosts):
-            yield from (self.hosts[index] for _, _, index in list(self.order) if index not in useless)
+            yield from (self.hosts[index] for _, _, index in self._with_room(guest) if index not in useless)
+
+    def _with_room(self, guest: Guest) -> list[tuple[float, int, int]]:
+        """Keys of hosts that have as many CPUs left as the guest has vCPUs."""
+        edge = bisect_left(self.order, (self.sign * (guest.node.vcpus - TINY),))
+        return self.order[edge:] if self.sign > 0 else self.order[:edge]
 
     def refused(self, guest: Guest, host: HostRoom) -> None:
         """Notes that a host cannot hold the guest, nor any like it."""
