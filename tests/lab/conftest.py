@@ -16,7 +16,7 @@ import yaml
 from provision.data import folder
 from provision.events import nowhere
 from provision.lab import Lab, connect_argv, down, up
-from provision.shell import Local
+from provision.shell import Completed, Local
 
 MESHCTL = Path(sys.executable).with_name("meshctl")
 
@@ -28,13 +28,11 @@ class Place:
     lab: Lab
     inventory: Path
 
-    def meshctl(self, *words: str, within_s: float = 2400) -> subprocess.CompletedProcess[str]:
-        """Runs the real program; what it says goes to the test's output as well."""
-        done = subprocess.run([str(MESHCTL), *words], capture_output=True, text=True, timeout=within_s, check=False)
-        print(
-            f"$ meshctl {' '.join(words)}  → {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-6000:]}", flush=True
-        )
-        return done
+    def meshctl(self, *words: str, within_s: float = 2400) -> Completed:
+        """Runs the real program; what it says is shown as it comes, so that a stall shows where it stands."""
+        print(f"$ meshctl {' '.join(words)}", flush=True)
+        argv = [str(MESHCTL), *words]
+        return Local().run(argv, within_s=within_s, check=False, on_line=lambda line: print(line[:400], flush=True))
 
     def virsh(self, *words: str) -> str:
         """The lab's libvirt, by its own tool."""

@@ -82,7 +82,7 @@ def test_a_run_is_killed(place: Place, foreign: None, stage: str) -> None:
 
 def test_the_next_run_goes_on_and_ends_well(place: Place) -> None:
     done = place.meshctl("provision", str(place.inventory), "--yes", "--json")
-    assert done.returncode == 0
+    assert done.status == 0
     stages = [json.loads(line) for line in done.stdout.splitlines()]
     for event in stages:
         if event["event"] == "StageFinished":
@@ -101,7 +101,7 @@ def test_every_node_is_ready_and_has_a_mesh_pod(place: Place) -> None:
 
 
 def test_nothing_is_left_to_do(place: Place) -> None:
-    assert place.meshctl("plan", str(place.inventory), "--detailed-exitcode").returncode == 0
+    assert place.meshctl("plan", str(place.inventory), "--detailed-exitcode").status == 0
 
 
 def test_a_second_run_changes_nothing_and_is_quick(place: Place) -> None:
@@ -110,7 +110,7 @@ def test_a_second_run_changes_nothing_and_is_quick(place: Place) -> None:
     seconds = time.monotonic() - started
     end = json.loads(done.stdout.splitlines()[-1])
     print(f"second run: {seconds:.1f} s, {end['reads']} reads, {end['mutations']} mutations", flush=True)
-    assert (done.returncode, end["event"], end["mutations"]) == (0, "RunFinished", 0)
+    assert (done.status, end["event"], end["mutations"]) == (0, "RunFinished", 0)
     assert seconds <= 15
 
 
@@ -181,7 +181,7 @@ def test_a_sysctl_that_somebody_changed_fails_the_stage_with_both_values(place: 
     shell = ssh_to(place, "w1")
     shell.run(["sysctl", "-w", "net.core.somaxconn=128"])
     done = place.meshctl("provision", str(place.inventory), "--yes", "--until", "guests")
-    assert done.returncode == 1
+    assert done.status == 1
     assert "error: guests: w1: sysctl is not as the inventory says" in done.stderr
     assert "net.core.somaxconn: wanted 4096, found 128" in done.stderr
     shell.run(["sysctl", "-w", "net.core.somaxconn=4096"])
@@ -200,7 +200,7 @@ def test_names_resolve_and_machine_ids_differ(place: Place) -> None:
 
 
 def test_destroy_removes_ours_and_leaves_theirs(place: Place) -> None:
-    assert place.meshctl("destroy", str(place.inventory), "--yes").returncode == 0
+    assert place.meshctl("destroy", str(place.inventory), "--yes").status == 0
     assert place.virsh("list", "--all", "--name").split() == ["lab-foreign"]
     assert place.virsh("net-list", "--all", "--name").split() == ["foreign"]
     left = {path.name for path in place.lab.pool.iterdir()}
@@ -213,12 +213,12 @@ def test_destroy_removes_ours_and_leaves_theirs(place: Place) -> None:
 
 
 def test_purge_removes_the_caches_too(place: Place) -> None:
-    assert place.meshctl("destroy", str(place.inventory), "--yes", "--purge").returncode == 0
+    assert place.meshctl("destroy", str(place.inventory), "--yes", "--purge").status == 0
     assert {path.name for path in place.lab.pool.iterdir()} == {
         "lab.cp1.root.00000000.qcow2",
         "meshctl.debian-12.qcow2",
     }
-    assert place.meshctl("destroy", str(place.inventory), "--yes").returncode == 0
+    assert place.meshctl("destroy", str(place.inventory), "--yes").status == 0
 
 
 def test_lab_down_leaves_no_process_namespace_mount_or_folder(place: Place) -> None:
@@ -227,7 +227,7 @@ def test_lab_down_leaves_no_process_namespace_mount_or_folder(place: Place) -> N
         ["ip", "netns", "pids", lab.namespace], capture_output=True, text=True, check=True
     ).stdout.split()
     assert pids
-    assert place.meshctl("lab", "down", "--name", lab.name).returncode == 0
+    assert place.meshctl("lab", "down", "--name", lab.name).status == 0
     assert not any(Path("/proc", pid).exists() for pid in pids)
     assert not Path("/run/netns", lab.namespace).exists()
     assert not lab.run.exists()
