@@ -13,8 +13,8 @@ from typing import Annotated, Literal, Self
 import netaddr
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from provision.scalars import Address, Cidr, HugePages, Name, NumaCells, Setting, Size, Version
-from provision.units import MIB
+from provision.scalars import HUGEPAGE_KIB, Address, Cidr, HugePages, Name, NumaCells, Setting, Size, Version
+from provision.units import KIB, MIB
 
 SEED_SYSCTL: dict[str, int | str] = {
     "net.ipv4.tcp_tw_reuse": 1,
@@ -223,6 +223,11 @@ class Node(_Model):
             raise ValueError(
                 f"{self.vcpus} vCPUs and {self.memory_mib} MiB cannot be split evenly over {parts} NUMA nodes"
                 "\nboth must be multiples of numa_cells"
+            )
+        if self.memory_mib // parts * KIB % HUGEPAGE_KIB.get(self.hugepages or "none", 1):
+            raise ValueError(
+                f"{self.memory_mib} MiB is not a whole number of huge pages of {self.hugepages}"
+                f"{f' on each of {parts} NUMA nodes' if parts > 1 else ''}\ntake more memory, or smaller pages"
             )
         if self.cpu.threads == "require" and self.vcpus // parts == 1:
             raise ValueError("threads: require needs two vCPUs or more on each NUMA node\nor take threads: prefer")

@@ -23,7 +23,7 @@ def _size(value: Any) -> Any:
     if isinstance(value, str):
         return parse_size(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("a size is written like 8GiB")
+        raise ValueError(f"{value} is not a size\nwrite it like 8GiB")
     raise ValueError(f"{value} has no unit\nwrite it like {value}GiB or {value}MiB")
 
 

@@ -64,6 +64,8 @@ def _problem(document: Document, fault: Any) -> Problem:
         return document.problem(location, "is missing", _example(location))
     written = document.written(location)
     message, hint = _words(kind, fault, written if written is not None else _shape(fault["input"]))
+    if fault["input"] is None:
+        return document.problem(location, "is empty", hint or _example(location))
     if written and isinstance(fault["input"], bool | int | float):
         return document.problem(location, *_unquoted(kind, fault["input"], written, message, hint))
     return document.problem(location, message, hint)

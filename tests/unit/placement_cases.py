@@ -84,6 +84,8 @@ def _host(chance: Random, name: str, topology: Topology) -> dict[str, Any]:
         host["reserved_cpus"] = sorted(chance.sample(ids, min(len(ids), chance.randint(0, 2))))
     if chance.random() < 0.3:
         host["cpu"] = {"policy": "shared", "ratio": chance.choice((1.0, 1.5, 2.0))}
+    if chance.random() < 0.1:
+        host["hugepages"] = chance.choice(("2MiB", "1GiB"))
     if chance.random() < 0.5:
         host["pool"] = {"numa_node": chance.randint(0, 1)}
     return host
@@ -103,6 +105,8 @@ def _node(chance: Random, name: str, hosts: list[str]) -> dict[str, Any]:
             cpu["threads"] = "isolate"
     node: dict[str, Any] = {"name": name, "vcpus": vcpus, "memory": chance.choice(("1GiB", "1GiB", "2GiB"))}
     node |= {"cpu": cpu, "numa_cells": cells, "hugepages": chance.choice((*[None] * 9, "2MiB", "2MiB", "1GiB"))}
+    if node["hugepages"] == "1GiB" and cells == 2:
+        node["memory"] = "2GiB"
     node["host"] = chance.choice((None, None, None, None, *hosts))
     node["group"] = chance.choice((None, None, None, "g"))
     return node

@@ -150,6 +150,12 @@ def test_every_problem_is_reported_at_once_and_in_order() -> None:
             (13, 3), "nodes[1]", "cannot be split evenly over 3", "multiples",
         ),
         (
+            "  memory: 2GiB", "  memory: 2500MiB\n  hugepages: 1GiB",
+            (13, 3), "nodes[1]", "2500 MiB is not a whole number of huge pages of 1GiB", "more memory",
+        ),
+        ("cluster: t", "cluster:", (2, 9), "cluster", "is empty", "DNS label"),
+        ("  memory: 2GiB", "  memory:", (15, 10), "nodes[1].memory", "is empty", "8GiB"),
+        (
             "uri: qemu:///system", "uri: qemu:///system\n  reserved_cpus: [0, 4, 0]",
             (6, 18), "hosts[0].reserved_cpus", "CPU 0 stands there twice", "one",
         ),

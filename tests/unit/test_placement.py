@@ -180,11 +180,6 @@ def test_a_guest_alone_on_a_machine(kind: str, guest: dict[str, Any], expected: 
             ],
         ),
         (
-            "two-sockets-smt",
-            [node("a", 2, "3GiB", hugepages="1GiB", numa_cells=2)],
-            ["hv1: 3072 MiB is not a whole number of huge pages of 1GiB on each of 2 NUMA nodes"],
-        ),
-        (
             "cell-without-memory",
             [node("a", 3, numa_cells=1), node("b", 2)],
             ["hv1 cell 0: 0 dedicated CPUs free, 2 needed", "hv1 cell 1: has no memory of its own"],
@@ -205,6 +200,11 @@ def test_the_last_guest_is_refused_with_the_numbers(
     (refusal,) = on(kind, *guests).refusals
     assert refusal.node == guests[-1]["name"]
     assert list(refusal.reasons) == reasons
+
+
+def test_memory_that_does_not_divide_into_the_hosts_huge_pages_is_refused() -> None:
+    (refusal,) = on("two-sockets-smt", node("a", 2, "3GiB", numa_cells=2), hugepages="1GiB").refusals
+    assert refusal.reasons == ("hv1: 3072 MiB is not a whole number of huge pages of 1GiB on each of 2 NUMA nodes",)
 
 
 def test_a_refusal_says_what_the_guest_needs() -> None:
