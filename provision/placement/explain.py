@@ -10,6 +10,8 @@ from provision.placement.room import CellRoom, HostRoom
 from provision.placement.seats import parts
 from provision.units import KIB
 
+LONELY = "but no NUMA node has a CPU for the emulator besides"
+
 
 def reasons(host: HostRoom, need: Need, group: str | None) -> Iterator[str]:
     """One line per host, or per NUMA node of it."""
@@ -36,7 +38,7 @@ def _of_cells(host: HostRoom, need: Need) -> Iterator[str]:
         found = list(_per_cell(host, need, count))
         if not count and not need.cells and len(host.cells) > 1:
             found.append(f"{name}: even empty it could not hold the guest, whole or in equal parts")
-        yield from found or [f"{name}: no {_nodes(count)} with a CPU for the emulator besides"]
+        yield from found or [f"{name}: {LONELY}"]
 
 
 def _nodes(count: int) -> str:
@@ -49,13 +51,14 @@ def _per_cell(host: HostRoom, need: Need, count: int) -> Iterator[str]:
     share = need.share(count)
     if need.isolated and count == 1:
         share = share.with_emulator()
-    for index, room in enumerate(host.cells):
+    faults = [obstacle(room, index, share, host) for index, room in enumerate(host.cells)]
+    enough = faults.count("") >= count
+    for room, fault in zip(host.cells, faults, strict=True):
         where = f"{host.host.name} cell {room.layout.id}"
-        fault = obstacle(room, index, share, host)
         if fault:
             yield f"{where}: {fault}" + (f" in each of {_nodes(count)}" if count > 1 else "")
         elif count > 1:
-            yield f"{where}: could take its part, but {_nodes(count)} must"
+            yield f"{where}: could take its part, {LONELY if enough else f'but {_nodes(count)} must'}"
 
 
 def obstacle(room: CellRoom, index: int, share: Share, host: HostRoom) -> str:

@@ -73,7 +73,9 @@ class Ranking:
             yield from (self.hosts[index] for _, _, index in self._with_room(guest) if index not in useless)
 
     def _with_room(self, guest: Guest) -> list[tuple[float, int, int]]:
-        """Keys of hosts that have as many CPUs left as the guest has vCPUs."""
+        """Keys of hosts that have as many CPUs left as the guest has vCPUs; all, where it shares CPUs that are not left."""
+        if guest.node.cpu.policy == "shared":
+            return self.order.copy()
         edge = bisect_left(self.order, (self.sign * (guest.node.vcpus - TINY),))
         return self.order[edge:] if self.sign > 0 else self.order[:edge]
 

@@ -180,6 +180,11 @@ def test_a_guest_alone_on_a_machine(kind: str, guest: dict[str, Any], expected: 
             ],
         ),
         (
+            "two-sockets-smt",
+            [node("a", 60, numa_cells=2, cpu={"emulator": "isolated"})],
+            [f"hv1 cell {n}: could take its part, but no NUMA node has a CPU for the emulator besides" for n in (0, 1)],
+        ),
+        (
             "cell-without-memory",
             [node("a", 3, numa_cells=1), node("b", 2)],
             ["hv1 cell 0: 0 dedicated CPUs free, 2 needed", "hv1 cell 1: has no memory of its own"],
