@@ -10,12 +10,13 @@ import pytest
 from provision import bundle, images
 from provision.bundle import Bundle, seal
 from provision.domain_xml import NetworkSeen, network_xml
-from provision.engine import World, destroy, make_plan, opened, plan_removal, provision
+from provision.engine import World, _refuse_unwritten, destroy, make_plan, opened, plan_removal, provision
 from provision.errors import ConflictError, HypervisorError, ImageError, PlacementError
 from provision.events import Event, RunFinished
 from provision.images.builder import path as image_path
 from provision.inventory import Cluster
 from provision.loader import load
+from provision.placement import Pinning
 from provision.plan import Verb
 from provision.stages.guests import _bring_up
 from tests.unit.test_bundle import lay_out
@@ -132,6 +133,18 @@ def test_guests_that_do_not_fit_are_refused_before_anything_is_made(cluster: Clu
         with pytest.raises(PlacementError, match="w1 needs"):
             make_plan(world)
         assert world.calls.mutations == 0
+
+
+@pytest.mark.parametrize(
+    ("pinning", "said"),
+    [
+        (Pinning("w1", "hv1", (0, 1), (1, 2), (0,), (0,)), "w1 over NUMA nodes 0, 1"),
+        (Pinning("w1", "hv1", (0,), (1, 2), (0,), (0,), ((0, 2048, 512),)), "w1 on huge pages"),
+    ],
+)
+def test_what_domains_cannot_carry_yet_is_refused_and_not_left_out(pinning: Pinning, said: str) -> None:
+    with pytest.raises(PlacementError, match=said):
+        _refuse_unwritten([pinning])
 
 
 def test_destroy_takes_ours_and_leaves_theirs(world: World) -> None:
