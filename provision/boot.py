@@ -15,13 +15,20 @@ from provision.shell import Shell
 
 _MARK = "== sysctl"
 
-# Constant; the keys are arguments.
+# Constant; the files are arguments. Three processes in all: each costs a tenth of a second on an emulated CPU.
 _READ = f"""
 cat /run/cloud-init/status.json 2>/dev/null
-echo
-echo '{_MARK}'
-for key; do printf '%s=' "$key"; sysctl -n "$key" 2>&1 | tr '\\t\\n' '  '; echo; done
+printf '\\n{_MARK}\\n'
+grep -sH '' -- "$@"
+exit 0
 """
+
+_SWAP = str.maketrans("./", "/.")
+
+
+def _path(key: str) -> str:
+    """The file of a kernel setting: dots are slashes and slashes dots, as sysctl(8) has it."""
+    return f"/proc/sys/{key.translate(_SWAP)}"
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Boot:
 
 def observe_boot(shell: Shell, sysctl: Mapping[str, int | str]) -> Boot:
     """Reads a guest. Raises Unreachable when there is no session."""
-    completed = shell.read(["sh", "-c", _READ, "boot", *sorted(sysctl)])
+    completed = shell.read(["sh", "-c", _READ, "boot", *map(_path, sorted(sysctl))])
     status, _, settings = completed.stdout.partition(_MARK)
     return judge(status, settings, sysctl)
 
@@ -86,7 +93,9 @@ def _said(stages: Mapping[str, Any], key: str) -> Iterator[tuple[str, str]]:
 
 
 def _differing(settings: str, wanted: Mapping[str, int | str]) -> Iterator[str]:
-    found = dict(line.split("=", 1) for line in settings.splitlines() if "=" in line)
+    # grep prints FILE:VALUE; tabs within a value are as good as blanks.
+    found = dict(line.split(":", 1) for line in settings.splitlines() if ":" in line)
     for key, value in sorted(wanted.items()):
-        if str(value).split() != found.get(key, "").split():
-            yield f"{key}: wanted {value}, found {found.get(key, '').strip() or 'nothing'}"
+        now = found.get(_path(key), "").split()
+        if str(value).split() != now:
+            yield f"{key}: wanted {value}, found {' '.join(now) or 'nothing'}"

@@ -27,6 +27,9 @@ ECHO = {"app": "echo"}
 ENDPOINTS_ONLY = "^/api/v1/namespaces/[^/]+/endpoints$"
 """kubectl proxy's --accept-paths: list and watch of a namespace's Endpoints (the watch is a query parameter)."""
 
+GIVEN_NAMESPACES = ("default", "kube-system", "kube-public")
+"""Namespaces that every cluster has and that are not ours to stamp."""
+
 GRACE_S = 30
 """Above linkerd's own grace of 10 s, so that SIGTERM lets requests end."""
 
@@ -53,6 +56,7 @@ def manifests(cluster: str, mesh: Mesh, platform: Platform) -> tuple[Manifest, .
     config = yaml.safe_dump(linkerd_config(mesh), sort_keys=False, default_flow_style=False)
     marks = {"meshctl/cluster": cluster}
     return (
+        *(_namespace(mesh.namespace, marks) if mesh.namespace not in GIVEN_NAMESPACES else ()),
         *(_access(mesh, platform, marks) if platform.rbac_api else ()),
         _object("v1", "ConfigMap", "l5d-config", mesh.namespace, {**APP, **marks}, data={CONFIG_KEY: config}),
         _linkerd(mesh, platform, marks, hashlib.sha256(config.encode()).hexdigest()[:16]),
@@ -68,6 +72,10 @@ def _object(api: str, kind: str, name: str, namespace: str, labels: Mapping[str,
         "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
         **more,
     }
+
+
+def _namespace(name: str, marks: Mapping[str, str]) -> tuple[Manifest, ...]:
+    return ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(marks)}},)
 
 
 def _service(

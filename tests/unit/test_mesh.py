@@ -88,6 +88,13 @@ def test_heap_and_limit_follow_from_one_number() -> None:
     assert container["resources"]["limits"]["memory"] == "768Mi"
 
 
+def test_a_namespace_of_its_own_is_made_first_and_a_given_one_is_left_alone() -> None:
+    own = manifests("lab", Mesh(namespace="mesh"), platform("1.5"))
+    assert (own[0]["kind"], own[0]["metadata"]["name"]) == ("Namespace", "mesh")
+    assert {one["metadata"].get("namespace") for one in own[1:]} == {"mesh"}
+    assert all(one["kind"] != "Namespace" for one in manifests("lab", Mesh(namespace="kube-system"), platform("1.5")))
+
+
 def test_another_configuration_is_another_template() -> None:
     def mark(port: int) -> str:
         found = manifests("lab", Mesh(port=port), platform("1.20"))
