@@ -82,7 +82,8 @@ def _keep(cluster: Cluster, hosts: Mapping[str, HostRoom], ours: Mapping[str, Te
     present = [_present(node, ours[node.name], hosts) for node in cluster.nodes if node.name in ours]
     held, idle = _held(present)
     found: dict[str, Seated] = {}
-    for one in sorted(present, key=lambda one: one.asks_more):
+    # On shared CPUs a guest that is to have some for itself leaves less to share: it comes after those that share.
+    for one in sorted(present, key=lambda one: (one.asks_more, one.need.dedicated or one.need.isolated)):
         name = one.host.host.name
         held[name].subtract([*one.cpus, *idle[one.node.name]])
         if one.node.group is not None and one.node.group in one.host.groups:
