@@ -1,0 +1,275 @@
+"""The first part of the validation: does every node fit what a release of linkerd reads there? Walks the tree once."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+import yaml
+
+from provision.linkerd import dtab
+from provision.linkerd.document import Location, Spot, is_null, scalar, spot, text_of
+from provision.linkerd.finding import Finding
+from provision.linkerd.knowledge import KNOWLEDGE
+from provision.linkerd.schema import Family, Key, Kind, Object
+
+DEEPEST = 60
+"""No configuration nests so deeply; anchors that contain themselves do."""
+
+_INT = re.compile(r"[-+]?[0-9][0-9_]*(\.0*)?")
+_LEVELS = ("ALL", "TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL", "OFF")
+_LARGEST_PORT = 65535
+
+
+def findings(root: yaml.Node, version: str, text: str) -> Iterator[Finding]:
+    """Every node that the release would refuse; `text` is what `root` was read from."""
+    yield from _Shape(version, text).value(".linker", root, ())
+
+
+class _Shape:
+    def __init__(self, version: str, text: str) -> None:
+        self.version = version
+        self.lines = text.splitlines()
+
+    def value(self, type_: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+        """Findings of a node that should be of a type."""
+        if len(at) > DEEPEST:
+            return
+        if type_.startswith("1+"):
+            type_ = f"[{type_[2:]}]" if isinstance(node, yaml.SequenceNode) else type_[2:]
+            if isinstance(node, yaml.SequenceNode) and not node.value:
+                yield _finding("ML326", node, at, "no identifier in the list", "empty identifier list", "name one")
+        if type_[0] == "[":
+            yield from self._list(type_[1:-1], node, at)
+        elif type_[0] == "{":
+            yield from self._map(type_[1:-1], node, at)
+        elif type_[0] == ".":
+            yield from self._object(KNOWLEDGE.objects[type_[1:]], node, at, None)
+        elif type_[0] == "@":
+            yield from self._plugin(KNOWLEDGE.families[type_[1:]], node, at)
+        elif type_ != "any":
+            yield from self._scalar(type_, node, at)
+
+    def _list(self, item: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+        if not isinstance(node, yaml.SequenceNode):
+            yield _wrong(node, at, "a list")
+            return
+        for index, one in enumerate(node.value):
+            yield from self.value(item, one, (*at, index))
+
+    def _map(self, item: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+        if not isinstance(node, yaml.MappingNode):
+            yield _wrong(node, at, "a mapping")
+            return
+        for key, one in node.value:
+            yield from self.value(item, one, (*at, scalar(key) or "?"))
+
+    def _object(self, object_: Object, node: yaml.Node, at: Location, selector: str | None) -> Iterator[Finding]:
+        if not isinstance(node, yaml.MappingNode):
+            yield _wrong(node, at, "a mapping")
+            return
+        known = object_.at(self.version)
+        written = [scalar(key) for key, value in node.value if not is_null(value)]
+        for key, value in node.value:
+            name = scalar(key)
+            if name is not None and name in known:
+                if not is_null(value) and name != selector:
+                    yield from self.value(known[name].type, value, (*at, name))
+            elif name != selector or name is None:
+                yield self._unknown(object_, known, key, (*at, name or "?"))
+        for name, key in known.items():
+            if key.required and name not in written:
+                yield _missing(object_, key, node, (*at, name))
+
+    def _unknown(self, object_: Object, known: dict[str, Key], key: yaml.Node, at: Location) -> Finding:
+        name = str(at[-1])
+        fragment = f'Unrecognized field "{name}" (class {object_.java}'
+        times = object_.ever(name)
+        if times:
+            return _finding(
+                "ML304", key, at, f"linkerd {self.version} does not know it: {_when(times)}", fragment, _hint(times)
+            )
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+        fix = (
+            f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}" if known else "take it out"
+        )
+        return _finding("ML304", key, at, f"no release has the key {name} here", fragment, fix)
+
+    def _plugin(self, family: Family, node: yaml.Node, at: Location) -> Iterator[Finding]:
+        if not isinstance(node, yaml.MappingNode):
+            yield _wrong(node, at, "a mapping")
+            return
+        selector = next((value for key, value in node.value if scalar(key) == family.selector), None)
+        id_ = scalar(selector) if selector is not None and not is_null(selector) else family.default
+        kinds = family.at(self.version)
+        if id_ is None:
+            fragment = f"missing property '{family.selector}' that is to contain type id"
+            yield _finding(
+                "ML310", node, at, f"`{family.selector}` is missing", fragment, f"one of {', '.join(sorted(kinds))}"
+            )
+        elif id_ not in kinds:
+            yield self._unknown_kind(family, kinds, selector or node, id_, (*at, family.selector))
+        else:
+            yield from self._experimental(family, kinds[id_], node, at)
+            yield from self._object(KNOWLEDGE.objects[kinds[id_].object], node, at, family.selector)
+
+    def _unknown_kind(self, family: Family, kinds: dict[str, Kind], node: yaml.Node, id_: str, at: Location) -> Finding:
+        fragment = f"Could not resolve type id '{id_}' into a subtype of [simple type, class {family.java}"
+        times = family.ever(id_)
+        if times:
+            message = f"linkerd {self.version} does not have {id_}: {_when(times)}"
+            return _finding("ML309", node, at, message, fragment, _hint(times))
+        near = _nearest(id_, kinds)
+        fix = f"did you mean {near}?" if near else f"one of {', '.join(sorted(kinds)) or 'none'}"
+        return _finding("ML309", node, at, f"there is no {family.name} {id_}", fragment, fix)
+
+    def _experimental(self, family: Family, kind: Kind, node: yaml.MappingNode, at: Location) -> Iterator[Finding]:
+        flags = [scalar(value) for key, value in node.value if scalar(key) == "experimental"]
+        if kind.needs_flag(self.version) and (not flags or flags[-1] not in ("true", "True", "TRUE")):
+            ids = {"router": "ML319", "interpreter": "ML320"}
+            message = f"{kind.id} is experimental in linkerd {self.version}"
+            fragment = (
+                "is experimental and must be explicitly enabled by setting the `experimental' parameter to `true'"
+            )
+            yield _finding(ids.get(family.name, "ML318"), node, at, message, fragment, "add `experimental: true`")
+
+    def _scalar(self, type_: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+        text = scalar(node)
+        if text is None:
+            yield _wrong(node, at, _WANTED.get(type_, "text"))
+        elif type_ in ("int", "cache", "port"):
+            yield from _whole(type_, text, node, at)
+        elif type_ in ("float", "rate"):
+            yield from _fraction(type_, text, node, at)
+        elif type_ == "bool" and text.lower() not in ("true", "false", "0", "1"):
+            yield _wrong(node, at, "true or false")
+        elif type_ == "ip":
+            yield from _ip(text, node, at)
+        elif type_ == "level" and text.upper() not in _LEVELS:
+            yield _finding(
+                "ML325",
+                node,
+                at,
+                f"{text} is no log level",
+                f"Illegal log level: {text}",
+                f"one of {', '.join(_LEVELS)}",
+            )
+        elif type_ == "dtab":
+            yield from self._parsed(dtab.parse, text, node, at)
+        elif type_ == "path":
+            yield from self._parsed(dtab.parse_path, text, node, at)
+
+    def _parsed(self, parse: Callable[[str], object], text: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+        try:
+            parse(text)
+        except dtab.DtabError as error:
+            place = self._within(node, text, error.offset)
+            fix = "entries are parted by ; and names begin with /"
+            yield Finding(
+                place.line,
+                place.column,
+                "ML316",
+                text_of(at),
+                "linkerd cannot read it",
+                _shortened(error.message),
+                fix,
+            )
+
+    def _within(self, node: yaml.Node, text: str, offset: int) -> Spot:
+        """The place of an offset of a scalar: exact in literal blocks and in one-liners, the scalar's beginning elsewhere."""
+        begin = spot(node)
+        line, column = text.count("\n", 0, offset), offset - (text.rfind("\n", 0, offset) + 1)
+        if getattr(node, "style", None) == "|":
+            inside = next((row for row in self.lines[begin.line :] if row.strip()), "")
+            return Spot(begin.line + 1 + line, column + 1 + len(inside) - len(inside.lstrip(" ")))
+        quoted = 1 if getattr(node, "style", None) else 0
+        return Spot(begin.line, begin.column + quoted + offset) if "\n" not in text else begin
+
+
+_WANTED = {
+    "int": "a whole number",
+    "port": "a port",
+    "cache": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
+
+
+def _whole(type_: str, text: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+    if not _INT.fullmatch(text.strip()):
+        yield _wrong(node, at, "a whole number")
+        return
+    number = int(float(text.replace("_", "")))
+    if type_ == "port" and not 0 <= number <= _LARGEST_PORT:
+        fragment = f"{number} outside valid range for ports"
+        yield _finding("ML315", node, at, f"{number} is not a port", fragment, "1 to 65535")
+    if type_ == "cache" and number <= 0:
+        yield _finding(
+            "ML328", node, at, f"a cache of {number}", "assertion failed: maxCacheSize > 0", "1000 is a good size"
+        )
+
+
+def _fraction(type_: str, text: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+    try:
+        number = float(text)
+    except ValueError:
+        yield _wrong(node, at, "a number")
+        return
+    if type_ == "rate" and not 0 <= number <= 1:
+        fragment = f"Sample rate not within the valid range of 0-1, was {text}"
+        yield _finding("ML324", node, at, f"a sample rate of {text}", fragment, "0.001 is one request of a thousand")
+
+
+def _ip(text: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        fragment = f"'{text}' is not an IP string literal."
+        yield _finding("ML315", node, at, f"{text} is not an address", fragment, "0.0.0.0, or 127.0.0.1 for localhost")
+
+
+def _shortened(message: str) -> str:
+    """The message up to the dtab itself, which may be long."""
+    return message.partition(" at '")[0]
+
+
+def _nearest(id_: str, kinds: Iterable[str]) -> str:
+    """The kind of the same last word, or of nearly the same letters."""
+    last = id_.rpartition(".")[2]
+    same = [kind for kind in kinds if kind.rpartition(".")[2] == last]
+    return next(iter(same or difflib.get_close_matches(id_, list(kinds), n=1, cutoff=0.7)), "")
+
+
+def _when(times: Iterable[Key | Kind]) -> str:
+    return " and ".join(
+        f"it is there from {one.since}{f' to before {one.until}' if one.until else ''}" for one in times
+    )
+
+
+def _hint(times: Iterable[Key | Kind]) -> str:
+    return next((one.hint for one in times if one.hint), "take it out, or another release")
+
+
+def _missing(object_: Object, key: Key, node: yaml.Node, at: Location) -> Finding:
+    special = {
+        "transformer.daemonset": ("ML321", f"assertion failed: io.l5d.k8s.daemonset: {key.name} property is required"),
+        "backoff.jittered": ("ML323", f"'{key.name}' must be specified"),
+        "linker": ("ML311", "java.lang.NullPointerException"),
+    }
+    id_, fragment = special.get(object_.name, ("ML314", "") if key.name == "servers" else ("ML310", ""))
+    if key.name == "servers":
+        fragment = "has no servers"
+    return _finding(id_, node, at, "is missing", fragment, f"add `{key.name}:`")
+
+
+def _wrong(node: yaml.Node, at: Location, wanted: str) -> Finding:
+    text = scalar(node)
+    have = f"{text!r}" if text is not None else "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+    return _finding("ML303", node, at, f"{have} is not {wanted}", "Can not deserialize instance of", f"write {wanted}")
+
+
+def _finding(id_: str, node: yaml.Node, at: Location, message: str, fragment: str, fix: str) -> Finding:
+    place = spot(node)
+    return Finding(place.line, place.column, id_, text_of(at), message, fragment, fix)
