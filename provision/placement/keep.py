@@ -106,7 +106,8 @@ def _checked(
         if own is None:
             return None
         found[0] = Seat(found[0].cell, found[0].cpus, own, found[0].idle)
-    return tuple(found)
+    enough = all(host.cells[seat.cell].leaves_enough(seat, dedicated=need.dedicated) for seat in found)
+    return tuple(found) if enough else None
 
 
 def _seat(room: CellRoom, cell: int, cpus: tuple[int, ...], share: Share) -> Seat | None:

@@ -31,7 +31,10 @@ def best(room: CellRoom, cell: int, share: Share, *, pack: bool) -> Seat | None:
     if room.free < share.vcpus + share.isolated:
         return None
     picks = {"prefer": _prefer, "require": _require, "isolate": _isolate}[share.threads](room, share)
-    return None if picks is None else _seat(room, cell, share, picks)
+    if picks is None:
+        return None
+    seat = _seat(room, cell, share, picks)
+    return seat if room.leaves_enough(seat, dedicated=True) else None
 
 
 def every(room: CellRoom, cell: int, share: Share, *, pack: bool) -> Iterator[Seat]:
@@ -40,9 +43,9 @@ def every(room: CellRoom, cell: int, share: Share, *, pack: bool) -> Iterator[Se
     if first is None:
         return
     yield first
-    yield from islice(
-        _other_seats(room, cell, share) if share.dedicated else _other_shared(room, cell, share), MOST_WAYS
-    )
+    others = _other_seats(room, cell, share) if share.dedicated else _other_shared(room, cell, share)
+    fitting = (seat for seat in others if room.leaves_enough(seat, dedicated=share.dedicated))
+    yield from islice(fitting, MOST_WAYS)
 
 
 def _other_seats(room: CellRoom, cell: int, share: Share) -> Iterator[Seat]:

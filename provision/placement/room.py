@@ -48,6 +48,12 @@ class CellRoom:
         """How many vCPUs shared CPUs can still take, free ones counted in."""
         return self.ratio * (self.free + len(self.load)) - sum(self.load.values())
 
+    def leaves_enough(self, seat: Seat, *, dedicated: bool) -> bool:
+        """Whether those who share CPUs here still have room when this seat's exclusive CPUs are gone."""
+        alone = len(seat.idle) + (seat.emulator is not None) + (len(seat.cpus) if dedicated else 0)
+        sharing = 0 if dedicated else len(seat.cpus)
+        return self.slack - self.ratio * alone - sharing >= -TINY
+
     def has_memory(self, share: Share) -> bool:
         """Whether the memory, or the huge pages, are there."""
         if share.page_kib:
