@@ -32,6 +32,7 @@ COMMANDS = {
     "kubeconfig": Lazy("access", "kubeconfig", "Print the cluster's kubeconfig."),
     "image": Lazy("image", "image", "Build and list base images."),
     "bundle": Lazy("bundle", "bundle", "Build, seal, verify and show offline Kubernetes bundles."),
+    "mesh": Lazy("mesh", "mesh", "Check linkerd's configuration, and see where a request goes."),
     "lab": Lazy("lab", "lab", "A private place on this machine: libvirtd in a network namespace."),
 }
 """Every command, in the order of the overview."""

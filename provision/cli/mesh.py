@@ -1,0 +1,118 @@
+"""meshctl mesh: linkerd's configuration, checked and explained without a cluster."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from provision.linkerd.routers import Router
+
+_RELEASE = click.option("--linkerd", "release", default="0.8.5", show_default=True, help="The release of linkerd.")
+
+
+@click.group()
+def mesh() -> None:
+    """Check linkerd's configuration, and see where a request goes."""
+
+
+@mesh.command()
+@click.argument("file", type=click.Path())
+@_RELEASE
+@click.option("--strict", is_flag=True, help="Exit with 1 for traps too.")
+@click.option("--json", "as_json", is_flag=True, help="Findings as JSON on stdout.")
+def validate(file: str, release: str, strict: bool, as_json: bool) -> None:
+    """Check FILE (or - for stdin): all faults at once. Exit code 1 when linkerd would refuse it."""
+    from dataclasses import asdict
+
+    from provision.linkerd.validate import validate as check
+
+    findings = check(_read(file), _known(release))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            click.echo(finding.shown(file))
+        errors = sum(finding.severity == "error" for finding in findings)
+        click.echo(f"{file}: {errors} errors and {len(findings) - errors} traps for linkerd {release}", err=True)
+    if any(strict or finding.severity == "error" for finding in findings):
+        sys.exit(1)
+
+
+@mesh.command()
+@click.argument("file", type=click.Path())
+@_RELEASE
+@click.option("--router", "label", help="The router's label; default: the first one.")
+@click.option("--host", default="", help="The request's Host.")
+@click.option("--method", default="GET", show_default=True, help="The request's method.")
+@click.option("--path", default="/", show_default=True, help="The request's path.")
+@click.option("--http", "http", default="1.1", type=click.Choice(["1.0", "1.1"]), help="The version of HTTP.")
+def route(file: str, release: str, label: str | None, host: str, method: str, path: str, http: str) -> None:
+    """Show step by step what linkerd makes of a request, and where it ends. Exit code 1 when it ends in nothing."""
+    from provision.linkerd.delegate import delegate
+    from provision.linkerd.dtab import DtabError, parse, show_path, show_tree
+    from provision.linkerd.identify import Request, identify
+
+    router = _router(file, _known(release), label)
+    try:
+        named = identify(router, Request(host, method, path, http))
+        entries = parse(router.dtab)
+    except DtabError as error:
+        raise click.ClickException(f"router {router.label}: {error.message}") from error
+    if named.path is None:
+        raise click.ClickException(f"router {router.label} gives the request no name: {named.reason}")
+    click.echo(f"{named.identifier} names it {show_path(named.path)}")
+    found = delegate(entries, named.path)
+    for step in found.steps:
+        click.echo(f"{'  ' * (step.depth + 1)}{show_path(step.path)}  by {step.rule}  becomes {show_tree(step.became)}")
+    if not found.leaves:
+        why = "the dtab runs in circles" if found.endless else "no entry of the dtab leads on to a namer"
+        raise click.ClickException(f"No hosts are available for {show_path(named.path)}: {why}")
+    for number, leaf in enumerate(found.leaves):
+        click.echo(f"{'ends in' if number == 0 else 'else in'} {show_path(leaf)}{_service(leaf)}")
+
+
+def _service(leaf: tuple[bytes, ...]) -> str:
+    """Namespace, port name and service of a leaf of the namer io.l5d.k8s."""
+    if leaf[:2] != (b"#", b"io.l5d.k8s"):
+        return ""
+    return "  (namespace / port / service: " + " / ".join(part.decode(errors="replace") for part in leaf[2:5]) + ")"
+
+
+def _router(file: str, release: str, label: str | None) -> Router:
+    from provision.linkerd.document import Unreadable, compose
+    from provision.linkerd.routers import routers
+
+    try:
+        root = compose(_read(file))
+    except Unreadable as error:
+        raise click.ClickException(f"{file}:{error.line}:{error.column}: {error.message}") from error
+    every = [] if root is None else list(routers(root, release))
+    chosen = next((router for router in every if label in (None, router.label)), None)
+    if chosen is None:
+        raise click.ClickException(f"there is no router {label or ''} in {file}; there are: {[r.label for r in every]}")
+    return chosen
+
+
+def _known(release: str) -> str:
+    from provision.linkerd.versions import UnknownRelease, known
+
+    try:
+        return known(release)
+    except UnknownRelease as error:
+        raise click.BadParameter(str(error), param_hint="--linkerd") from error
+
+
+def _read(file: str) -> str:
+    from provision.errors import MeshError
+
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise MeshError(f"config is not a file: {file}", hint="a linkerd.yaml, or - for stdin") from error
+    except UnicodeDecodeError as error:
+        raise MeshError(f"{file}: is not UTF-8 text") from error
