@@ -45,7 +45,8 @@ shift
 exec systemd-run --unit={UNIT} "--description=meshctl: $name" {DETACHED_SCRIPT} "$@"
 """
 
-# Prints one line on the state, then what the log has beyond the offset $1. A result counts when the unit has ended.
+# Prints one line on the state, then what the log has beyond the offset $1. A result counts when the unit has ended. For
+# a moment after its start the unit runs and has no log yet.
 _POLL = f"""
 cd {STATE} || exit 0
 if systemctl is-active --quiet {UNIT}; then echo running
@@ -53,7 +54,7 @@ elif [ -e kubeadm.done ]; then echo done
 elif [ -e kubeadm.failed ]; then echo "failed $(cat kubeadm.failed)"
 else echo vanished
 fi
-tail -c "+$1" kubeadm.log 2>/dev/null
+tail -c "+$1" kubeadm.log 2>/dev/null || true
 """
 
 # What `kubeadm reset` leaves and a new init or join stumbles over: exited containers, the bridge with its addresses,
