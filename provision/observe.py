@@ -128,7 +128,7 @@ def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ..
         stale = Kubectl(shell).outdated(mesh_manifests(cluster, sealed))
     except (KubernetesError, ShellError, MeshError) as error:
         return (error.message,)
-    return tuple(f"{title(manifest)} differs or is absent" for manifest in stale)
+    return tuple(f"{title(manifest)} differs or is absent" for manifest in stale.all)
 
 
 def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:

@@ -11,7 +11,7 @@ reach(shell, pod, other_pods, port=8080)          # the pod network, proven
 
 from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.kubeadm import credentials, initialise, join
-from provision.kubernetes.kubectl import ApiStarting, Kubectl, kubeconfig, nodes_ready
+from provision.kubernetes.kubectl import ApiStarting, Kubectl, Outdated, kubeconfig, nodes_ready, patiently
 from provision.kubernetes.node import NodeState, Phase, observe
 from provision.kubernetes.pods import Pod, pods_on, reach
 from provision.kubernetes.prepare import prepare
@@ -25,6 +25,7 @@ __all__ = [
     "Credentials",
     "Kubectl",
     "NodeState",
+    "Outdated",
     "Phase",
     "Pod",
     "Profile",
@@ -38,6 +39,7 @@ __all__ = [
     "kubeconfig",
     "nodes_ready",
     "observe",
+    "patiently",
     "pods_on",
     "prepare",
     "profile_for",

@@ -15,7 +15,7 @@ from provision.errors import KubernetesError, StageTimeout, Unreachable
 from provision.events import Changed, Emit, Output, Warned
 from provision.kubernetes.diagnose import diagnose, hint_for
 from provision.kubernetes.files import DETACHED_SCRIPT, STATE
-from provision.kubernetes.kubectl import ApiStarting, Kubectl
+from provision.kubernetes.kubectl import Kubectl, patiently
 from provision.kubernetes.node import UNIT, NodeState, Phase, observe
 from provision.kubernetes.preflight import preflight
 from provision.kubernetes.prepare import prepare
@@ -28,6 +28,9 @@ from provision.waiting import NotYet, Ready, wait_until
 
 INIT_S, JOIN_S = 1200.0, 600.0
 """Deadlines. Under emulation init takes 67 s (1.5) to 145 s (1.20) and join 8 to 31 s when nothing else runs."""
+
+API_S = 300.0
+"""How long the API server may be too busy to answer: its etcd waits for a disk that other guests write to."""
 
 GRACE_S = 60.0
 """How much later than kubeadm's own deadline we give up on its unit: `timeout` needs up to 30 s to end it."""
@@ -101,26 +104,25 @@ def join(
     def config() -> Secret:
         return profile.join_config(spec, member, credentials)
 
-    def forget() -> None:
+    def clear_way() -> None:
         api = credentials.api
-        if api is not None and member.name in {node["metadata"]["name"] for node in api.items("nodes")}:
-            api.delete("node", member.name)
+        if api is not None and patiently(lambda: _forget(api, member.name), within_s=API_S, emit=emit):
             emit(Changed(member.name, "Node object of a former guest", "remove"))
 
-    _bring(shell, profile, spec, member, _Task("kubeadm join", profile.join_argv(), config, forget), within_s, emit)
+    _bring(shell, profile, spec, member, _Task("kubeadm join", profile.join_argv(), config, clear_way), within_s, emit)
 
 
-def credentials(shell: Shell, profile: Profile, emit: Emit, *, within_s: float = 300.0) -> Credentials:
+def _forget(api: Kubectl, name: str) -> bool:
+    there = name in {node["metadata"]["name"] for node in api.items("nodes")}
+    if there:
+        api.delete("node", name)
+    return there
+
+
+def credentials(shell: Shell, profile: Profile, emit: Emit, *, within_s: float = API_S) -> Credentials:
     """What workers join with, from the control plane; waits while the API server starts. 1.20: makes a new token."""
     kubectl = Kubectl(shell)
-
-    def ask() -> Ready[Credentials] | NotYet:
-        try:
-            return Ready(profile.credentials(kubectl))
-        except ApiStarting as error:
-            return NotYet(error.message)
-
-    return wait_until(ask, what="the API server", within_s=within_s, every_s=2.0, emit=emit)
+    return patiently(lambda: profile.credentials(kubectl), within_s=within_s, emit=emit)
 
 
 @dataclass(frozen=True)

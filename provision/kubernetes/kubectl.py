@@ -6,14 +6,17 @@ import datetime
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from provision.errors import CommandFailed, KubernetesError
+from provision.events import Emit
 from provision.secret import Secret
 from provision.shell import Completed, Shell
-from provision.waiting import NotYet, Ready
+from provision.waiting import NotYet, Ready, wait_until
+
+T = TypeVar("T")
 
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 DIGEST = "meshctl/digest"
@@ -50,6 +53,19 @@ class ApiStarting(KubernetesError):
 
 
 @dataclass(frozen=True)
+class Outdated:
+    """Objects that are not in the cluster, and those that were applied from another text."""
+
+    absent: tuple[Manifest, ...] = ()
+    different: tuple[Manifest, ...] = ()
+
+    @property
+    def all(self) -> tuple[Manifest, ...]:
+        """Both, the absent ones first."""
+        return self.absent + self.different
+
+
+@dataclass(frozen=True)
 class Kubectl:
     """kubectl through a root shell on the control plane."""
 
@@ -74,28 +90,37 @@ class Kubectl:
         found = self.get(kind, namespace=namespace, labels=labels).get("items", [])
         return list(found)
 
-    def outdated(self, manifests: Iterable[Manifest]) -> list[Manifest]:
-        """Those that are absent or were applied from another text: one read per namespace."""
+    def outdated(self, manifests: Iterable[Manifest]) -> Outdated:
+        """What is absent, and what was applied from another text: one read per namespace."""
         by_namespace: dict[str, list[Manifest]] = defaultdict(list)
         for manifest in manifests:
             by_namespace[manifest["metadata"].get("namespace", "")].append(manifest)
-        return [manifest for namespace, group in by_namespace.items() for manifest in self._outdated(namespace, group)]
+        groups = [self._outdated(namespace, group) for namespace, group in by_namespace.items()]
+        return Outdated(
+            tuple(manifest for group in groups for manifest in group.absent),
+            tuple(manifest for group in groups for manifest in group.different),
+        )
 
     def apply(self, manifests: Sequence[Manifest]) -> None:
         """Applies objects, each stamped with the digest of its text, so that `outdated` knows it again."""
-        if not manifests:
-            return
-        completed = self.shell.run(
-            _argv("apply", "-f", "-"), stdin=_stream(map(stamped, manifests)), within_s=180, check=False
-        )
-        _checked(completed, f"kubectl apply of {', '.join(map(title, manifests))}")
+        self._write(("apply",), manifests)
 
-    def create(self, manifest: Manifest, what: str) -> None:
-        """Creates one object; its text goes over stdin and never into messages, so it may hold a secret."""
-        _checked(
-            self.shell.run(_argv("create", "-f", "-"), stdin=_stream([manifest]), within_s=180, check=False),
-            f"kubectl create of {what}",
-        )
+    def create(self, manifests: Sequence[Manifest]) -> None:
+        """As `apply`, for objects that are absent: `apply` reads the server's whole schema, 10 s of an emulated CPU."""
+        self._write(("create", "--save-config"), manifests)
+
+    def create_secret(self, manifest: Manifest, what: str) -> None:
+        """Creates one object; its text goes over stdin and never into messages."""
+        self._send(("create",), [manifest], f"kubectl create of {what}")
+
+    def _write(self, verb: tuple[str, ...], manifests: Sequence[Manifest]) -> None:
+        if manifests:
+            self._send(verb, map(stamped, manifests), f"kubectl {verb[0]} of {', '.join(map(title, manifests))}")
+
+    def _send(self, verb: tuple[str, ...], manifests: Iterable[Manifest], what: str) -> None:
+        # Without validation on this side: the texts are ours, and the server judges them anyhow.
+        argv = _argv(*verb, "--validate=false", "-f", "-")
+        _checked(self.shell.run(argv, stdin=_stream(manifests), within_s=180, check=False), what)
 
     def delete(self, kind: str, name: str, *, namespace: str = "") -> None:
         """Deletes an object; one that is not there is fine."""
@@ -118,10 +143,29 @@ class Kubectl:
         except CommandFailed as error:  # without `check` only its time can have passed
             raise ApiStarting(f"{error.where}: the API server has not answered for {ANSWER_S:.0f} s") from error
 
-    def _outdated(self, namespace: str, group: Sequence[Manifest]) -> list[Manifest]:
+    def _outdated(self, namespace: str, group: Sequence[Manifest]) -> Outdated:
         kinds = ",".join(sorted({manifest["kind"].lower() + "s" for manifest in group}))
-        live = {(item["kind"], item["metadata"]["name"]): item for item in self.items(kinds, namespace=namespace)}
-        return [m for m in group if _digest_of(live.get((m["kind"], m["metadata"]["name"]))) != digest(m)]
+        live = {_key(item): item for item in self.items(kinds, namespace=namespace)}
+        here = [manifest for manifest in group if _key(manifest) in live]
+        return Outdated(
+            tuple(manifest for manifest in group if _key(manifest) not in live),
+            tuple(manifest for manifest in here if _digest_of(live[_key(manifest)]) != digest(manifest)),
+        )
+
+
+def patiently(ask: Callable[[], T], *, within_s: float, emit: Emit) -> T:
+    """What `ask` gives, asked again for `within_s` seconds while the API server or its etcd are too busy to answer.
+
+    `ask` may be cut short anywhere and is begun anew: it must find out for itself what is done already.
+    """
+
+    def attempt() -> Ready[T] | NotYet:
+        try:
+            return Ready(ask())
+        except ApiStarting as error:
+            return NotYet(error.message)
+
+    return wait_until(attempt, what="the API server", within_s=within_s, every_s=2.0, emit=emit)
 
 
 def kubeconfig(shell: Shell) -> Secret:
@@ -158,8 +202,13 @@ def stamped(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _digest_of(live: Manifest | None) -> str | None:
-    return None if live is None else live["metadata"].get("annotations", {}).get(DIGEST)
+def _key(manifest: Manifest) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
+def _digest_of(live: Manifest) -> str | None:
+    value = live["metadata"].get("annotations", {}).get(DIGEST)
+    return None if value is None else str(value)
 
 
 def _node_state(node: Manifest | None) -> str:

@@ -21,6 +21,10 @@ API = "kubeadm.k8s.io/v1beta2"
 TOKEN_TTL = datetime.timedelta(hours=1)
 """A token lives as long as one run's joins may take; the token cleaner removes it afterwards."""
 
+ETCD_ARGUMENTS = {"heartbeat-interval": "500", "election-timeout": "5000"}
+"""Milliseconds, 5 times the defaults. A single etcd elects nobody, but it gives up a request after 5 s plus two
+election timeouts (etcd's `ReqTimeout`), and while guests start on one disk its fsync takes longer than the usual 7 s."""
+
 # The drop-in that Kubernetes' own packages ship for 1.20, word for word.
 _KUBEADM_DROP_IN = """\
 [Service]
@@ -83,6 +87,7 @@ class Profile120:
                 "kind": "ClusterConfiguration",
                 "kubernetesVersion": spec.version,
                 "networking": {"serviceSubnet": spec.service_cidr, "dnsDomain": "cluster.local"},
+                "etcd": {"local": {"extraArgs": ETCD_ARGUMENTS}},
                 # kubeadm gives up after 4 minutes by default; emulated guests need 90 s when all goes well.
                 "apiServer": {"timeoutForControlPlane": "10m0s"},
             },
@@ -134,7 +139,7 @@ class Profile120:
     def credentials(self, kubectl: Kubectl) -> Credentials:
         """See `Profile.credentials`: makes a token as `kubeadm token create` does, but over stdin."""
         token = new_token()
-        kubectl.create(_token_secret(token, kubectl.now() + TOKEN_TTL), "a join token")
+        kubectl.create_secret(_token_secret(token, kubectl.now() + TOKEN_TTL), "a join token")
         return Credentials(token, ca_cert_hash(kubectl.file("/etc/kubernetes/pki/ca.crt")), kubectl)
 
     def _registration(self, spec: Spec, member: Member) -> dict[str, Any]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from provision.events import Changed
-from provision.kubernetes import ApiStarting, Kubectl, pods_on, profile_for
+from provision.kubernetes import Kubectl, patiently, pods_on, profile_for
 from provision.kubernetes.kubectl import title
 from provision.mesh import APP, ECHO, Manifest
 from provision.observe import mesh_manifests
 from provision.plan import Plan
 from provision.stages.doors import Doors
-from provision.waiting import NotYet, Ready, wait_until
+from provision.waiting import wait_until
 
 NAME, TITLE = "mesh", "Linkerd on every node"
 
@@ -25,23 +22,19 @@ def run(plan: Plan, doors: Doors) -> None:
     del plan  # what is stale is asked of the cluster itself: the plan is older than the cluster may be
     kubectl = Kubectl(doors.shells()[doors.cluster.control_plane.name])
     wanted = mesh_manifests(doors.cluster, doors.bundle)
-    stale = wait_until(
-        lambda: _outdated(kubectl, wanted), what="the API server", within_s=READY_S, every_s=3.0, emit=doors.emit
-    )
-    kubectl.apply(stale)
-    for manifest in stale:
-        doors.emit(Changed("cluster", title(manifest), "apply"))
+    patiently(lambda: _put(kubectl, wanted, doors), within_s=READY_S, emit=doors.emit)
     if not profile_for(doors.cluster.kubernetes.generation).workloads.rolls_daemonsets:
         _replace_old_pods(kubectl, wanted, doors)
     for app in (APP, ECHO):
         _await_pods(kubectl, app, doors)
 
 
-def _outdated(kubectl: Kubectl, wanted: tuple[Manifest, ...]) -> Ready[list[Mapping[str, Any]]] | NotYet:
-    try:
-        return Ready(kubectl.outdated(wanted))
-    except ApiStarting as error:
-        return NotYet(error.message)
+def _put(kubectl: Kubectl, wanted: tuple[Manifest, ...], doors: Doors) -> None:
+    stale = kubectl.outdated(wanted)
+    for write, manifests in ((kubectl.create, stale.absent), (kubectl.apply, stale.different)):
+        write(manifests)
+        for manifest in manifests:
+            doors.emit(Changed("cluster", title(manifest), "apply"))
 
 
 def _await_pods(kubectl: Kubectl, app: dict[str, str], doors: Doors) -> None:

@@ -25,6 +25,7 @@ from provision.kubernetes import (
     Credentials,
     Kubectl,
     NodeState,
+    Outdated,
     Phase,
     Pod,
     credentials,
@@ -178,7 +179,7 @@ def test_a_second_run_only_reads(cluster: Cluster) -> None:
         assert cluster.observe(member).joined
     cluster.initialise()
     cluster.join(W1)
-    assert cluster.kubectl.outdated([ECHO]) == []
+    assert cluster.kubectl.outdated([ECHO]) == Outdated()
     assert cluster.mutations() == before
 
 
@@ -319,8 +320,12 @@ def test_the_mesh_is_written_in_words_that_1_5_knows(cluster: Cluster) -> None:
     wanted = manifests("lab", Mesh(namespace="kube-system"), platform)
     assert {manifest["kind"] for manifest in wanted} >= {"ConfigMap", "DaemonSet", "Service"}
     assert [problem(dict(manifest)) for manifest in wanted if problem(dict(manifest))] == []
-    cluster.kubectl.apply(wanted)
-    assert cluster.kubectl.outdated(wanted) == []
+    cluster.kubectl.create(cluster.kubectl.outdated(wanted).absent)
+    assert cluster.kubectl.outdated(wanted) == Outdated()
+    changed = dict(wanted[0], metadata={**wanted[0]["metadata"], "labels": {"app": "changed"}})
+    assert cluster.kubectl.outdated([changed]) == Outdated(different=(changed,))
+    cluster.kubectl.apply([changed])
+    assert cluster.kubectl.outdated([changed]) == Outdated()
     for manifest in wanted:
         cluster.kubectl.delete(manifest["kind"].lower(), manifest["metadata"]["name"], namespace="kube-system")
 

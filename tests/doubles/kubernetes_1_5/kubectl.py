@@ -14,7 +14,17 @@ import yaml
 from . import schema
 from .cluster import cluster, fail, flags
 
-FLAGS = {"--kubeconfig": True, "--namespace": True, "-n": True, "-o": True, "-l": True, "-f": True, "--dry-run": False}
+FLAGS = {
+    "--kubeconfig": True,
+    "--namespace": True,
+    "-n": True,
+    "-o": True,
+    "-l": True,
+    "-f": True,
+    "--dry-run": False,
+    "--save-config": False,
+    "--validate": False,
+}
 KINDS = {
     "node": "Node",
     "pod": "Pod",
