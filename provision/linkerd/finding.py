@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import yaml
+
+from provision.linkerd.document import Location, Spot, spot, text_of
+from provision.linkerd.pages import BY_ID
+
 Severity = Literal["error", "trap"]
 
 
@@ -27,3 +32,12 @@ class Finding:
         lines += [f"    linkerd says: {self.linkerd}"] if self.linkerd else []
         lines += [f"    fix: {self.fix}"] if self.fix else []
         return "\n".join(lines)
+
+
+def found(
+    id_: str, where: yaml.Node | Spot, at: Location, message: str, linkerd: str = "", fix: str = "", severity: str = ""
+) -> Finding:
+    """A finding as its page has it: the severity comes from there, and the fix where none is given."""
+    page, place = BY_ID[id_], where if isinstance(where, Spot) else spot(where)
+    grave: Severity = "trap" if (severity or page.severity) == "trap" else "error"
+    return Finding(place.line, place.column, id_, text_of(at), message, linkerd, fix or page.fix, grave)

@@ -1,4 +1,4 @@
-"""The second part of the validation: rules between nodes. Labels and ports that clash, keys that stand twice, names that lead nowhere."""
+"""The second part of the validation: what linkerd checks between nodes, in files and in its environment when it starts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import yaml
 
-from provision.linkerd import dtab
-from provision.linkerd.document import Location, get, items, scalar, spot, text_of
-from provision.linkerd.finding import Finding, Severity
-from provision.linkerd.routers import ROUTER_PORTS, Router, routers
-from provision.linkerd.versions import number
+from provision.linkerd.config import Config
+from provision.linkerd.document import Location, Spot, find, get, items, scalar, spot, text, text_of
+from provision.linkerd.finding import Finding, found
+from provision.linkerd.knowledge import KNOWLEDGE
+from provision.linkerd.routers import ROUTER_PORTS, Router
 
 DEEPEST = 60
 """As in shape: anchors may contain themselves."""
@@ -18,27 +18,28 @@ DEEPEST = 60
 LOOPBACK = "127.0.0.1"
 
 
-def findings(root: yaml.Node, version: str) -> Iterator[Finding]:
+def findings(config: Config) -> Iterator[Finding]:
     """Every violation of a rule between nodes."""
-    every = list(routers(root, version))
-    listed = get(root, "routers")
+    listed = get(config.root, "routers")
     if isinstance(listed, yaml.SequenceNode) and not listed.value:
         message = "At least one router must be specified in the configuration."
-        yield _finding("ML311", listed, ("routers",), "there is no router", message, "add one")
+        yield found("ML311", listed, ("routers",), "there is no router", message, "add one")
+    every = [routing.router for routing in config.routings]
     yield from _labels(every)
     yield from _ports(every)
+    yield from _plugins(config)
+    yield from _files(config)
     for router in every:
         yield from _unserved(router)
-        yield from _loopback(router)
-        yield from _namers(root, router)
-    yield from _twice(root, (), version)
+        yield from _environment(router, config)
+    yield from _twice(config.root, (), config)
 
 
 def _unserved(router: Router) -> Iterator[Finding]:
     servers = get(router.node, "servers")
     if isinstance(servers, yaml.SequenceNode) and not servers.value:
         fragment = f"router '{router.label}' has no servers"
-        yield _finding("ML314", servers, ("routers", router.index, "servers"), "is empty", fragment, "add one")
+        yield found("ML314", servers, (*router.at, "servers"), "is empty", fragment, "add one")
 
 
 def _labels(every: list[Router]) -> Iterator[Finding]:
@@ -46,100 +47,96 @@ def _labels(every: list[Router]) -> Iterator[Finding]:
     for router in every:
         if router.label in first:
             node = get(router.node, "label") or get(router.node, "protocol") or router.node
-            message = (
-                f"{router.label} is the label of routers[{first[router.label].index}] (without one it is the protocol)"
-            )
+            other = text_of(first[router.label].at)
+            message = f"{router.label} is the label of {other} (without one it is the protocol)"
             fragment = f"Multiple routers with the label {router.label}"
-            yield _finding(
-                "ML312", node, ("routers", router.index, "label"), message, fragment, "give each its own label"
-            )
+            yield found("ML312", node, (*router.at, "label"), message, fragment)
         first.setdefault(router.label, router)
+
+
+def address(router: Router, server: yaml.Node) -> tuple[str, str]:
+    """Where a server listens, with the defaults of its protocol."""
+    return text(server, "ip") or LOOPBACK, text(server, "port") or str(ROUTER_PORTS.get(router.protocol, ""))
 
 
 def _ports(every: list[Router]) -> Iterator[Finding]:
     first: dict[tuple[str, str], str] = {}
     for router in every:
         for index, server in enumerate(router.servers()):
-            at: Location = ("routers", router.index, "servers", index)
-            port = scalar(get(server, "port") or router.node) or str(ROUTER_PORTS.get(router.protocol, ""))
-            address = (scalar(get(server, "ip") or router.node) or LOOPBACK, port)
-            if address in first:
-                message = f"{address[0]}:{port} is taken by {first[address]}"
-                yield _finding("ML313", server, at, message, f"Server conflict on port {port}", "take another port")
-            first.setdefault(address, text_of(at))
+            at: Location = (*router.at, "servers", index)
+            here = address(router, server)
+            if here in first:
+                message = f"{here[0]}:{here[1]} is taken by {first[here]}"
+                yield found("ML313", server, at, message, f"Server conflict on port {here[1]}", "take another port")
+            first.setdefault(here, text_of(at))
 
 
-def _loopback(router: Router) -> Iterator[Finding]:
-    for index, server in enumerate(router.servers()):
-        if isinstance(server, yaml.MappingNode) and get(server, "ip") is None:
-            at: Location = ("routers", router.index, "servers", index)
-            message = "without `ip` it listens on 127.0.0.1 only: no other machine or pod reaches it"
-            yield _finding("ML345", server, at, message, "", "ip: 0.0.0.0", "trap")
+def _plugins(config: Config) -> Iterator[Finding]:
+    """Jars whose kind is there already: linkerd's own, or another jar's."""
+    own = {kind for family in KNOWLEDGE.families.values() for kind in family.at(config.release)}
+    seen: set[str] = set()
+    for kind in config.place.plugins:
+        if kind in own or kind in seen:
+            whose = "linkerd itself" if kind in own else "another jar"
+            yield found("ML327", Spot(1, 1), (), f"{kind} is a kind of {whose} already", "ConflictingSubtypes")
+        seen.add(kind)
 
 
-def _namers(root: yaml.Node, router: Router) -> Iterator[Finding]:
-    """Names below /#/ that no configured namer has. With a namerd interpreter the namers are namerd's."""
-    interpreter = scalar(get(get(router.node, "interpreter"), "kind") or router.node) or "default"
-    if router.dtab_node is None or interpreter.startswith(("io.l5d.namerd", "io.l5d.mesh")):
+def _files(config: Config) -> Iterator[Finding]:
+    """Folders and files that linkerd opens when it starts; not looked at when it starts elsewhere."""
+    for index, namer in enumerate(items(get(config.root, "namers"))):
+        if text(namer, "kind") == "io.l5d.fs":
+            at: Location = ("namers", index, "rootDir")
+            yield from _there(config, find(namer, "rootDir"), at, folder=True)
+    for routing in config.routings:
+        if routing.interpreter == "io.l5d.fs":
+            node = find(routing.router.node, "interpreter", "dtabFile")
+            yield from _there(config, node, (*routing.router.at, "interpreter", "dtabFile"), folder=False)
+
+
+def _there(config: Config, node: yaml.Node | None, at: Location, *, folder: bool) -> Iterator[Finding]:
+    name = scalar(node) if node is not None else None
+    if node is None or not name or "\0" in name or config.place.folder is None:
         return
-    have = set(_prefixes(root))
-    for used in _used(router.dtab):
-        if not any(used[: len(prefix)] == prefix for prefix in have):
-            message = (
-                f"the dtab leads to /#/{b'/'.join(used[:1]).decode(errors='replace')}, but no such namer is configured"
-            )
-            fix = f"namers: [{{kind: {used[0].decode(errors='replace')}}}]" if used else "add the namer"
-            at: Location = ("routers", router.index, "dtab")
-            yield _finding("ML341", router.dtab_node, at, message, "No hosts are available for", fix, "trap")
+    path = config.place.folder / name
+    if not (path.is_dir() if folder else path.is_file()):
+        what = "a directory" if folder else "a file"
+        yield found("ML317", node, at, f"{path} is not {what}", f"{name} is not {what}")
 
 
-def _prefixes(root: yaml.Node) -> Iterator[dtab.Path]:
-    for namer in items(get(root, "namers")):
-        written = scalar(get(namer, "prefix") or root) or f"/{scalar(get(namer, 'kind') or root) or ''}"
-        try:
-            yield dtab.parse_path(written)
-        except dtab.DtabError:
+def _environment(router: Router, config: Config) -> Iterator[Finding]:
+    """What a localnode transformer reads from the environment."""
+    environment = config.place.environment
+    for index, node in enumerate(items(find(router.node, "interpreter", "transformers"))):
+        if environment is None or text(node, "kind") != "io.l5d.k8s.localnode":
             continue
+        by_name = (text(node, "hostNetwork") or "").lower() == "true"
+        wanted, what = ("NODE_NAME", "the node's name") if by_name else ("POD_IP", "the pod's IP")
+        if wanted not in environment:
+            at: Location = (*router.at, "interpreter", "transformers", index)
+            fragment = f"{wanted} env variable must be set to {what}"
+            yield found("ML322", node, at, f"the container has no {wanted}", fragment)
 
 
-def _used(text: str) -> list[dtab.Path]:
-    """What stands behind /#/ in the trees of a dtab, each once."""
-    from provision.linkerd.delegate import leaves
-
-    try:
-        entries = dtab.parse(text)
-    except dtab.DtabError:
-        return []
-    paths = [leaf for entry in entries for leaf in leaves(entry.tree)]
-    return list({path[1:2]: path[1:] for path in paths if path[:1] == (b"#",) and len(path) > 1}.values())
-
-
-def _twice(node: yaml.Node, at: Location, version: str) -> Iterator[Finding]:
+def _twice(node: yaml.Node, at: Location, config: Config) -> Iterator[Finding]:
     if len(at) > DEEPEST:
         return
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _twice(item, (*at, index), version)
+            yield from _twice(item, (*at, index), config)
     if not isinstance(node, yaml.MappingNode):
         return
     seen: dict[str, int] = {}
     for key, value in node.value:
         name = scalar(key) or "?"
         if name in seen:
-            yield _duplicate(key, (*at, name), seen[name], version)
+            yield _duplicate(key, (*at, name), seen[name], config)
         seen.setdefault(name, spot(key).line)
-        yield from _twice(value, (*at, name), version)
+        yield from _twice(value, (*at, name), config)
 
 
-def _duplicate(key: yaml.Node, at: Location, line: int, version: str) -> Finding:
-    refused = number(version) >= (1, 0, 1)
+def _duplicate(key: yaml.Node, at: Location, line: int, config: Config) -> Finding:
+    refused = config.version >= (1, 0, 1)
     message = f"stands in line {line} already" + ("" if refused else ": linkerd takes the last one and says nothing")
     fragment = f"Duplicate field '{at[-1]}'" if refused else ""
-    return _finding("ML346", key, at, message, fragment, "keep one of the two", "error" if refused else "trap")
-
-
-def _finding(
-    id_: str, node: yaml.Node, at: Location, message: str, fragment: str, fix: str, severity: Severity = "error"
-) -> Finding:
-    place = spot(node)
-    return Finding(place.line, place.column, id_, text_of(at), message, fragment, fix, severity)
+    return found("ML346", key, at, message, fragment, severity="error" if refused else "trap")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import yaml
 
 from provision.linkerd import dtab
-from provision.linkerd.document import Location, Spot, is_null, scalar, spot, text_of
-from provision.linkerd.finding import Finding
+from provision.linkerd.document import Location, is_null, scalar, within
+from provision.linkerd.finding import Finding, found
 from provision.linkerd.knowledge import KNOWLEDGE
 from provision.linkerd.schema import Family, Key, Kind, Object
 
@@ -23,15 +23,18 @@ _LEVELS = ("ALL", "TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FAT
 _LARGEST_PORT = 65535
 
 
-def findings(root: yaml.Node, version: str, text: str) -> Iterator[Finding]:
-    """Every node that the release would refuse; `text` is what `root` was read from."""
-    yield from _Shape(version, text).value(".linker", root, ())
+def findings(root: yaml.Node, version: str, text: str, plugins: Collection[str] = ()) -> Iterator[Finding]:
+    """Every node that the release would refuse; `text` is what `root` was read from, `plugins` kinds that jars bring."""
+    yield from _Shape(version, text, plugins).value(".linker", root, ())
 
 
 class _Shape:
-    def __init__(self, version: str, text: str) -> None:
+    def __init__(self, version: str, text: str, plugins: Collection[str]) -> None:
         self.version = version
-        self.lines = text.splitlines()
+        self.lines = text.split("\n")
+        self.plugins = plugins
+        self.known: dict[str, dict[str, Key]] = {}
+        """The keys of each object in this release, looked up once."""
 
     def value(self, type_: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
         """Findings of a node that should be of a type."""
@@ -40,7 +43,7 @@ class _Shape:
         if type_.startswith("1+"):
             type_ = f"[{type_[2:]}]" if isinstance(node, yaml.SequenceNode) else type_[2:]
             if isinstance(node, yaml.SequenceNode) and not node.value:
-                yield _finding("ML326", node, at, "no identifier in the list", "empty identifier list", "name one")
+                yield found("ML326", node, at, "no identifier in the list", "empty identifier list", "name one")
         if type_[0] == "[":
             yield from self._list(type_[1:-1], node, at)
         elif type_[0] == "{":
@@ -70,7 +73,9 @@ class _Shape:
         if not isinstance(node, yaml.MappingNode):
             yield _wrong(node, at, "a mapping")
             return
-        known = object_.at(self.version)
+        known = self.known.get(object_.name)
+        if known is None:
+            known = self.known.setdefault(object_.name, object_.at(self.version))
         written = [scalar(key) for key, value in node.value if not is_null(value)]
         for key, value in node.value:
             name = scalar(key)
@@ -85,17 +90,16 @@ class _Shape:
 
     def _unknown(self, object_: Object, known: dict[str, Key], key: yaml.Node, at: Location) -> Finding:
         name = str(at[-1])
-        fragment = f'Unrecognized field "{name}" (class {object_.java}'
+        id_, fragment = _unknown_id(object_.name), f'Unrecognized field "{name}" (class {object_.java}'
         times = object_.ever(name)
         if times:
-            return _finding(
-                "ML304", key, at, f"linkerd {self.version} does not know it: {_when(times)}", fragment, _hint(times)
-            )
+            message = f"linkerd {self.version} does not know it: {_when(times)}"
+            return found(id_, key, at, message, fragment, _hint(times))
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
         fix = (
             f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}" if known else "take it out"
         )
-        return _finding("ML304", key, at, f"no release has the key {name} here", fragment, fix)
+        return found(id_, key, at, f"no release has the key {name} here", fragment, fix)
 
     def _plugin(self, family: Family, node: yaml.Node, at: Location) -> Iterator[Finding]:
         if not isinstance(node, yaml.MappingNode):
@@ -106,9 +110,11 @@ class _Shape:
         kinds = family.at(self.version)
         if id_ is None:
             fragment = f"missing property '{family.selector}' that is to contain type id"
-            yield _finding(
+            yield found(
                 "ML310", node, at, f"`{family.selector}` is missing", fragment, f"one of {', '.join(sorted(kinds))}"
             )
+        elif id_ not in kinds and id_ in self.plugins:
+            return  # a jar's own: its keys are not known
         elif id_ not in kinds:
             yield self._unknown_kind(family, kinds, selector or node, id_, (*at, family.selector))
         else:
@@ -120,10 +126,10 @@ class _Shape:
         times = family.ever(id_)
         if times:
             message = f"linkerd {self.version} does not have {id_}: {_when(times)}"
-            return _finding("ML309", node, at, message, fragment, _hint(times))
+            return found("ML309", node, at, message, fragment, _hint(times))
         near = _nearest(id_, kinds)
         fix = f"did you mean {near}?" if near else f"one of {', '.join(sorted(kinds)) or 'none'}"
-        return _finding("ML309", node, at, f"there is no {family.name} {id_}", fragment, fix)
+        return found("ML309", node, at, f"there is no {family.name} {id_}", fragment, fix)
 
     def _experimental(self, family: Family, kind: Kind, node: yaml.MappingNode, at: Location) -> Iterator[Finding]:
         flags = [scalar(value) for key, value in node.value if scalar(key) == "experimental"]
@@ -133,7 +139,7 @@ class _Shape:
             fragment = (
                 "is experimental and must be explicitly enabled by setting the `experimental' parameter to `true'"
             )
-            yield _finding(ids.get(family.name, "ML318"), node, at, message, fragment, "add `experimental: true`")
+            yield found(ids.get(family.name, "ML318"), node, at, message, fragment, "add `experimental: true`")
 
     def _scalar(self, type_: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
         text = scalar(node)
@@ -148,7 +154,7 @@ class _Shape:
         elif type_ == "ip":
             yield from _ip(text, node, at)
         elif type_ == "level" and text.upper() not in _LEVELS:
-            yield _finding(
+            yield found(
                 "ML325",
                 node,
                 at,
@@ -165,28 +171,12 @@ class _Shape:
         try:
             parse(text)
         except dtab.DtabError as error:
-            place = self._within(node, text, error.offset)
             fix = "entries are parted by ; and names begin with /"
-            yield Finding(
-                place.line,
-                place.column,
-                "ML316",
-                text_of(at),
-                "linkerd cannot read it",
-                _shortened(error.message),
-                fix,
-            )
+            place = within(node, error.offset, self.lines)
+            yield found("ML316", place, at, "linkerd cannot read it", _shortened(error.message), fix)
 
-    def _within(self, node: yaml.Node, text: str, offset: int) -> Spot:
-        """The place of an offset of a scalar: exact in literal blocks and in one-liners, the scalar's beginning elsewhere."""
-        begin = spot(node)
-        line, column = text.count("\n", 0, offset), offset - (text.rfind("\n", 0, offset) + 1)
-        if getattr(node, "style", None) == "|":
-            inside = next((row for row in self.lines[begin.line :] if row.strip()), "")
-            return Spot(begin.line + 1 + line, column + 1 + len(inside) - len(inside.lstrip(" ")))
-        quoted = 1 if getattr(node, "style", None) else 0
-        return Spot(begin.line, begin.column + quoted + offset) if "\n" not in text else begin
 
+_PROTOCOLS = tuple(kind.id for kind in KNOWLEDGE.families["router"].kinds)
 
 _WANTED = {
     "int": "a whole number",
@@ -204,9 +194,9 @@ def _whole(type_: str, text: str, node: yaml.Node, at: Location) -> Iterator[Fin
     number = int(float(text.replace("_", "")))
     if type_ == "port" and not 0 <= number <= _LARGEST_PORT:
         fragment = f"{number} outside valid range for ports"
-        yield _finding("ML315", node, at, f"{number} is not a port", fragment, "1 to 65535")
+        yield found("ML315", node, at, f"{number} is not a port", fragment, "1 to 65535")
     if type_ == "cache" and number <= 0:
-        yield _finding(
+        yield found(
             "ML328", node, at, f"a cache of {number}", "assertion failed: maxCacheSize > 0", "1000 is a good size"
         )
 
@@ -219,7 +209,7 @@ def _fraction(type_: str, text: str, node: yaml.Node, at: Location) -> Iterator[
         return
     if type_ == "rate" and not 0 <= number <= 1:
         fragment = f"Sample rate not within the valid range of 0-1, was {text}"
-        yield _finding("ML324", node, at, f"a sample rate of {text}", fragment, "0.001 is one request of a thousand")
+        yield found("ML324", node, at, f"a sample rate of {text}", fragment, "0.001 is one request of a thousand")
 
 
 def _ip(text: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
@@ -227,7 +217,16 @@ def _ip(text: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
         ipaddress.ip_address(text.strip("[]"))
     except ValueError:
         fragment = f"'{text}' is not an IP string literal."
-        yield _finding("ML315", node, at, f"{text} is not an address", fragment, "0.0.0.0, or 127.0.0.1 for localhost")
+        yield found("ML315", node, at, f"{text} is not an address", fragment, "0.0.0.0, or 127.0.0.1 for localhost")
+
+
+def _unknown_id(object_: str) -> str:
+    """The id for an unknown key, by the object that has it: the top, a router, a client, a server, or any other."""
+    places = {"linker": "ML304", "router": "ML305", "client": "ML306", "server": "ML307"}
+    parts = object_.split(".")
+    return (
+        places.get(parts[min(1, len(parts) - 1)], "ML308") if parts[0] in _PROTOCOLS else places.get(object_, "ML308")
+    )
 
 
 def _shortened(message: str) -> str:
@@ -261,15 +260,10 @@ def _missing(object_: Object, key: Key, node: yaml.Node, at: Location) -> Findin
     id_, fragment = special.get(object_.name, ("ML314", "") if key.name == "servers" else ("ML310", ""))
     if key.name == "servers":
         fragment = "has no servers"
-    return _finding(id_, node, at, "is missing", fragment, f"add `{key.name}:`")
+    return found(id_, node, at, "is missing", fragment, f"add `{key.name}:`")
 
 
 def _wrong(node: yaml.Node, at: Location, wanted: str) -> Finding:
     text = scalar(node)
     have = f"{text!r}" if text is not None else "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
-    return _finding("ML303", node, at, f"{have} is not {wanted}", "Can not deserialize instance of", f"write {wanted}")
-
-
-def _finding(id_: str, node: yaml.Node, at: Location, message: str, fragment: str, fix: str) -> Finding:
-    place = spot(node)
-    return Finding(place.line, place.column, id_, text_of(at), message, fragment, fix)
+    return found("ML303", node, at, f"{have} is not {wanted}", "Can not deserialize instance of", f"write {wanted}")

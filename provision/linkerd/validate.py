@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
-from provision.linkerd import rules, shape
-from provision.linkerd.document import Unreadable, compose
-from provision.linkerd.finding import Finding
+import yaml
+
+from provision.linkerd import rules, shape, traps
+from provision.linkerd.config import Config
+from provision.linkerd.context import ANYWHERE, Place
+from provision.linkerd.document import Spot, Unreadable, compose, compose_all
+from provision.linkerd.finding import Finding, found
+from provision.linkerd.manifest import Manifest, embedded, manifest
 
 
-def validate(text: str, version: str) -> tuple[Finding, ...]:
-    """Every finding, in the order of the file. Never raises for what the text holds."""
+def validate(text: str, version: str, place: Place = ANYWHERE) -> tuple[Finding, ...]:
+    """Every finding, in the order of the file, which may be a Kubernetes manifest too. Never raises for what the text holds."""
     try:
         root = compose(text)
+        objects = None if root is None else _manifest(root, text)
     except Unreadable as error:
-        return (Finding(error.line, error.column, "ML303", "", f"not YAML: {error.message}", "", "see the position"),)
+        what = "JSON" if text.lstrip()[:1] == "{" else "YAML"
+        spot, message = Spot(error.line, error.column), f"not {what}: {error.message}"
+        return (found("ML303", spot, (), message, "", "see the position"),)
     if root is None:
         fix = "it begins with routers:"
-        return (Finding(1, 1, "ML303", "", "the file is empty", "No content to map due to end-of-input", fix),)
-    found = {*shape.findings(root, version, text), *rules.findings(root, version)}
-    return tuple(sorted(found))
+        return (found("ML303", Spot(1, 1), (), "the file is empty", "No content to map due to end-of-input", fix),)
+    if objects is not None:
+        return _embedded(objects, text, version, place)
+    return _judged(Config(root, text, version, place))
+
+
+def release_of(text: str) -> str | None:
+    """The release of linkerd that a Kubernetes manifest names by its image; None when it is no manifest, or names none."""
+    try:
+        root = compose(text)
+        objects = None if root is None else _manifest(root, text)
+    except Unreadable:
+        return None
+    return None if objects is None else objects.release()
+
+
+def _manifest(root: yaml.Node, text: str) -> Manifest | None:
+    return manifest(compose_all(text)) if manifest([root]) is not None else None
+
+
+def _embedded(objects: Manifest, text: str, version: str, place: Place) -> tuple[Finding, ...]:
+    configurations, findings = embedded(objects, text, place)
+    for one in configurations:
+        findings += [one.outside(finding) for finding in validate(one.text, version, one.place)]
+    return tuple(sorted(set(findings)))
+
+
+def _judged(config: Config) -> tuple[Finding, ...]:
+    every = {
+        *shape.findings(config.root, config.release, config.source, config.place.plugins),
+        *rules.findings(config),
+        *traps.findings(config),
+    }
+    return tuple(sorted(every))

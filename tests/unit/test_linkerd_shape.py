@@ -54,7 +54,7 @@ def router(more: str = "", version: str = "1.3.0", protocol: str = "http") -> li
 
 def test_the_articles_configuration_names_both_faults_at_once() -> None:
     dtab, kind = found(ARTICLE)
-    assert (dtab.id, dtab.line, dtab.column, dtab.field) == ("ML304", 7, 3, "routers[0].dtab")
+    assert (dtab.id, dtab.line, dtab.column, dtab.field) == ("ML305", 7, 3, "routers[0].dtab")
     assert 'Unrecognized field "dtab" (class io.buoyant.linkerd.protocol.HttpConfig' in dtab.linkerd
     assert "baseDtab" in dtab.fix
     assert (kind.id, kind.line) == ("ML309", 16)

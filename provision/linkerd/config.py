@@ -1,0 +1,81 @@
+"""A configuration as the rules look at it: its nodes, the release, the place, and the routers with their dtabs read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import yaml
+
+from provision.linkerd import dtab
+from provision.linkerd.context import Place
+from provision.linkerd.delegate import leaves
+from provision.linkerd.document import Spot, get, items, spot, text, within
+from provision.linkerd.routers import Router, routers
+from provision.linkerd.versions import Version, number
+
+
+@dataclass(frozen=True)
+class Routing:
+    """A router and its dtab; no entries where linkerd could not read it."""
+
+    router: Router
+    entries: tuple[dtab.Entry, ...]
+
+    def leaves(self) -> Iterator[tuple[dtab.Entry, dtab.Path]]:
+        """Every path of every tree, with its entry."""
+        for entry in self.entries:
+            for leaf in leaves(entry.tree):
+                yield entry, leaf
+
+    @property
+    def interpreter(self) -> str:
+        """Who reads the dtab: linkerd itself is `default`."""
+        return text(self.router.node, "interpreter", "kind") or "default"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One file for one release at one place."""
+
+    root: yaml.Node
+    source: str
+    release: str
+    place: Place
+
+    @cached_property
+    def version(self) -> Version:
+        """The release's number."""
+        return number(self.release)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines of the file."""
+        return self.source.split("\n")
+
+    @cached_property
+    def routings(self) -> tuple[Routing, ...]:
+        """The routers that have a protocol."""
+        return tuple(Routing(router, _entries(router.dtab)) for router in routers(self.root, self.release))
+
+    def namers(self) -> Iterator[tuple[str, dtab.Path]]:
+        """Kind and prefix of each configured namer, the prefix as it stands behind `/#/`."""
+        for namer in items(get(self.root, "namers")):
+            kind = text(namer, "kind") or ""
+            try:
+                yield kind, dtab.parse_path(text(namer, "prefix") or f"/{kind}")
+            except dtab.DtabError:
+                continue
+
+    def spot(self, router: Router, entry: dtab.Entry) -> Spot:
+        """Where an entry of a router's dtab stands."""
+        node = router.dtab_node
+        return spot(router.node) if node is None else within(node, entry.start, self.lines)
+
+
+def _entries(text: str) -> tuple[dtab.Entry, ...]:
+    try:
+        return dtab.parse(text)
+    except dtab.DtabError:
+        return ()
