@@ -1,6 +1,6 @@
 # Names only: what a target does stands in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint clean
+.PHONY: help setup demo test test-fast lint docs clean
 
 help:       ## this list
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test-fast:  ## what needs no lab: unit and libvirt
 
 lint:       ## ruff, mypy, import contracts
 	@.ci/test lint
+
+docs:       ## makes the pages of docs/ that come from data anew
+	@.ci/docs
 
 clean:      ## removes .venv and what tools left here; images and bundles stay in ~/.cache/meshctl
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -33,6 +33,7 @@ COMMANDS = {
     "image": Lazy("image", "image", "Build and list base images."),
     "bundle": Lazy("bundle", "bundle", "Build, seal, verify and show offline Kubernetes bundles."),
     "mesh": Lazy("mesh", "mesh", "Check linkerd's configuration, and see where a request goes."),
+    "explain": Lazy("explain", "explain", "Print the page of a finding's id, such as ML301."),
     "lab": Lazy("lab", "lab", "A private place on this machine: libvirtd in a network namespace."),
 }
 """Every command, in the order of the overview."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from provision.cli.mesh_validate import known_release, validate
 
 if TYPE_CHECKING:
     from provision.linkerd.routers import Router
@@ -20,27 +21,7 @@ def mesh() -> None:
     """Check linkerd's configuration, and see where a request goes."""
 
 
-@mesh.command()
-@click.argument("file", type=click.Path())
-@_RELEASE
-@click.option("--strict", is_flag=True, help="Exit with 1 for traps too.")
-@click.option("--json", "as_json", is_flag=True, help="Findings as JSON on stdout.")
-def validate(file: str, release: str, strict: bool, as_json: bool) -> None:
-    """Check FILE (or - for stdin): all faults at once. Exit code 1 when linkerd would refuse it."""
-    from dataclasses import asdict
-
-    from provision.linkerd.validate import validate as check
-
-    findings = check(_read(file), _known(release))
-    if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        for finding in findings:
-            click.echo(finding.shown(file))
-        errors = sum(finding.severity == "error" for finding in findings)
-        click.echo(f"{file}: {errors} errors and {len(findings) - errors} traps for linkerd {release}", err=True)
-    if any(strict or finding.severity == "error" for finding in findings):
-        sys.exit(1)
+mesh.add_command(validate)
 
 
 @mesh.command()
@@ -57,7 +38,7 @@ def route(file: str, release: str, label: str | None, host: str, method: str, pa
     from provision.linkerd.dtab import DtabError, parse, show_path, show_tree
     from provision.linkerd.identify import Request, identify
 
-    router = _router(file, _known(release), label)
+    router = _router(file, known_release(release), label)
     try:
         named = identify(router, Request(host, method, path, http))
         entries = parse(router.dtab)
@@ -96,15 +77,6 @@ def _router(file: str, release: str, label: str | None) -> Router:
     if chosen is None:
         raise click.ClickException(f"there is no router {label or ''} in {file}; there are: {[r.label for r in every]}")
     return chosen
-
-
-def _known(release: str) -> str:
-    from provision.linkerd.versions import UnknownRelease, known
-
-    try:
-        return known(release)
-    except UnknownRelease as error:
-        raise click.BadParameter(str(error), param_hint="--linkerd") from error
 
 
 def _read(file: str) -> str:

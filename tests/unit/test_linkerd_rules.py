@@ -53,7 +53,7 @@ def test_the_mended_article_is_clean() -> None:
     assert ids(MENDED) == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.recursive(
         st.sampled_from(["http", "io.l5d.k8s", "/svc => /#/x", 4140, True, None, "0.0.0.0"]),
