@@ -1,7 +1,7 @@
 """The mesh: Linkerd's configuration and manifests as data, and what its answers mean."""
 
 from provision.mesh.manifests import APP, ECHO, ECHO_PORT, Manifest, Platform, manifests
-from provision.mesh.probe import Answer, Routed, judge_metrics, judge_ping, judge_route
+from provision.mesh.probe import Answer, Routed, answers, judge_metrics, judge_ping, judge_route, probe_argv
 
 __all__ = [
     "APP",
@@ -11,8 +11,10 @@ __all__ = [
     "Manifest",
     "Platform",
     "Routed",
+    "answers",
     "judge_metrics",
     "judge_ping",
     "judge_route",
     "manifests",
+    "probe_argv",
 ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from provision.errors import MeshError, StageTimeout
 from provision.events import Output
 from provision.kubernetes import Kubectl, Pod, pods_on, reach
-from provision.mesh import ECHO, ECHO_PORT, Answer, Routed, judge_metrics, judge_ping, judge_route
+from provision.mesh import ECHO, ECHO_PORT, Routed, answers, judge_metrics, judge_ping, judge_route, probe_argv
 from provision.parallel import for_each
 from provision.plan import Plan
 from provision.shell import Ssh
@@ -19,25 +18,6 @@ NAME, TITLE = "verify", "pod network and mesh, by real requests"
 
 ROUTE_S = 180.0
 """The mesh learns of endpoints by its watch: a moment after the pods are ready, longer on busy emulated CPUs."""
-
-# One read per node, constant; host and ports are arguments. One JSON object a line: the routed request, ping, metrics.
-_PROBE = """
-import http.client, json, sys
-host, port, admin = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-def ask(port, path, headers):
-    try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        said = {"status": answer.status, "headers": headers, "body": answer.read().decode(errors="replace")}
-    except OSError as error:
-        said = {"status": 0, "headers": {}, "body": str(error) or type(error).__name__}
-    print(json.dumps(said))
-ask(port, "/", {"Host": host})
-ask(admin, "/admin/ping", {})
-ask(admin, "/admin/metrics.json", {})
-"""
 
 
 def run(plan: Plan, doors: Doors) -> None:
@@ -95,8 +75,9 @@ def _routed(node: str, shell: Ssh, doors: Doors) -> Routed:
 
 def _route(shell: Ssh, doors: Doors) -> Ready[Routed] | NotYet:
     mesh = doors.cluster.mesh
-    argv = ["python3", "-c", _PROBE, "echo", str(mesh.port), str(mesh.admin_port)]
-    route, ping, metrics = (Answer(**json.loads(line)) for line in shell.read(argv, within_s=90).stdout.splitlines())
+    # Its status is that of the last request only; each answer carries its own.
+    asked = shell.read(probe_argv("echo", mesh.port, mesh.admin_port), within_s=90, check=False)
+    route, ping, metrics = answers(asked.stdout) or answers(asked.checked().stdout)
     routed = judge_route(route)
     faults = [
         fault

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,19 @@ import yaml
 
 from provision.inventory import Mesh
 from provision.kubernetes import profile_for
-from provision.mesh import Answer, Platform, Routed, judge_metrics, judge_ping, judge_route, manifests
+from provision.mesh import (
+    Answer,
+    Platform,
+    Routed,
+    answers,
+    judge_metrics,
+    judge_ping,
+    judge_route,
+    manifests,
+    probe_argv,
+)
 from provision.mesh.config import linkerd_config
+from provision.shell import Local
 
 GOLDEN = Path(__file__).parents[1] / "data" / "mesh"
 
@@ -109,6 +123,34 @@ def test_a_stand_in_is_labelled_on_every_pod_and_linkerd_is_not() -> None:
     assert standin["metadata"]["labels"]["meshctl/stand-in"] == "true"
     assert "stands in for linkerd 0.8.5" in standin["metadata"]["annotations"]["meshctl/stand-in"]
     assert "stand-in" not in json.dumps(objects("1.20"))
+
+
+class Router(BaseHTTPRequestHandler):
+    """Says which host was asked for, in a form with everything that could upset a reader of answers."""
+
+    def do_GET(self) -> None:
+        body = f"{self.headers['Host']}{self.path}\r\n\r\nend".encode()
+        self.send_response(200 if self.path == "/" else 404)
+        self.send_header("L5D-Err", "a: b")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def test_curl_is_asked_and_understood() -> None:
+    with HTTPServer(("127.0.0.1", 0), Router) as server, socket.create_server(("127.0.0.1", 0)) as closed:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        nobody = closed.getsockname()[1]
+        closed.close()
+        printed = Local().read(probe_argv("echo", server.server_port, nobody), check=False).stdout
+        server.shutdown()
+    route, ping, metrics = answers(printed)
+    assert (route.status, route.headers["l5d-err"], route.body) == (200, "a: b", "echo/\r\n\r\nend")
+    assert ping.status == metrics.status == 0
+    assert str(nobody) in ping.body
 
 
 @pytest.mark.parametrize(
