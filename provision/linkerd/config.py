@@ -11,7 +11,7 @@ import yaml
 from provision.linkerd import dtab
 from provision.linkerd.context import Place
 from provision.linkerd.delegate import leaves
-from provision.linkerd.document import Spot, get, items, spot, text, within
+from provision.linkerd.document import Location, Spot, get, items, spot, text, within
 from provision.linkerd.routers import Router, routers
 from provision.linkerd.versions import Version, number
 
@@ -67,6 +67,16 @@ class Config:
                 yield kind, dtab.parse_path(text(namer, "prefix") or f"/{kind}")
             except dtab.DtabError:
                 continue
+
+    def transformers(self) -> Iterator[tuple[Location, yaml.Node]]:
+        """Every transformer, of routers and of namers, with its place."""
+        owners: list[tuple[Location, yaml.Node | None]] = [
+            ((*routing.router.at, "interpreter"), get(routing.router.node, "interpreter")) for routing in self.routings
+        ]
+        owners += [(("namers", index), namer) for index, namer in enumerate(items(get(self.root, "namers")))]
+        for at, owner in owners:
+            for index, node in enumerate(items(get(owner, "transformers"))):
+                yield (*at, "transformers", index), node
 
     def spot(self, router: Router, entry: dtab.Entry) -> Spot:
         """Where an entry of a router's dtab stands."""

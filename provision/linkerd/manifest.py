@@ -54,7 +54,7 @@ class Container:
     def release(self) -> str | None:
         """The release, when the image's tag is one."""
         found = _IMAGE.search(text(self.node, "image") or "")
-        tag = (found.group("tag") or "") if found else ""
+        tag = (found.group("tag") or "").partition("-")[0] if found else ""  # 0.8.5-32b is 0.8.5
         return tag if tag in RELEASES else None
 
     def place(self, known: Place) -> Place:

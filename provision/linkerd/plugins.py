@@ -33,7 +33,7 @@ NAMERS = (
         Key("healthStatuses", "[str]", "1.2.0"),
         Key("weights", "[.tagWeight]", "1.3.2"),
         Key("tls", ".clientTls", "1.3.7"),
-        _keys("int", "maxHeadersKB maxInitialLineKB maxRequestKB maxResponseKB", "1.6.4", "1.7.0"),
+        _keys("int", "maxHeadersKB maxInitialLineKB maxRequestKB maxResponseKB", "1.6.4"),
         Key("fixedLengthStreamedAfterKB", "int", "1.7.0"),
         Key("transferMetadata", "bool", "1.7.0"),
     ),
@@ -154,6 +154,7 @@ INTERPRETERS = (
         _INTERPRETER,
         _NAMERD,
         Key("root", "path"),
+        Key("tls", "any", until="1.0.0"),
         Key("tls", ".clientTls", "1.0.0"),
         Key("failureThreshold", ".failureThreshold", "1.6.2"),
         Key("initialStreamWindowSizeKB", "int", "1.7.1"),
@@ -406,8 +407,13 @@ OTHERS = (
         ),
     ),
     obj("forwarded", "AddForwardedHeaderConfig", Key("by", "@labeler"), Key("for", "@labeler")),
-    obj("engine", "HttpEngine"),
-    Family("engine", "io.buoyant.linkerd.protocol.HttpEngine", (Kind("netty3", "engine"), Kind("netty4", "engine"))),
+    obj("engine.netty3", "HttpEngine$Netty3"),
+    obj("engine.netty4", "HttpEngine$Netty4", Key("http2", "bool")),
+    Family(
+        "engine",
+        "io.buoyant.linkerd.protocol.HttpEngine",
+        (Kind("netty3", "engine.netty3"), Kind("netty4", "engine.netty4")),
+    ),
 )
 
 ALL = (*NAMERS, *TRANSFORMERS, *INTERPRETERS, *IDENTIFIERS, *TELEMETERS, *CLASSIFIERS, *BALANCING, *OTHERS)

@@ -29,9 +29,9 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _ports(every)
     yield from _plugins(config)
     yield from _files(config)
+    yield from _environment(config)
     for router in every:
         yield from _unserved(router)
-        yield from _environment(router, config)
     yield from _twice(config.root, (), config)
 
 
@@ -104,16 +104,13 @@ def _there(config: Config, node: yaml.Node | None, at: Location, *, folder: bool
         yield found("ML317", node, at, f"{path} is not {what}", f"{name} is not {what}")
 
 
-def _environment(router: Router, config: Config) -> Iterator[Finding]:
-    """What a localnode transformer reads from the environment."""
+def _environment(config: Config) -> Iterator[Finding]:
+    """What localnode transformers read from the environment."""
     environment = config.place.environment
-    for index, node in enumerate(items(find(router.node, "interpreter", "transformers"))):
-        if environment is None or text(node, "kind") != "io.l5d.k8s.localnode":
-            continue
+    for at, node in config.transformers() if environment is not None else ():
         by_name = (text(node, "hostNetwork") or "").lower() == "true"
         wanted, what = ("NODE_NAME", "the node's name") if by_name else ("POD_IP", "the pod's IP")
-        if wanted not in environment:
-            at: Location = (*router.at, "interpreter", "transformers", index)
+        if text(node, "kind") == "io.l5d.k8s.localnode" and wanted not in (environment or ()):
             fragment = f"{wanted} env variable must be set to {what}"
             yield found("ML322", node, at, f"the container has no {wanted}", fragment)
 

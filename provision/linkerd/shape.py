@@ -18,7 +18,9 @@ from provision.linkerd.schema import Family, Key, Kind, Object
 DEEPEST = 60
 """No configuration nests so deeply; anchors that contain themselves do."""
 
-_INT = re.compile(r"[-+]?[0-9][0-9_]*(\.0*)?")
+_INT = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?")
+"""Jackson cuts fractions off."""
+
 _LEVELS = ("ALL", "TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL", "OFF")
 _LARGEST_PORT = 65535
 

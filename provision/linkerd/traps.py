@@ -9,7 +9,7 @@ import yaml
 
 from provision.linkerd import unrouted
 from provision.linkerd.config import Config
-from provision.linkerd.document import Location, find, get, items, scalar, text
+from provision.linkerd.document import Location, get, items, scalar, text
 from provision.linkerd.finding import Finding, found
 from provision.linkerd.routers import HTTP, Router
 from provision.linkerd.rules import LOOPBACK, address
@@ -32,12 +32,12 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _usage(config)
     yield from _selectors(config)
     yield from _binds(config)
+    yield from _transformers(config)
     for routing in config.routings:
         yield from unrouted.findings(config, routing)
         yield from _loopback(routing.router)
         yield from _cache(routing.router, config)
         yield from _clients(routing.router, config)
-        yield from _transformers(routing.router, config)
 
 
 def _loopback(router: Router) -> Iterator[Finding]:
@@ -104,24 +104,21 @@ def _flag(node: yaml.Node) -> bool:
     return (text(node, "hostNetwork") or "").lower() == "true"
 
 
-def _transforming(router: Router) -> list[tuple[Location, yaml.Node]]:
+def _transforming(config: Config) -> list[tuple[Location, yaml.Node]]:
     """The transformers that have a hostNetwork flag."""
-    nodes = enumerate(items(find(router.node, "interpreter", "transformers")))
-    at: Location = (*router.at, "interpreter", "transformers")
-    return [((*at, index), node) for index, node in nodes if text(node, "kind") in TRANSFORMERS]
+    return [(at, node) for at, node in config.transformers() if text(node, "kind") in TRANSFORMERS]
 
 
 def _host_network(config: Config) -> bool | None:
     """Whether the pod has the node's network: as told, or as a transformer says."""
     if config.place.host_network is not None:
         return config.place.host_network
-    flags = [_flag(node) for routing in config.routings for _at, node in _transforming(routing.router)]
-    return True if any(flags) else None
+    return True if any(_flag(node) for _at, node in _transforming(config)) else None
 
 
-def _transformers(router: Router, config: Config) -> Iterator[Finding]:
+def _transformers(config: Config) -> Iterator[Finding]:
     pod = _host_network(config)
-    for at, node in _transforming(router) if pod is not None else ():
+    for at, node in _transforming(config) if pod is not None else ():
         if _flag(node) != pod:
             said = (
                 "the pod has" if config.place.host_network is not None else "another transformer says that the pod has"
