@@ -13,6 +13,7 @@ from provision.calls import Calls
 from provision.desired import Artifact, Desired, base_image, bundle_disk, desired, members
 from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError
 from provision.events import Changed, Emit, Failed, RunFinished, RunStarted, StageFinished, StageSkipped, StageStarted
+from provision.host_shell import host_shell
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster
 from provision.observe import observe_hosts, observe_inside, observe_topologies, pool_specs, remembered_addresses
@@ -22,6 +23,7 @@ from provision.plan import HostSeen, Plan, plan
 from provision.removal import Removal, removals
 from provision.seed import seed_digest
 from provision.sessions import Sessions, public_key
+from provision.shell import Shell
 from provision.stages.doors import Doors
 from provision.stages.order import Stage, until
 from provision.tenants import tenants
@@ -40,6 +42,10 @@ class World:
     def doors(self, sealed: bundle.Bundle) -> Doors:
         """The doors as stages get them."""
         return Doors(self.cluster, self.hypervisors, self.sessions, sealed, self.emit)
+
+    def shell(self, host: str) -> Shell | None:
+        """The shell of a host, None where its URI leads to none. Raises MeshctlError when its lab is not up."""
+        return host_shell(self.cluster.host(host), self.calls)
 
 
 @contextmanager

@@ -28,12 +28,12 @@ from provision.lab.ground import (
     remove,
     unmount_below,
 )
-from provision.lab.places import Lab
+from provision.lab.places import Lab, of_uri
 from provision.lab.processes import end, members
 from provision.shell import Local
 from provision.waiting import NotYet, Ready, wait_until
 
-__all__ = ["Lab", "connect_argv", "down", "exec_argv", "up"]
+__all__ = ["Lab", "connect_argv", "down", "exec_argv", "of_uri", "up"]
 
 LOCK_S = 300.0
 

@@ -74,3 +74,12 @@ class Lab:
     def log(self) -> Path:
         """What the lab's libvirtd says."""
         return self.state / "libvirtd.log"
+
+
+_URI = re.compile(r"qemu\+unix:///system\?socket=/run/meshctl/(?P<name>[^/]+)/libvirt-sock")
+
+
+def of_uri(uri: str) -> Lab | None:
+    """The lab that a libvirt URI leads to, if it is one's."""
+    match = _URI.fullmatch(uri)
+    return Lab(match["name"]) if match and NAME.fullmatch(match["name"]) else None
