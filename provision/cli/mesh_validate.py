@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from provision.cli.rewrite import Original
     from provision.linkerd.context import Place
     from provision.linkerd.finding import Finding
 
@@ -42,6 +43,10 @@ class Subject:
 @click.option("--plugin", "plugins", multiple=True, metavar="KIND", help="A kind that a jar of yours brings.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for traps too.")
 @click.option("--json", "as_json", is_flag=True, help="Findings as JSON on stdout.")
+@click.option(
+    "--fix", is_flag=True, help="Mend what is mechanical, keeping comments and order: shows a diff, and asks."
+)
+@click.option("--yes", is_flag=True, help="With --fix: do not ask.")
 def validate(
     files: tuple[str, ...],
     release: str | None,
@@ -51,21 +56,27 @@ def validate(
     plugins: tuple[str, ...],
     strict: bool,
     as_json: bool,
+    fix: bool,
+    yes: bool,
 ) -> None:
     """Check linkerd's configuration: all faults at once. Exit code 1 when linkerd would refuse it.
 
     FILE is a linkerd.yaml (or JSON, as linkerd takes it), a Kubernetes manifest that holds one, an inventory, or - for stdin.
+    With --fix stdin is mended to stdout, and the findings that are left go to stderr.
     """
     from provision.linkerd.context import Place
 
+    if fix and as_json and "-" in files:
+        raise click.UsageError("--fix - writes the mended text to stdout: it has no room for --json")
     place = Place(host_network, kubernetes, None, folder, plugins)
     known = None if release is None else known_release(release)
-    every = [(file, found) for file in files for found in _findings(file, known, place)]
+    mender = Mender(yes, quiet=as_json) if fix else None
+    every = [(file, found) for file in files for found in _findings(file, known, place, mender)]
     if as_json:
         click.echo(json.dumps([_record(file, found) for file, found in every], indent=2))
     else:
         for file, found in every:
-            click.echo(found.shown(file))
+            click.echo(found.shown(file), err=fix and file == "-")
     if any(strict or found.severity == "error" for _file, found in every):
         sys.exit(1)
 
@@ -76,14 +87,40 @@ def _record(file: str, found: Finding) -> dict[str, str | int]:
     return {"file": file, **asdict(found)}
 
 
-def _findings(file: str, release: str | None, place: Place) -> tuple[Finding, ...]:
-    """The findings of one file; says their number on stderr."""
+@dataclass(frozen=True)
+class Mender:
+    """How `--fix` does its work: without asking, and with nothing but JSON on stdout."""
+
+    yes: bool
+    quiet: bool
+
+    def mend(self, original: Original, subject: Subject) -> tuple[Finding, ...]:
+        """Mends one file, or stdin to stdout; what is found then. Raises MeshError, click.UsageError."""
+        from provision.cli.rewrite import rewrite
+        from provision.linkerd.mend import mend
+        from provision.linkerd.validate import validate as check
+
+        if subject.text != original.text:
+            raise click.UsageError(f"{subject.file} is an inventory: its mesh section is mended by hand")
+        mended = mend(subject.text, subject.release, subject.place)
+        if subject.file == "-":
+            click.echo(mended.text, nl=False)
+        elif not rewrite(original, mended.text, yes=self.yes, quiet=self.quiet):
+            return check(subject.text, subject.release, subject.place)
+        ids = ", ".join(found.id for found in mended.done)
+        click.echo(f"{subject.file}: mended {len(mended.done)}{f': {ids}' if ids else ''}", err=True)
+        return mended.left
+
+
+def _findings(file: str, release: str | None, place: Place, mender: Mender | None) -> tuple[Finding, ...]:
+    """The findings of one file, those that are left when it is mended; says their number on stderr."""
+    from provision.cli.rewrite import read
     from provision.linkerd.document import Spot
     from provision.linkerd.finding import found
     from provision.linkerd.validate import validate as check
 
     try:
-        subject = _subject(file, _read(file), release, place)
+        original = read(file)
     except OSError:
         fragment = f"config is not a file: {file}"
         return (found("ML302", Spot(1, 1), (), "there is no such file", fragment, "a linkerd.yaml, or - for stdin"),)
@@ -98,7 +135,8 @@ def _findings(file: str, release: str | None, place: Place) -> tuple[Finding, ..
                 "save it as UTF-8",
             ),
         )
-    findings = check(subject.text, subject.release, subject.place)
+    subject = _subject(file, original.text, release, place)
+    findings = check(subject.text, subject.release, subject.place) if mender is None else mender.mend(original, subject)
     errors = sum(one.severity == "error" for one in findings)
     click.echo(f"{file}: {errors} errors and {len(findings) - errors} traps for linkerd {subject.release}", err=True)
     return findings
@@ -136,8 +174,3 @@ def known_release(release: str) -> str:
         return known(release)
     except UnknownRelease as error:
         raise click.BadParameter(str(error), param_hint="--linkerd") from error
-
-
-def _read(file: str) -> str:
-    data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    return data.decode("utf-8-sig")

@@ -21,7 +21,7 @@ class Unreadable(ValueError):
         self.message, self.line, self.column = message, line, column
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Spot:
     """A place in the file, counted from 1."""
 

@@ -150,7 +150,7 @@ def _events(one: Key | Kind, name: str, what: str) -> Iterator[_Event]:
     if one.since != FIRST:
         yield _Event(one.since, 0, f"new {what}", name)
     if one.until:
-        yield _Event(one.until, 1, f"{what} gone", name, one.hint)
+        yield _Event(one.until, 1, f"{what} gone", name, one.instead)
 
 
 def _where(thing: Object) -> str:

@@ -19,7 +19,7 @@ LINKER = (
         "io.buoyant.linkerd.Linker$LinkerConfig",
         Key("namers", "[@namer]"),
         Key("routers", "[@router]", required=True),
-        Key("tracers", "[@tracer]", until="0.9.0", hint="telemetry: [{kind: io.l5d.zipkin, …}] since 0.9.0"),
+        Key("tracers", "[@tracer]", until="0.9.0", becomes="telemetry"),
         Key("telemetry", "[@telemeter]"),
         Key("admin", ".admin"),
         Key("usage", ".usage", "0.9.0"),
@@ -62,14 +62,12 @@ LINKER = (
 _ROUTER = (
     Key("protocol", "str"),
     Key("label", "str"),
-    Key("baseDtab", "dtab", until="0.9.0", hint="dtab since 0.9.0"),
+    Key("baseDtab", "dtab", until="0.9.0", becomes="dtab"),
     Key("dtab", "dtab", "0.9.0", hint="baseDtab before 0.9.0"),
     Key("dstPrefix", "path"),
-    Key("failFast", "bool", until=_SPLIT, hint="client.failFast since 1.0.0"),
-    Key(
-        "timeoutMs", "int", until=_SPLIT, hint="service.totalTimeoutMs (or client.requestAttemptTimeoutMs) since 1.0.0"
-    ),
-    Key("responseClassifier", "@classifier", until=_SPLIT, hint="service.responseClassifier since 1.0.0"),
+    Key("failFast", "bool", until=_SPLIT, becomes="client.failFast"),
+    Key("timeoutMs", "int", until=_SPLIT, becomes="service.totalTimeoutMs"),
+    Key("responseClassifier", "@classifier", until=_SPLIT, becomes="service.responseClassifier"),
     Key("originator", "bool"),
     Key("announcers", "[@announcer]"),
     Key("interpreter", "@interpreter"),
@@ -96,7 +94,7 @@ _CLIENT = (
     Key("tls", ".clientTls", _SPLIT),
     Key("loadBalancer", "@balancer"),
     Key("hostConnectionPool", ".pool"),
-    Key("retries", ".retries", until=_SPLIT, hint="service.retries since 1.0.0"),
+    Key("retries", ".retries", until=_SPLIT, becomes="^.service.retries"),
     Key("failureAccrual", "@accrual"),
     Key("failFast", "bool", _SPLIT, hint="failFast of the router before 1.0.0"),
     Key("requestAttemptTimeoutMs", "int", _SPLIT, hint="timeoutMs of the router before 1.0.0"),
@@ -117,19 +115,20 @@ _ENDPOINT = (
 )
 
 _AUTHORIZERS = (
-    Key("loggers", "[@authorizer]", "1.1.1", "1.4.0", hint="requestAuthorizers since 1.4.0"),
+    Key("loggers", "[@authorizer]", "1.1.1", "1.4.0", becomes="requestAuthorizers"),
     Key(
         "requestAuthorizers",
         "[@authorizer]",
         "1.4.0",
         "1.6.0",
         hint="loggers before 1.4.0, client.requestAuthorizers since 1.6.0",
+        becomes="client.requestAuthorizers",
     ),
 )
 _CLIENT_AUTHORIZERS = (
     Key("requestAuthorizers", "[@authorizer]", "1.6.0", hint="requestAuthorizers of the router before 1.6.0"),
 )
-_ENGINE = (Key("engine", "@engine", until="1.3.0", hint="take it out: netty4 is the only engine since 1.3.0"),)
+_ENGINE = (Key("engine", "@engine", until="1.3.0", gone="netty4 is the only engine"),)
 _FORWARD_CERT = (Key("forwardClientCert", "bool", "1.3.2"),)
 _PROPAGATOR = (Key("tracePropagator", "@propagator", "1.4.4"),)
 
@@ -235,7 +234,7 @@ def _protocol(
     )
 
 
-_THRIFT_PROTOCOL = Key("thriftProtocol", "str", until="1.1.0", hint="thriftProtocol of the router since 1.1.0")
+_THRIFT_PROTOCOL = Key("thriftProtocol", "str", until="1.1.0", becomes="^.thriftProtocol")
 _THRIFT = (
     Key("thriftMethodInDst", "bool"),
     Key("thriftProtocol", "str", "1.1.0", hint="of servers and client before 1.1.0"),
@@ -253,9 +252,14 @@ HTTP = _protocol(
         Key("httpAccessLogRotateCount", "int", "1.4.0"),
         Key("identifier", "1+@identifier"),
         *_AUTHORIZERS,
-        Key("maxChunkKB", "int", until="1.6.0", hint="streamAfterContentLengthKB since 1.6.0"),
+        Key("maxChunkKB", "int", until="1.6.0", gone="what is larger than streamAfterContentLengthKB is streamed"),
         *keys("int", "maxHeadersKB maxInitialLineKB"),
-        *keys("int", "maxRequestKB maxResponseKB", until="1.7.0", hint="streamAfterContentLengthKB since 1.7.0"),
+        *keys(
+            "int",
+            "maxRequestKB maxResponseKB",
+            until="1.7.0",
+            gone="what is larger than streamAfterContentLengthKB is streamed",
+        ),
         Key("streamingEnabled", "bool"),
         Key("compressionLevel", "int"),
         Key("streamAfterContentLengthKB", "int", "1.6.0"),

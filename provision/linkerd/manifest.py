@@ -38,6 +38,17 @@ class Embedded:
             return replace(finding, line=self.begin.line, column=self.begin.column)
         return replace(finding, line=finding.line + self.begin.line, column=finding.column + self.indent)
 
+    def rewritten(self, source: str, text: str) -> str:
+        """The manifest with another configuration in the same literal block."""
+        lines, indent = source.split("\n"), " " * (self.indent or 0)
+        begin = stop = self.begin.line
+        for index in range(begin, len(lines)):
+            if lines[index].strip() and not lines[index].startswith(indent):
+                break
+            stop = index + 1 if lines[index].strip() else stop
+        fresh = [indent + line if line.strip() else "" for line in text.rstrip("\n").split("\n")]
+        return "\n".join([*lines[:begin], *fresh, *lines[stop:]])
+
 
 @dataclass(frozen=True)
 class Container:

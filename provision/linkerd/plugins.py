@@ -116,6 +116,7 @@ TRANSFORMERS = (
     ),
 )
 
+_FINAGLE = "finagle does not support it"
 _INTERPRETER = (_EXPERIMENTAL, Key("transformers", "[@transformer]"))
 _NAMERD = (Key("dst", "path", required=True), Key("retry", ".namerdRetry"))
 
@@ -127,8 +128,8 @@ INTERPRETERS = (
         "failureThreshold",
         "FailureThresholdConfig",
         *_keys("int", "minPeriodMs closeTimeoutMs"),
-        *_keys("int", "windowSize", until="1.5.0"),
-        *_keys("float", "threshold", until="1.5.0"),
+        *_keys("int", "windowSize", until="1.5.0", gone=_FINAGLE),
+        *_keys("float", "threshold", until="1.5.0", gone=_FINAGLE),
     ),
     obj(
         "interpreter.namerd",
@@ -222,7 +223,7 @@ IDENTIFIERS = (
             Kind("io.l5d.header", "identifier.header"),
             Kind("io.l5d.header.token", "identifier.header"),
             Kind("io.l5d.static", "identifier.static"),
-            Kind("io.l5d.http.ingress", "identifier.ingress", "0.9.1", "1.0.0", hint="io.l5d.ingress since 1.0.0"),
+            Kind("io.l5d.http.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress"),
             Kind("io.l5d.ingress", "identifier.ingress", "1.0.0"),
             Kind("io.l5d.k8s.istio", "identifier.istio", "1.1.0"),
             Kind("io.l5d.k8s.istio-ingress", "identifier.istioIngress", "1.1.0"),
@@ -232,9 +233,9 @@ IDENTIFIERS = (
         "h2Identifier",
         "io.buoyant.linkerd.protocol.H2IdentifierConfig",
         (
-            Kind("io.l5d.headerToken", "identifier.header", until="1.0.0", hint="io.l5d.header.token since 1.0.0"),
-            Kind("io.l5d.headerPath", "identifier.h2path", until="1.0.0", hint="io.l5d.header.path since 1.0.0"),
-            Kind("io.l5d.h2.ingress", "identifier.ingress", "0.9.1", "1.0.0", hint="io.l5d.ingress since 1.0.0"),
+            Kind("io.l5d.headerToken", "identifier.header", until="1.0.0", becomes="io.l5d.header.token"),
+            Kind("io.l5d.headerPath", "identifier.h2path", until="1.0.0", becomes="io.l5d.header.path"),
+            Kind("io.l5d.h2.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress"),
             Kind("io.l5d.header.token", "identifier.header", "1.0.0"),
             Kind("io.l5d.header.path", "identifier.h2path", "1.0.0"),
             Kind("io.l5d.path", "identifier.path", "1.4.0"),
@@ -279,7 +280,7 @@ TELEMETERS = (
         "telemeter",
         "io.buoyant.telemetry.TelemeterConfig",
         (
-            Kind("io.l5d.commonMetrics", "telemeter.none", until="0.9.0", hint="io.l5d.prometheus since 0.9.0"),
+            Kind("io.l5d.commonMetrics", "telemeter.none", until="0.9.0", becomes="io.l5d.prometheus"),
             Kind("io.l5d.tracelog", "telemeter.tracelog"),
             Kind("io.l5d.statsd", "telemeter.statsd", "0.8.6", experimental=ALWAYS),
             Kind("io.l5d.recentRequests", "telemeter.recent", "0.8.6"),
@@ -305,7 +306,7 @@ CLASSIFIERS = (
         "io.buoyant.linkerd.ResponseClassifierConfig",
         (
             *(
-                Kind(f"io.l5d.{one}", "classifier.none", until="1.0.0", hint=f"io.l5d.http.{one} since 1.0.0")
+                Kind(f"io.l5d.{one}", "classifier.none", until="1.0.0", becomes=f"io.l5d.{{protocol}}.{one}")
                 for one in _RETRYABLE
             ),
             *(Kind(f"io.l5d.http.{one}", "classifier.none", "1.0.0") for one in _RETRYABLE),

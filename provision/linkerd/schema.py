@@ -23,7 +23,17 @@ class Key:
     required: bool = False
     default: str = ""
     hint: str = ""
-    """Where it went, for those who use it where it is not known."""
+    """Where it went, for those who use it where it is not known; `instead` says it when `becomes` or `gone` do."""
+    becomes: str = ""
+    """What takes its place at `until` with the same meaning: a key of the same mapping, of one below (`client.failFast`), or of one
+    around it (`^.service.retries`)."""
+    gone: str = ""
+    """Why nothing has to take its place at `until`."""
+
+    @property
+    def instead(self) -> str:
+        """What to write where a release does not know it."""
+        return self.hint or _instead(self.becomes, self.gone, self.until)
 
     def known(self, version: str) -> bool:
         """Whether a release reads the key."""
@@ -57,7 +67,13 @@ class Kind:
     until: str | None = None
     experimental: tuple[str, str | None] | None = None
     """The releases (from, before) in which it needs `experimental: true`."""
-    hint: str = ""
+    becomes: str = ""
+    """Its id from `until` on; `{protocol}` is the router's."""
+
+    @property
+    def instead(self) -> str:
+        """What to write where a release does not have it."""
+        return _instead(self.becomes.replace("{protocol}", "http"), "", self.until)
 
     def known(self, version: str) -> bool:
         """Whether a release has the plugin."""
@@ -104,6 +120,12 @@ class Knowledge:
                 self.families[thing.name] = thing
 
 
+def _instead(becomes: str, gone: str, until: str | None) -> str:
+    if becomes:
+        return f"{becomes.removeprefix('^.')} since {until}"
+    return f"take it out: {gone} since {until}" if gone else ""
+
+
 def obj(name: str, java: str, *parts: Key | Iterable[Key]) -> Object:
     """An object of keys and groups of keys."""
     return Object(name, java, tuple(_flat(parts)))
@@ -117,6 +139,6 @@ def _flat(parts: Iterable[Key | Iterable[Key]]) -> Iterator[Key]:
             yield from part
 
 
-def keys(type_: str, names: str, since: str = FIRST, until: str | None = None, hint: str = "") -> tuple[Key, ...]:
+def keys(type_: str, names: str, since: str = FIRST, until: str | None = None, gone: str = "") -> tuple[Key, ...]:
     """Keys of one type and time, their names parted by spaces."""
-    return tuple(Key(name, type_, since, until, hint=hint) for name in names.split())
+    return tuple(Key(name, type_, since, until, gone=gone) for name in names.split())

@@ -129,7 +129,7 @@ class _Shape:
         if times:
             message = f"linkerd {self.version} does not have {id_}: {_when(times)}"
             return found("ML309", node, at, message, fragment, _hint(times))
-        near = _nearest(id_, kinds)
+        near = nearest(id_, kinds)
         fix = f"did you mean {near}?" if near else f"one of {', '.join(sorted(kinds)) or 'none'}"
         return found("ML309", node, at, f"there is no {family.name} {id_}", fragment, fix)
 
@@ -236,7 +236,7 @@ def _shortened(message: str) -> str:
     return message.partition(" at '")[0]
 
 
-def _nearest(id_: str, kinds: Iterable[str]) -> str:
+def nearest(id_: str, kinds: Iterable[str]) -> str:
     """The kind of the same last word, or of nearly the same letters."""
     last = id_.rpartition(".")[2]
     same = [kind for kind in kinds if kind.rpartition(".")[2] == last]
@@ -250,7 +250,7 @@ def _when(times: Iterable[Key | Kind]) -> str:
 
 
 def _hint(times: Iterable[Key | Kind]) -> str:
-    return next((one.hint for one in times if one.hint), "take it out, or another release")
+    return next((one.instead for one in times if one.instead), "take it out, or another release")
 
 
 def _missing(object_: Object, key: Key, node: yaml.Node, at: Location) -> Finding:

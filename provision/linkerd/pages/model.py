@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass
 
 from provision.linkerd.context import ANYWHERE, Place
+from provision.linkerd.mendable import MENDABLE
 from provision.pages import Page, fenced
 
 
@@ -27,6 +28,7 @@ class Check(Page):
         """What linkerd says, and both files."""
         said = [f"**linkerd says.** `{self.linkerd}`" if self.linkerd else "**linkerd says** nothing."]
         told = [f"**Seen with** `meshctl mesh validate {self.options} FILE`."] if self.options else []
+        told += ["**`--fix`** mends it where what is meant is certain."] if self.id in MENDABLE else []
         have = f"**A file that has it**, for linkerd {self.release}:"
         return [*said, *told, have, _file(self.example), "**A near miss** that has it not:", _file(self.near_miss)]
 

@@ -1,0 +1,92 @@
+"""Mends the mechanical findings of a linkerd.yaml: by id, a function that changes the text. Whatever it cannot mend safely is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from provision.linkerd import mend_shape, mend_traps
+from provision.linkerd.context import ANYWHERE, Place
+from provision.linkerd.document import Unreadable, compose_all
+from provision.linkerd.edit import CannotEdit, Draft
+from provision.linkerd.finding import Finding
+from provision.linkerd.manifest import Manifest, embedded, manifest
+from provision.linkerd.mending import Task
+from provision.linkerd.validate import validate
+
+Mend = Callable[[Task], Draft]
+
+MENDS: Mapping[str, Mend] = MappingProxyType({**mend_shape.MENDS, **mend_traps.MENDS})
+"""What mends the findings of an id."""
+
+MOST = 500
+"""Changes to one file. Each mends one finding; a file with more is left half done and can be mended again."""
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A text after mending: what was mended, in order, and every finding that is left."""
+
+    text: str
+    done: tuple[Finding, ...]
+    left: tuple[Finding, ...]
+
+
+def mend(text: str, release: str, place: Place = ANYWHERE) -> Mended:
+    """Mends one finding after the other until nothing mends itself any more; in a Kubernetes manifest too. Line ends stay as they are."""
+    if text.count("\r\n") == text.count("\n") > 0:
+        mended = mend(text.replace("\r\n", "\n"), release, place)
+        return replace(mended, text=mended.text.replace("\n", "\r\n"))
+    objects = _manifest(text)
+    return _mended(text, release, place) if objects is None else _embedded(objects, text, release, place)
+
+
+def _manifest(text: str) -> Manifest | None:
+    try:
+        return manifest(compose_all(text))
+    except Unreadable:
+        return None
+
+
+def _embedded(objects: Manifest, text: str, release: str, place: Place) -> Mended:
+    """Every configuration of a manifest that is written as a literal block; the findings are placed as in the manifest."""
+    done: list[Finding] = []
+    for one in sorted(embedded(objects, text, place)[0], key=lambda one: one.begin, reverse=True):
+        mended = _mended(one.text, release, one.place)
+        if one.indent is not None and mended.done:
+            text = one.rewritten(text, mended.text)
+            done = [*(one.outside(found) for found in mended.done), *done]
+    return Mended(text, tuple(done), validate(text, release, place))
+
+
+def _mended(text: str, release: str, place: Place) -> Mended:
+    draft, done = Draft(text), list[Finding]()
+    findings = validate(text, release, place)
+    tried: set[tuple[str, str, str]] = set()
+    while len(done) < MOST:
+        one = next((found for found in findings if found.id in MENDS and _name(found) not in tried), None)
+        if one is None:
+            break
+        tried.add(_name(one))
+        try:
+            after = MENDS[one.id](Task(draft, one, release, place))
+        except CannotEdit:
+            continue
+        fresh = validate(after.text, release, place)
+        if _better(findings, fresh, one):
+            draft, findings = after, fresh
+            done.append(one)
+    return Mended(draft.text, tuple(done), findings)
+
+
+def _name(found: Finding) -> tuple[str, str, str]:
+    return found.id, found.field, found.message
+
+
+def _better(before: tuple[Finding, ...], after: tuple[Finding, ...], mended: Finding) -> bool:
+    """Whether the finding is gone. What was hidden behind it may show itself."""
+    first, then = (Counter(map(_name, every)) for every in (before, after))
+    same_id = [sum(one.id == mended.id for one in every) for every in (before, after)]
+    return then[_name(mended)] < first[_name(mended)] and (same_id[1] < same_id[0] or mended.severity == "error")

@@ -1,0 +1,61 @@
+"""Changes that the knowledge describes, made in a text: a key that another one replaces, one that is gone, a kind with a new id."""
+
+from __future__ import annotations
+
+from provision.linkerd.document import Location, text_of
+from provision.linkerd.edit import CannotEdit, Draft
+from provision.linkerd.plain import Scalar
+from provision.linkerd.schema import Key
+
+
+def target(at: Location, becomes: str) -> Location:
+    """Where a key goes: `becomes` as in schema.Key, seen from the mapping in which the key stands."""
+    place = at[:-1]
+    for step in becomes.split("."):
+        place = around(place) if step == "^" else (*place, step)
+    return place
+
+
+def around(at: Location) -> Location:
+    """The mapping around a mapping, which may be an item of its list."""
+    return at[:-2] if at and isinstance(at[-1], int) else at[:-1]
+
+
+def moved(draft: Draft, at: Location, key: Key) -> Draft:
+    """A key where its successor is, or taken out when it needs none. Raises CannotEdit."""
+    if not key.becomes:
+        if not key.gone:
+            raise CannotEdit(f"nothing takes the place of {text_of(at)}")
+        return draft.remove(at)
+    to = target(at, key.becomes)
+    if draft.written(to):
+        return _joined(draft, at, to)
+    if any(draft.written((*to[:depth], "configs")) for depth in range(len(at), len(to))):
+        raise CannotEdit(f"{text_of(to[:-1])} has configs: one of them has to hold {to[-1]}")
+    if to[:-1] == at[:-1]:
+        return draft.rename(at, str(to[-1]))
+    return draft.move(at, to, after="client")
+
+
+def _joined(draft: Draft, at: Location, to: Location) -> Draft:
+    """The successor is there already: lists are put together, equal values are one."""
+    if draft.length(at) and draft.length(to):
+        return draft.move_items(at, to)
+    if draft.meaning(at) == draft.meaning(to):
+        return draft.remove(at)
+    raise CannotEdit(f"{text_of(at)} and {text_of(to)} say different things")
+
+
+def protocol(draft: Draft, at: Location) -> str:
+    """The protocol of the router in which a place is."""
+    if at[:1] != ("routers",) or not draft.written((*at[:2], "protocol")):
+        return ""
+    found = draft.meaning((*at[:2], "protocol"))
+    return found.text if isinstance(found, Scalar) else ""
+
+
+def renamed_kind(becomes: str, protocol: str) -> str:
+    """The new id of a kind; for a router's protocol, where the id holds it. Raises CannotEdit where that protocol has none."""
+    if "{protocol}" in becomes and protocol not in ("http", "h2"):
+        raise CannotEdit(f"{protocol or 'this place'} has no such kind")
+    return becomes.replace("{protocol}", protocol)
