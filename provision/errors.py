@@ -11,7 +11,8 @@
     ├── ImageError 8
     ├── StageTimeout 9
     ├── KubernetesError 10
-    └── MeshError 11
+    ├── MeshError 11
+    └── HostUnfit 12
 
 The message says what is wrong, with the numbers; the hint says what to do next. Foreign exceptions
 (libvirt, paramiko, OSError) are translated once, at the door that meets them. docs/exit-codes.md
@@ -128,3 +129,9 @@ class MeshError(MeshctlError):
     """The mesh's configuration is refused, or a request did not go through it."""
 
     exit_code = 11
+
+
+class HostUnfit(MeshctlError):
+    """A host is not fit for the planned guests: `doctor` found errors."""
+
+    exit_code = 12

@@ -78,6 +78,17 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Found:
+    """`doctor` found something on a host: an id that `meshctl explain` knows, what was seen, and what mends it."""
+
+    where: str
+    id: str
+    severity: str
+    seen: str
+    fix: str
+
+
+@dataclass(frozen=True)
 class StageFinished:
     """A stage ended well after `seconds`."""
 
@@ -115,6 +126,7 @@ Event = (
     | Progress
     | Output
     | Warned
+    | Found
     | StageFinished
     | Failed
     | RunFinished

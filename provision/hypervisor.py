@@ -57,6 +57,7 @@ class Hypervisor:
     uri: str
     calls: Calls = field(default_factory=Calls)
     _connection: Any = field(default=None, repr=False)
+    _kvm: bool | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     # ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,8 +125,13 @@ class Hypervisor:
     def kvm_works(self) -> bool:
         """Whether KVM really starts a guest here: a throw-away domain is still running after two seconds.
 
-        The device node alone proves nothing. False where the driver cannot say (libvirt's test driver).
+        The device node alone proves nothing. False where the driver cannot say (libvirt's test driver). Tried once.
         """
+        if self._kvm is None:
+            self._kvm = self._try_kvm()
+        return self._kvm
+
+    def _try_kvm(self) -> bool:
         with self._reading("read the domain capabilities") as connection:
             try:
                 offered = parse_kvm_offered(connection.getDomainCapabilities(None, "x86_64", None, "kvm", 0))

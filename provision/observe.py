@@ -26,11 +26,14 @@ def observe_hosts(
     cluster: Cluster, hypervisors: Mapping[str, Hypervisor], *, probe: bool = True
 ) -> dict[str, HostSeen]:
     """Every host as it is now. With `probe`, where no guest of ours shows whether KVM works, it is tried out."""
-    seen = for_each(cluster.hosts, lambda host: _observe_host(cluster.cluster, host, hypervisors[host.name], probe))
+    seen = for_each(
+        cluster.hosts, lambda host: observe_host(cluster.cluster, host, hypervisors[host.name], probe=probe)
+    )
     return {host.name: one for host, one in zip(cluster.hosts, seen, strict=True)}
 
 
-def _observe_host(cluster: str, host: Host, hypervisor: Hypervisor, probe: bool) -> HostSeen:
+def observe_host(cluster: str, host: Host, hypervisor: Hypervisor, *, probe: bool = True) -> HostSeen:
+    """One host as it is now."""
     domains = hypervisor.domains()
     ours = next((d for d in domains if d.stamp is not None and d.stamp.cluster == cluster), None)
     kvm = ours.type == "kvm" if ours is not None else probe and hypervisor.kvm_works()

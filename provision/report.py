@@ -18,6 +18,7 @@ from provision.events import (
     Emit,
     Event,
     Failed,
+    Found,
     Output,
     Progress,
     RunFinished,
@@ -173,6 +174,7 @@ _STYLES: dict[type, str] = {
     StageStarted: "bold",
     Changed: "green",
     Warned: "yellow",
+    Found: "yellow",
     Failed: "bold red",
     RunFinished: "bold",
 }
@@ -197,6 +199,8 @@ def line_of(event: Event, *, verbose: bool) -> str | None:
             return f"   {source}| {line}" if verbose else None
         case Warned(message, hint):
             return f"   warning: {message}" + (f" ({hint})" if hint else "")
+        case Found(where, id_, severity, seen, fix):
+            return f"   {severity} {id_}: {where}: {seen}\n      fix: {fix}"
         case StageFinished(stage, seconds):
             return f"   {stage} done in {seconds:.1f} s"
         case Failed(stage, _, _, message, hint):

@@ -25,6 +25,7 @@ COMMANDS = {
     "schema": Lazy("inventory", "schema", "Print the JSON Schema of the inventory, for editors."),
     "plan": Lazy("provision", "plan", "Show what provision would create, change or leave, and why."),
     "place": Lazy("place", "place", "Show where guests would go on given machines, offline."),
+    "doctor": Lazy("doctor", "doctor", "Check the hosts against the inventory before anything is made."),
     "provision": Lazy("provision", "provision", "Turn the inventory into a serving mesh."),
     "status": Lazy("status", "status", "Show guests, nodes and mesh as they are now."),
     "destroy": Lazy("destroy", "destroy", "Remove exactly what carries the cluster's stamp."),

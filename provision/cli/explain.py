@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from provision.pages import Page
 
-FAMILIES = {"ML3": ("provision.linkerd.pages", "CHECKS")}
+FAMILIES = {"MC1": ("provision.doctor.pages", "CHECKS"), "ML3": ("provision.linkerd.pages", "CHECKS")}
 """By how the ids begin: the module that has the pages, and its name for them. A new family is one line here."""
 
 

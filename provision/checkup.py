@@ -1,0 +1,155 @@
+"""`doctor`: looks at all hosts at once, places the planned guests on them as they are, and judges each. Reads only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provision.doctor import Facts, Finding, LibvirtFacts, Patient, found, gather, judge, read_facts, read_libvirt
+from provision.engine import World
+from provision.errors import HostUnfit, HypervisorError, MeshctlError
+from provision.events import Failed, Found, StageFinished, StageStarted
+from provision.inventory import Host
+from provision.observe import observe_host
+from provision.parallel import for_each
+from provision.placement import Placement, place
+from provision.plan import HostSeen
+from provision.shell import Shell
+from provision.tenants import tenants
+from provision.topology import Topology, parse_capabilities
+
+NAME = "doctor"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at a host gave in `seconds`; `refused` says why there is nothing else."""
+
+    host: Host
+    seconds: float
+    facts: Facts | None = None
+    seen: HostSeen | None = None
+    topology: Topology | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """All findings, by host in the inventory's order, and how long the look at each host took."""
+
+    cluster: str
+    seconds: Mapping[str, float]
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that keep `provision` from beginning."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    def as_data(self) -> dict[str, Any]:
+        """For --json."""
+        hosts = [{"name": name, "seconds": round(seconds, 2)} for name, seconds in self.seconds.items()]
+        return {"cluster": self.cluster, "hosts": hosts, "findings": [finding.as_data() for finding in self.findings]}
+
+
+def check_hosts(world: World) -> Checkup:
+    """Looks at every host at once and judges what was seen."""
+    looks = for_each(world.cluster.hosts, lambda host: _look(world, host))
+    placement = _placement(world, looks)
+    findings = [finding for look in looks for finding in _judged(world, look, placement)]
+    return Checkup(
+        world.cluster.cluster, {look.host.name: look.seconds for look in looks}, (*findings, *_refusals(placement))
+    )
+
+
+def admit(world: World) -> None:
+    """The check before `provision`: findings become events. Raises HostUnfit when one of them is an error."""
+    world.emit(StageStarted(NAME, "hosts, before anything is changed"))
+    started = time.monotonic()
+    checkup = check_hosts(world)
+    for finding in checkup.findings:
+        world.emit(Found(finding.where, finding.id, finding.severity, finding.seen, finding.fix))
+    if checkup.errors:
+        error = HostUnfit(
+            f"doctor found {len(checkup.errors)} error(s): {', '.join(f'{e.id} on {e.where}' for e in checkup.errors)}",
+            hint="mend them as the findings say; `meshctl explain ID` says more",
+        )
+        world.emit(Failed(NAME, type(error).__name__, error.exit_code, error.message, error.hint))
+        raise error
+    world.emit(StageFinished(NAME, time.monotonic() - started))
+
+
+def _look(world: World, host: Host) -> Look:
+    started = time.monotonic()
+    hypervisor = world.hypervisors[host.name]
+    try:
+        shell, no_shell = _shell(world, host)
+        cpus, memory_mib = hypervisor.size()
+        capabilities = hypervisor.capabilities()
+        libvirt = read_libvirt(hypervisor.versions(), capabilities)
+        seen = observe_host(world.cluster.cluster, host, hypervisor)
+    except MeshctlError as error:
+        return Look(host, time.monotonic() - started, refused=error.message)
+    # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
+    facts = _facts(host, shell, libvirt) if shell else Facts(libvirt, shell_error=no_shell)
+    topology = parse_capabilities(capabilities, cpus=cpus, memory_mib=memory_mib)
+    return Look(host, time.monotonic() - started, facts, seen, topology)
+
+
+def _shell(world: World, host: Host) -> tuple[Shell | None, str]:
+    """The host's shell, or why there is none. Raises HypervisorError where libvirt takes the same way and it is closed."""
+    shell = world.shell(host.name)
+    if shell is None:
+        return None, f"{host.uri} leads to libvirt only, not to a shell"
+    if "+ssh" in host.uri and (tried := shell.read(["true"], within_s=6.0, check=False)).status != 0:
+        raise HypervisorError(f"{host.name}: no SSH to the host: {' '.join(tried.last_lines)}")
+    return shell, ""
+
+
+def _facts(host: Host, shell: Shell, libvirt: LibvirtFacts) -> Facts:
+    before = time.time()
+    try:
+        sections = gather(shell, host)
+    except MeshctlError as error:
+        return Facts(libvirt, shell_error=error.message)
+    return read_facts(sections, libvirt, (before, time.time()))
+
+
+def _placement(world: World, looks: Sequence[Look]) -> Placement:
+    """Where the guests would go: only known when every host could be looked at."""
+    topologies = {look.host.name: look.topology for look in looks if look.topology is not None}
+    if len(topologies) < len(looks):
+        return Placement((), ())
+    cluster = world.cluster
+    current = [t for look in looks if look.seen for t in tenants(cluster.cluster, look.host.name, look.seen.domains)]
+    return place(cluster, topologies, current)
+
+
+def _judged(world: World, look: Look, placement: Placement) -> tuple[Finding, ...]:
+    if look.facts is None or look.seen is None or look.topology is None:
+        return (found("MC101", look.host.name, look.refused, uri=look.host.uri),)
+    pinnings = tuple(pin for pin in placement.pinnings if pin.host == look.host.name)
+    return judge(Patient(world.cluster, look.host, look.facts, look.seen, look.topology, pinnings))
+
+
+def _refusals(placement: Placement) -> tuple[Finding, ...]:
+    return tuple(found("MC161", refusal.node, str(refusal)) for refusal in placement.refusals)
+
+
+def as_text(checkup: Checkup) -> str:
+    """The findings of each host, one after the other, and their number at the end."""
+    lines = [line for finding in checkup.findings for line in _lines(finding)]
+    errors = len(checkup.errors)
+    times = ", ".join(f"{name} in {seconds:.1f} s" for name, seconds in checkup.seconds.items())
+    return "\n".join([*lines, f"{errors} error(s), {len(checkup.findings) - errors} warning(s); looked at {times}"])
+
+
+def _lines(finding: Finding) -> list[str]:
+    return [
+        f"{finding.where}: {finding.severity} {finding.id}: {finding.seen}",
+        f"    why: {finding.why}",
+        f"    fix: {finding.fix}",
+        f"    see: {finding.docs}",
+    ]

@@ -1,0 +1,24 @@
+"""meshctl doctor."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+
+@click.command()
+@click.argument("inventory", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON on stdout.")
+def doctor(inventory: str, as_json: bool) -> None:
+    """Check the hosts: what would keep guests from being made, and what would make them slow. Changes nothing."""
+    from provision.checkup import as_text, check_hosts
+    from provision.cli.session import session
+    from provision.errors import HostUnfit
+
+    with session(inventory) as world:
+        checkup = check_hosts(world)
+    click.echo(json.dumps(checkup.as_data(), indent=2) if as_json else as_text(checkup))
+    if checkup.errors:
+        sys.exit(HostUnfit.exit_code)

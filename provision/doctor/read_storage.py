@@ -1,0 +1,70 @@
+"""Storage: the filesystem below the pool, its disks, LVM's thin pools, and who may pass the folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from provision.doctor.facts import Disk, Folder, StorageFacts, ThinPool
+
+THIN_POOL = "t"
+"""The first letter of lv_attr of a thin pool (man lvs)."""
+
+
+def read_storage(sections: Mapping[str, str]) -> StorageFacts:
+    """The pool's filesystem and what it lies on."""
+    # Source and target may hold spaces; the five between them do not.
+    words = (sections.get("df", "").splitlines() or [""])[-1].split()
+    numbers = [_int(word) for word in words[2:6]] if len(words) >= 7 else [None, None, None, None]
+    device = words[0] if words else ""
+    return StorageFacts(
+        device=device,
+        filesystem=words[1] if len(words) >= 7 else "",
+        size=numbers[0],
+        available=numbers[1],
+        inodes=numbers[2] or 0,
+        inodes_free=numbers[3] or 0,
+        options=frozenset(sections.get("pool_options", "").split(",")) - {""},
+        parents=tuple(_parents(sections.get("parents", ""))),
+        disks=tuple(_disks(sections.get("lsblk", ""), device)),
+        thin_pools=tuple(_thin_pools(sections.get("lvs", ""))),
+        fstrim_enabled={"enabled": True, "disabled": False, "static": False}.get(sections.get("fstrim", "").strip()),
+        selinux_enforcing=sections.get("selinux", "").strip() == "1",
+        label=sections.get("pool_label", "").strip(),
+    )
+
+
+def _int(word: str) -> int | None:
+    return int(word) if word.isdigit() else None
+
+
+def _parents(text: str) -> Iterator[Folder]:
+    for line in text.splitlines():
+        mode, uid, gid, path = line.split(" ", 3)
+        yield Folder(path, int(mode, 8), int(uid), int(gid))
+
+
+def _disks(text: str, device: str) -> Iterator[Disk]:
+    """The disks at the top of lsblk's trees that have `device` below them (lsblk hangs what is built on a disk under it)."""
+    for root in json.loads(text)["blockdevices"] if text else ():
+        if device and _holds(root, device):
+            yield Disk(
+                name=str(root["name"]),
+                transport=str(root.get("tran") or ""),
+                rotational=bool(root.get("rota")),
+                scheduler=str(root.get("sched") or ""),
+                discard_max=int(root.get("disc-max") or 0),
+            )
+
+
+def _holds(entry: Mapping[str, Any], device: str) -> bool:
+    return entry.get("path") == device or any(_holds(child, device) for child in entry.get("children", ()))
+
+
+def _thin_pools(text: str) -> Iterator[ThinPool]:
+    for report in json.loads(text)["report"] if text else ():
+        for lv in report.get("lv", ()):
+            if str(lv["lv_attr"]).startswith(THIN_POOL):
+                name = f"{lv['vg_name']}/{lv['lv_name']}"
+                yield ThinPool(name, float(lv["data_percent"] or 0), float(lv["metadata_percent"] or 0))

@@ -1,0 +1,95 @@
+"""The check-up against libvirt's test driver, which has no machine behind it: what a real one is like is tested by facts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from provision.checkup import admit, as_text, check_hosts
+from provision.cli.doctor import doctor
+from provision.engine import opened
+from provision.errors import HostUnfit
+from provision.events import Event, Failed, Found, StageFinished
+from provision.inventory import Cluster
+from provision.loader import load
+
+
+def _said(uri: str, **changes: Any) -> dict[str, Any]:
+    host = {"name": "hv1", "uri": uri, "pool": {"path": "/srv/pool"}, "reserved_memory": "0MiB"}
+    return {
+        "apiVersion": "meshctl/v1",
+        "cluster": "demo",
+        "hosts": [host],
+        "network": {"cidr": "10.77.0.0/24", "bridge": "meshbr9"},
+        "nodes": [{"name": "cp1", "role": "control-plane", "vcpus": 2, "memory": "2GiB", "disk": "10GiB"}],
+        "ssh": {"public_key": "ssh-ed25519 AAAA test"},
+        "kubernetes": {"version": "v1.20.2"},
+    } | changes
+
+
+def _cluster(uri: str, **changes: Any) -> Cluster:
+    return load("x.yaml", yaml.safe_dump(_said(uri, **changes)))
+
+
+def _admitted(cluster: Cluster) -> list[Event]:
+    events: list[Event] = []
+    with opened(cluster, events.append) as world:
+        admit(world)
+    return events
+
+
+def test_there_is_nothing_to_say_of_a_driver_without_a_machine(uri: str) -> None:
+    with opened(_cluster(uri), lambda _event: None) as world:
+        checkup = check_hosts(world)
+        assert world.calls.mutations == 0
+    assert checkup.findings == ()
+    assert as_text(checkup).startswith("0 error(s), 0 warning(s); looked at hv1 in 0.")
+
+
+def test_a_host_without_libvirt_is_an_error_and_hides_no_other(uri: str, tmp_path: Path) -> None:
+    nowhere = f"qemu+unix:///system?socket={tmp_path}/none"
+    hosts = [{"name": "hv1", "uri": nowhere}, {"name": "hv2", "uri": uri}, {"name": "hv3", "uri": nowhere}]
+    with opened(
+        _cluster(uri, hosts=hosts, network={"cidr": "10.77.0.0/24", "mode": "bridge", "bridge": "br0"}), print
+    ) as world:
+        checkup = check_hosts(world)
+    assert [(finding.id, finding.where) for finding in checkup.findings] == [("MC101", "hv1"), ("MC101", "hv3")]
+    assert "no connection to" in checkup.findings[0].seen
+    assert checkup.findings[0].fix.startswith(f"`virsh -c '{nowhere}' version`")
+
+
+def test_a_guest_that_fits_nowhere_is_an_error(uri: str) -> None:
+    node = {"name": "cp1", "role": "control-plane", "vcpus": 512, "memory": "2GiB", "disk": "10GiB"}
+    with opened(_cluster(uri, nodes=[node]), print) as world:
+        (finding,) = check_hosts(world).errors
+    assert (finding.id, finding.where) == ("MC161", "cp1")
+    assert "512" in finding.seen
+
+
+def test_provision_is_let_through_or_stopped(uri: str, tmp_path: Path) -> None:
+    assert [type(event) for event in _admitted(_cluster(uri))][-1] is StageFinished
+    events: list[Event] = []
+    with (
+        opened(_cluster(f"qemu+unix:///system?socket={tmp_path}/none"), events.append) as world,
+        pytest.raises(HostUnfit, match=r"doctor found 1 error\(s\): MC101 on hv1"),
+    ):
+        admit(world)
+    assert [event.id for event in events if isinstance(event, Found)] == ["MC101"]
+    assert [event.exit_code for event in events if isinstance(event, Failed)] == [12]
+
+
+def test_the_command(uri: str, tmp_path: Path) -> None:
+    inventory = tmp_path / "x.yaml"
+    inventory.write_text(yaml.safe_dump(_said(uri)))
+    well = CliRunner().invoke(doctor, [str(inventory), "--json"])
+    assert (well.exit_code, json.loads(well.stdout)["findings"]) == (0, [])
+    inventory.write_text(yaml.safe_dump(_said(f"qemu+unix:///system?socket={tmp_path}/none")))
+    ill = CliRunner().invoke(doctor, [str(inventory)])
+    assert ill.exit_code == 12
+    assert "hv1: error MC101: " in ill.stdout
+    assert "see: docs/doctor.md#mc101-libvirt-does-not-answer" in ill.stdout

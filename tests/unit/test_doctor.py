@@ -1,0 +1,453 @@
+"""Each id that `doctor` can say, by the registry: one host that has it, and one that looks much the same and has it not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provision.doctor import Facts, LibvirtFacts, Patient, judge, read_facts
+from provision.doctor.facts import (
+    CpuFacts,
+    Disk,
+    Folder,
+    HugePages,
+    IdleState,
+    Link,
+    MemoryFacts,
+    NetworkFacts,
+    Route,
+    ServiceFacts,
+    StorageFacts,
+    ThinPool,
+)
+from provision.doctor.gather import gather, sections
+from provision.doctor.judge_network import free_network
+from provision.doctor.pages import BY_ID, CHECKS
+from provision.doctor.read import read_libvirt
+from provision.domain_xml import NetworkSeen, Stamp, VolumeSeen
+from provision.inventory import Cluster
+from provision.placement import Pinning
+from provision.plan import HostSeen
+from provision.shell import Local
+from provision.topology import Cell, Cpu, Topology
+
+ELSEWHERE = {"MC101", "MC161"}
+"""Said by the check-up itself, not by a judge: tests/libvirt/test_checkup.py."""
+
+GIB = 2**30
+SAID: dict[str, Any] = {
+    "apiVersion": "meshctl/v1",
+    "cluster": "demo",
+    "hosts": [{"name": "hv1", "uri": "qemu+ssh://root@hv1/system", "pool": {"path": "/srv/pool"}}],
+    "network": {"cidr": "10.77.0.0/24", "bridge": "meshbr0", "mode": "bridge"},
+    "nodes": [
+        {"name": "cp1", "role": "control-plane", "vcpus": 2, "memory": "4GiB", "disk": "10GiB"},
+        {"name": "w1", "role": "worker", "vcpus": 2, "memory": "4GiB", "disk": "10GiB"},
+    ],
+    "ssh": {"public_key": "ssh-ed25519 AAAA mesh@test"},
+    "kubernetes": {"version": "v1.20.2"},
+}
+# Two cells of two cores with two threads each: CPU n and n + 4 share a core.
+TOPOLOGY = Topology(
+    tuple(
+        Cell(c, 16384, tuple(Cpu(n, 0, 0, n % 4, frozenset({n % 4, n % 4 + 4})) for n in (2 * c, 2 * c + 1, 2 * c + 4, 2 * c + 5)))
+        for c in (0, 1)
+    )
+)  # fmt: skip
+PINNINGS = (
+    Pinning("cp1", "hv1", (0,), (1, 5), (0, 4), (0, 4)),
+    Pinning("w1", "hv1", (1,), (3, 7), (2, 6), (2, 6)),
+)
+GUESTS = frozenset({1, 3, 5, 7})
+BRIDGE = Link("meshbr0", 1500, kind="bridge")
+UPLINK = Link("eno1", 1500, master="meshbr0")
+STAMP = Stamp("demo", "", "d")
+OURS = NetworkSeen("meshctl", "u", True, STAMP, "meshbr0", ("10.77.0.1/24",))
+
+HEALTHY = Facts(
+    libvirt=LibvirtFacts((9, 0, 0), (7, 2, 0), frozenset({"dac", "apparmor"}), 64055, 64055),
+    cpu=CpuFacts(
+        hardware_virtualization=True,
+        governors=(("performance", frozenset(range(8))),),
+        idle_states=(IdleState("POLL", 0), IdleState("C1", 2)),
+        latency_limit_us=2_000_000_000,
+        smt=True,
+        isolated=GUESTS,
+        nohz_full=GUESTS,
+        clocksource="tsc",
+    ),
+    memory=MemoryFacts(available_mib=32000, thp="madvise", memlock_bytes=-1),
+    storage=StorageFacts(
+        device="/dev/nvme0n1p1",
+        filesystem="ext4",
+        size=200 * GIB,
+        available=100 * GIB,
+        inodes=10**7,
+        inodes_free=10**6,
+        parents=(Folder("/srv/pool", 0o711, 0, 0), Folder("/srv", 0o755, 0, 0)),
+        disks=(Disk("nvme0n1"),),
+        fstrim_enabled=True,
+    ),
+    network=NetworkFacts(
+        links=(BRIDGE, UPLINK),
+        routes=(Route("0.0.0.0/0", "eno2"), Route("192.0.2.0/24", "eno2"), Route("10.77.0.0/24", "meshbr0")),
+        forwarding=True,
+        forward_policy="ACCEPT",
+    ),
+    services=ServiceFacts(True, 0.01, 0.1, "10:30:100", 10),
+)
+PATIENT = Patient(
+    Cluster.model_validate(SAID),
+    Cluster.model_validate(SAID).hosts[0],
+    HEALTHY,
+    HostSeen((), (OURS,), (), (), "kvm"),
+    TOPOLOGY,
+    PINNINGS,
+)
+
+
+def patient(
+    pinnings: tuple[Pinning, ...] = PINNINGS, seen: dict[str, Any] | None = None, **facts: dict[str, Any] | Any
+) -> Patient:
+    """The healthy one but for some facts, by group, and for what libvirt has."""
+    changed = {
+        group: replace(getattr(HEALTHY, group), **values) if isinstance(values, dict) else values
+        for group, values in facts.items()
+    }
+    return replace(
+        PATIENT, facts=replace(HEALTHY, **changed), seen=replace(PATIENT.seen, **(seen or {})), pinnings=pinnings
+    )  # fmt: skip
+
+
+def inventory(base: Patient, **said: Any) -> Patient:
+    """The same patient under another inventory."""
+    cluster = Cluster.model_validate(SAID | said)
+    return replace(base, cluster=cluster, host=cluster.hosts[0])
+
+
+def pool_at(path: str, base: Patient) -> Patient:
+    return inventory(base, hosts=[SAID["hosts"][0] | {"pool": {"path": path}}])
+
+
+def with_links(*links: Link) -> Patient:
+    return patient(network={"links": links})
+
+
+NAT = {"cidr": "10.77.0.0/24", "bridge": "meshbr0", "mode": "nat"}
+TWO_HOSTS = [*SAID["hosts"], {"name": "hv2", "uri": "qemu+ssh://root@hv2/system"}]
+LARGE = [SAID["nodes"][0], SAID["nodes"][1] | {"memory": "64GiB"}]
+JUMP = SAID["ssh"] | {"jump": "root@hv1"}
+MANY = [SAID["nodes"][0], *({**SAID["nodes"][1], "name": f"w{n}"} for n in range(1, 15))]
+SHARED = tuple(replace(pin, exclusive=False) for pin in PINNINGS)
+HUGE = (replace(PINNINGS[0], hugepages=((0, 2048, 2048),)), PINNINGS[1])
+ALL_HUGE = tuple(replace(pin, hugepages=((pin.cells[0], 2048, 2048),)) for pin in PINNINGS)
+ENOUGH = (HugePages(0, 2048, 2048, 2048), HugePages(1, 2048, 2048, 2048))
+ELSEWHERE_ONLY = (HugePages(0, 2048, 0, 0), HugePages(1, 2048, 4096, 4096))
+OTHER = NetworkSeen("old", "v", True, None, "virbr7", ("10.77.0.1/16",))
+DEFAULT = NetworkSeen("default", "v", True, None, "virbr0", ("192.168.122.1/24",))
+IMAGES = (VolumeSeen("meshctl.bundle.0123.iso", "/srv/pool/b", 900), VolumeSeen("demo.cp1.root.1.qcow2", "/srv/pool/r", 9 * GIB),
+          VolumeSeen("demo.w1.root.1.qcow2", "/srv/pool/r", 9 * GIB))  # fmt: skip
+
+CASES: dict[str, tuple[Patient, Patient]] = {
+    "MC102": (patient(unread=("lsblk",)), replace(pool_at("/srv/pool", patient(shell_error="no shell")),
+              host=PATIENT.host.model_copy(update={"uri": "test:///default"}))),
+    "MC103": (patient(libvirt={"libvirt": (6, 10, 0)}), patient(libvirt={"libvirt": (7, 0, 0), "qemu": (5, 2, 0)})),
+    "MC104": (inventory(patient(libvirt={"libvirt": (8, 0, 0)}), nodes=LARGE), patient(libvirt={"libvirt": (8, 0, 0)})),
+    "MC105": (patient(seen={"virtualization": "qemu"}), patient(cpu={"dev_kvm": True})),
+    "MC106": (patient(cpu={"virtual": True}), patient(cpu={"hardware_virtualization": True})),
+    "MC107": (patient(services={"synchronized": False}), patient(services={"synchronized": None})),
+    "MC108": (patient(services={"clock_ahead_s": -3.0}), patient(services={"clock_ahead_s": 3.0, "clock_error_s": 2.5})),
+    "MC111": (patient(cpu={"governors": (("powersave", frozenset({3})), ("performance", frozenset({1})))}),
+              patient(cpu={"governors": (("powersave", frozenset({0, 4})), ("performance", GUESTS))})),
+    "MC112": (patient(cpu={"idle_states": (IdleState("C6", 133),)}),
+              patient(cpu={"idle_states": (IdleState("C6", 133),), "latency_limit_us": 10})),
+    "MC113": (patient((PINNINGS[0], replace(PINNINGS[1], vcpu_pins=(3, 2)))),
+              patient((PINNINGS[0], replace(PINNINGS[1], vcpu_pins=(3, 7))))),
+    "MC114": (patient(cpu={"isolated": frozenset({1, 5})}), patient(SHARED, cpu={"isolated": frozenset(), "nohz_full": frozenset()})),
+    "MC115": (patient(cpu={"isolated": frozenset(range(8))}), patient(cpu={"isolated": GUESTS})),
+    "MC116": (patient(cpu={"irqbalance": True, "irqbalance_banned": frozenset({1})}),
+              patient(cpu={"irqbalance": True, "isolated": frozenset(), "irqbalance_banned": GUESTS})),
+    "MC117": (patient(cpu={"clocksource": "hpet"}), patient(cpu={"clocksource": "kvm-clock"})),
+    "MC121": (patient(memory={"thp": "always"}), patient(memory={"thp": "never"})),
+    "MC122": (patient(memory={"ksm_running": True}), patient(memory={"ksm_sharing_pages": 7})),
+    "MC123": (patient(HUGE, memory={"hugepages": ELSEWHERE_ONLY}), patient(HUGE, memory={"hugepages": ENOUGH})),
+    "MC124": (patient(HUGE, memory={"hugetlbfs_mounted": False}), patient(memory={"hugetlbfs_mounted": False})),
+    "MC125": (patient(memory={"memlock_bytes": 65536, "may_raise_limits": False}), patient(memory={"memlock_bytes": 65536})),
+    "MC126": (patient(memory={"swap_mib": 976}), patient(ALL_HUGE, memory={"swap_mib": 976, "hugepages": ENOUGH})),
+    "MC127": (patient(memory={"available_mib": 8000}), patient(ALL_HUGE, memory={"available_mib": 8000, "hugepages": ENOUGH})),
+    "MC128": (patient(memory={"numa_balancing": True}),
+              replace(patient(memory={"numa_balancing": True}), topology=Topology(TOPOLOGY.cells[:1]))),
+    "MC131": (patient(storage={"disks": (Disk("sda", "sata"),)}), patient(storage={"disks": (Disk("nvme1n1"), Disk("nvme2n1"))})),
+    "MC132": (patient(storage={"available": GIB}), patient(seen={"volumes": IMAGES}, storage={"available": 3 * GIB})),
+    "MC133": (patient(storage={"available": 15 * GIB}), patient(seen={"volumes": IMAGES}, storage={"available": 3 * GIB})),
+    "MC134": (patient(storage={"inodes_free": 12}), patient(storage={"inodes": 0, "inodes_free": 0})),
+    "MC135": (patient(storage={"thin_pools": (ThinPool("vg/t", 20.0, 91.0),)}),
+              patient(storage={"thin_pools": (ThinPool("vg/t", 79.0, 12.0),)})),
+    "MC136": (patient(storage={"disks": (Disk("nvme0n1", scheduler="mq-deadline"),)}),
+              patient(storage={"disks": (Disk("sda", "sata", True, "bfq"),)})),
+    "MC137": (patient(storage={"fstrim_enabled": False}),
+              patient(storage={"fstrim_enabled": False, "options": frozenset({"discard"})})),
+    "MC138": (patient(storage={"parents": (Folder("/srv/pool", 0o711, 0, 0), Folder("/srv", 0o750, 1000, 1000))}),
+              patient(storage={"parents": (Folder("/srv/pool", 0o700, 64055, 0), Folder("/srv", 0o710, 0, 64055))})),
+    "MC139": (pool_at("/home/ann/.pool", PATIENT), pool_at("/home/ann/pool", PATIENT)),
+    "MC140": (patient(storage={"selinux_enforcing": True, "label": "system_u:object_r:default_t:s0"}),
+              patient(storage={"selinux_enforcing": True, "label": "system_u:object_r:virt_image_t:s0"})),
+    "MC141": (patient(network={"routes": (Route("10.0.0.0/8", "wg0"),)}), patient(network={"routes": (Route("10.77.1.0/24", "wg0"),)})),
+    "MC142": (patient(network={"routes": (Route("10.100.3.0/24", "wg0"),)}), patient(network={"routes": (Route("0.0.0.0/0", "wg0"),)})),
+    "MC143": (inventory(patient(seen={"networks": (OTHER,)}), network=NAT), inventory(patient(seen={"networks": (DEFAULT,)}), network=NAT)),
+    "MC144": (with_links(UPLINK), inventory(with_links(UPLINK), network=NAT)),
+    "MC145": (with_links(replace(BRIDGE, mtu=1400), UPLINK), with_links(replace(BRIDGE, mtu=9000), UPLINK)),
+    "MC146": (inventory(with_links(BRIDGE, replace(UPLINK, carrier=False)), hosts=TWO_HOSTS), with_links(BRIDGE)),
+    "MC147": (patient(network={"bridge_nf": True}), inventory(patient(PINNINGS[:1], network={"bridge_nf": True}), nodes=SAID["nodes"][:1])),
+    "MC148": (inventory(patient(network={"forwarding": False}), network=NAT),
+              inventory(patient(seen={"networks": ()}, network={"forwarding": False}), network=NAT)),
+    "MC149": (patient(network={"bridge_nf": True, "forward_policy": "DROP"}),
+              patient(network={"bridge_nf": False, "forward_policy": "DROP"})),
+    "MC151": (inventory(PATIENT, ssh=JUMP, nodes=MANY), inventory(PATIENT, nodes=MANY)),
+    "MC152": (patient(services={"max_sessions": 1}), patient(services={"max_sessions": 2})),
+}  # fmt: skip
+
+
+def test_every_id_of_the_registry_has_a_case() -> None:
+    assert set(CASES) | ELSEWHERE == {check.id for check in CHECKS}
+
+
+def test_nothing_is_wrong_with_a_healthy_host() -> None:
+    assert judge(PATIENT) == ()
+
+
+@pytest.mark.parametrize("id_", CASES)
+def test_is_found_with_numbers_and_a_fix(id_: str) -> None:
+    finding = next(finding for finding in judge(CASES[id_][0]) if finding.id == id_)
+    assert (finding.severity, finding.why) == (BY_ID[id_].severity, BY_ID[id_].matters)
+    assert finding.seen
+    assert not re.search(r"\{[a-z_]*\}", finding.fix)
+    assert finding.docs == BY_ID[id_].anchor
+
+
+@pytest.mark.parametrize("id_", CASES)
+def test_a_near_miss_is_not_found(id_: str) -> None:
+    assert id_ not in {finding.id for finding in judge(CASES[id_][1])}
+
+
+def test_errors_come_first() -> None:
+    sick = patient(memory={"thp": "always"}, storage={"inodes_free": 1})
+    assert [finding.id for finding in judge(sick)] == ["MC134", "MC121"]
+
+
+ANSWER = """\
+@@ time
+1000.500000000
+@@ user
+0
+@@ online
+0-7
+
+@@ isolated
+1,3
+
+@@ nohz_full
+(null)
+
+@@ smt
+1
+
+@@ clocksource
+tsc
+
+@@ governors
+/sys/devices/system/cpu/cpufreq/policy0/scaling_governor:powersave
+/sys/devices/system/cpu/cpufreq/policy1/scaling_governor:performance
+/sys/devices/system/cpu/cpufreq/policy0/affected_cpus:0 4
+/sys/devices/system/cpu/cpufreq/policy1/affected_cpus:1 5
+@@ idle
+/sys/devices/system/cpu/cpu0/cpuidle/state0/name:POLL
+/sys/devices/system/cpu/cpu0/cpuidle/state1/name:C6
+/sys/devices/system/cpu/cpu1/cpuidle/state1/name:C6
+/sys/devices/system/cpu/cpu0/cpuidle/state2/name:C10
+/sys/devices/system/cpu/cpu0/cpuidle/state0/latency:0
+/sys/devices/system/cpu/cpu0/cpuidle/state1/latency:133
+/sys/devices/system/cpu/cpu1/cpuidle/state1/latency:133
+/sys/devices/system/cpu/cpu0/cpuidle/state2/latency:890
+/sys/devices/system/cpu/cpu0/cpuidle/state0/disable:0
+/sys/devices/system/cpu/cpu0/cpuidle/state1/disable:1
+/sys/devices/system/cpu/cpu1/cpuidle/state1/disable:0
+/sys/devices/system/cpu/cpu0/cpuidle/state2/disable:1
+@@ latency_limit
+ 2000000000
+@@ cpu_flags
+flags\t\t: fpu vmx hypervisor
+@@ dev_kvm
+yes
+@@ thp
+[always] madvise never
+
+@@ ksm
+/sys/kernel/mm/ksm/run:1
+/sys/kernel/mm/ksm/pages_sharing:12
+@@ hugepages
+/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages:10
+/sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages:4
+@@ mounts
+hugetlbfs /dev/hugepages hugetlbfs rw 0 0
+
+@@ meminfo
+MemTotal:       24684096 kB
+MemAvailable:   16268860 kB
+
+@@ swaps
+Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
+/dev/sda3                               partition\t999420\t\t0\t\t-2
+
+@@ numa_balancing
+1
+
+@@ processes
+name irqbalance
+CapEff:\t0000000000000000
+Max locked memory         65536                65536                bytes
+IRQBALANCE_BANNED_CPULIST=1,3
+name libvirtd
+CapEff:\t000001fffeffffff
+Max locked memory         8388608              8388608                bytes
+@@ df
+Filesystem     Type    1B-blocks       Avail   Inodes    IFree Mounted on
+/dev/mapper/vg-srv ext4 270553174016 77851889664 16777216 16299617 /srv
+@@ pool_options
+rw,relatime,discard
+@@ parents
+711 0 0 /srv/a pool
+755 0 0 /
+@@ pool_label
+system_u:object_r:virt_image_t:s0
+@@ selinux
+1
+@@ lsblk
+{"blockdevices": [
+ {"name":"sda","path":"/dev/sda","type":"disk","rota":true,"tran":"sata","sched":"bfq","disc-max":0},
+ {"name":"nvme0n1","path":"/dev/nvme0n1","type":"disk","rota":false,"tran":"nvme","sched":"none","disc-max":1024,"children":[
+  {"name":"nvme0n1p2","path":"/dev/nvme0n1p2","children":[{"name":"vg-srv","path":"/dev/mapper/vg-srv"}]}]}]}
+@@ lvs
+{"report":[{"lv":[
+ {"vg_name":"vg","lv_name":"thin","lv_attr":"twi-aotz--","data_percent":"81.50","metadata_percent":"10.00"},
+ {"vg_name":"vg","lv_name":"srv","lv_attr":"-wi-ao----","data_percent":"","metadata_percent":""}]}]}
+@@ fstrim
+disabled
+@@ links
+[{"ifname":"br0","flags":["UP","LOWER_UP"],"mtu":1500,"linkinfo":{"info_kind":"bridge"}},
+ {"ifname":"eno1","flags":["UP","NO-CARRIER"],"mtu":1400,"master":"br0"}]
+@@ addresses
+[{"ifname":"br0","addr_info":[{"local":"192.0.2.7","prefixlen":24}]}]
+@@ routes
+[{"dst":"default","dev":"br0"},{"dst":"192.0.2.9","dev":"br0"}]
+@@ forwarding
+1
+
+@@ bridge_nf
+0
+
+@@ iptables
+-P INPUT ACCEPT
+-P FORWARD DROP
+-P OUTPUT ACCEPT
+@@ nft
+{"nftables":[{"chain":{"family":"inet","table":"fw","name":"fwd","hook":"forward","policy":"drop"}},
+ {"chain":{"family":"ip","table":"filter","name":"FORWARD","hook":"forward","policy":"drop"}}]}
+@@ synchronized
+no
+@@ sshd
+maxstartups 10:30:100
+maxsessions 10
+"""
+
+
+def test_what_the_host_says_becomes_facts() -> None:
+    facts = read_facts(sections(ANSWER), HEALTHY.libvirt, (1000.0, 1000.4))
+    assert facts.unread == ()
+    assert facts.cpu == CpuFacts(
+        virtual=True,
+        hardware_virtualization=True,
+        dev_kvm=True,
+        governors=(("performance", frozenset({1, 5})), ("powersave", frozenset({0, 4}))),
+        idle_states=(IdleState("POLL", 0), IdleState("C6", 133)),
+        latency_limit_us=2_000_000_000,
+        smt=True,
+        isolated=frozenset({1, 3}),
+        clocksource="tsc",
+        irqbalance=True,
+        irqbalance_banned=frozenset({1, 3}),
+    )
+    assert facts.memory == MemoryFacts(
+        available_mib=15887,
+        thp="always",
+        ksm_running=True,
+        ksm_sharing_pages=12,
+        hugepages=(HugePages(0, 2048, 10, 4),),
+        memlock_bytes=8388608,
+        may_raise_limits=False,
+        swap_mib=975,
+        numa_balancing=True,
+    )
+    assert facts.storage == StorageFacts(
+        device="/dev/mapper/vg-srv",
+        filesystem="ext4",
+        size=270553174016,
+        available=77851889664,
+        inodes=16777216,
+        inodes_free=16299617,
+        options=frozenset({"rw", "relatime", "discard"}),
+        parents=(Folder("/srv/a pool", 0o711, 0, 0), Folder("/", 0o755, 0, 0)),
+        disks=(Disk("nvme0n1", "nvme", False, "none", 1024),),
+        thin_pools=(ThinPool("vg/thin", 81.5, 10.0),),
+        fstrim_enabled=False,
+        selinux_enforcing=True,
+        label="system_u:object_r:virt_image_t:s0",
+    )
+    assert facts.network == NetworkFacts(
+        links=(Link("br0", 1500, kind="bridge"), Link("eno1", 1400, carrier=False, master="br0")),
+        addresses=(("br0", "192.0.2.7/24"),),
+        routes=(Route("0.0.0.0/0", "br0"), Route("192.0.2.9/32", "br0")),
+        forwarding=True,
+        forward_policy="DROP",
+        rules=("-P INPUT ACCEPT", "-P FORWARD DROP", "-P OUTPUT ACCEPT"),
+        nft_drops=("forward in inet fw",),
+    )
+    assert (facts.services.synchronized, facts.services.max_startups, facts.services.max_sessions) == (
+        False,
+        "10:30:100",
+        10,
+    )
+    assert facts.services.clock_ahead_s == pytest.approx(0.3)
+    assert facts.services.clock_error_s == pytest.approx(0.2)
+
+
+def test_a_host_that_says_nothing_is_called_unread() -> None:
+    facts = read_facts({}, LibvirtFacts(), (0.0, 1.0))
+    assert "lsblk" in facts.unread
+    assert "what only root may read" in facts.unread
+
+
+def test_this_machine_answers_in_time() -> None:
+    said = gather(Local(), PATIENT.host)
+    facts = read_facts(said, HEALTHY.libvirt, (0.0, 0.0))
+    assert facts.memory.available_mib
+    assert facts.storage.size
+    assert facts.storage.parents[-1].path == "/"
+    assert facts.network.links
+
+
+def test_libvirt_says_whom_qemu_runs_as() -> None:
+    text = """<capabilities><host>
+      <secmodel><model>apparmor</model><doi>0</doi></secmodel>
+      <secmodel><model>dac</model><doi>0</doi><baselabel type="kvm">+64055:+109</baselabel></secmodel>
+    </host></capabilities>"""
+    said = read_libvirt({"libvirt": "9.0.0", "hypervisor": "7.2.4"}, text)
+    assert said == LibvirtFacts((9, 0, 0), (7, 2, 4), frozenset({"apparmor", "dac"}), 64055, 109)
+
+
+def test_a_free_network_is_free() -> None:
+    assert free_network(["10.0.0.0/9", "10.128.0.0/24"], 24) == "10.128.1.0/24"
+    assert free_network(["0.0.0.0/0"], 24) == "another one"
