@@ -11,7 +11,7 @@ import yaml
 from provision.linkerd import dtab
 from provision.linkerd.context import Place
 from provision.linkerd.delegate import leaves
-from provision.linkerd.document import Location, Spot, get, items, spot, text, within
+from provision.linkerd.document import Inside, Location, Spot, get, items, spot, text
 from provision.linkerd.routers import Router, routers
 from provision.linkerd.versions import Version, number
 
@@ -23,16 +23,15 @@ class Routing:
     router: Router
     entries: tuple[dtab.Entry, ...]
 
-    def leaves(self) -> Iterator[tuple[dtab.Entry, dtab.Path]]:
+    @cached_property
+    def leaves(self) -> tuple[tuple[dtab.Entry, dtab.Path], ...]:
         """Every path of every tree, with its entry."""
-        for entry in self.entries:
-            for leaf in leaves(entry.tree):
-                yield entry, leaf
+        return tuple((entry, leaf) for entry in self.entries for leaf in leaves(entry.tree))
 
     @property
     def interpreter(self) -> str:
         """Who reads the dtab: linkerd itself is `default`."""
-        return text(self.router.node, "interpreter", "kind") or "default"
+        return text(self.router.fields.get("interpreter"), "kind") or "default"
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,12 @@ class Config:
         """The routers that have a protocol."""
         return tuple(Routing(router, _entries(router.dtab)) for router in routers(self.root, self.release))
 
-    def namers(self) -> Iterator[tuple[str, dtab.Path]]:
+    @cached_property
+    def namers(self) -> tuple[tuple[str, dtab.Path], ...]:
         """Kind and prefix of each configured namer, the prefix as it stands behind `/#/`."""
+        return tuple(self._namers())
+
+    def _namers(self) -> Iterator[tuple[str, dtab.Path]]:
         for namer in items(get(self.root, "namers")):
             kind = text(namer, "kind") or ""
             try:
@@ -71,7 +74,7 @@ class Config:
     def transformers(self) -> Iterator[tuple[Location, yaml.Node]]:
         """Every transformer, of routers and of namers, with its place."""
         owners: list[tuple[Location, yaml.Node | None]] = [
-            ((*routing.router.at, "interpreter"), get(routing.router.node, "interpreter")) for routing in self.routings
+            ((*routing.router.at, "interpreter"), routing.router.fields.get("interpreter")) for routing in self.routings
         ]
         owners += [(("namers", index), namer) for index, namer in enumerate(items(get(self.root, "namers")))]
         for at, owner in owners:
@@ -80,8 +83,14 @@ class Config:
 
     def spot(self, router: Router, entry: dtab.Entry) -> Spot:
         """Where an entry of a router's dtab stands."""
-        node = router.dtab_node
-        return spot(router.node) if node is None else within(node, entry.start, self.lines)
+        inside = self._insides.get(router.index)
+        if inside is None and router.dtab_node is not None:
+            inside = self._insides.setdefault(router.index, Inside(router.dtab_node, self.lines))
+        return spot(router.node) if inside is None else inside.spot(entry.start)
+
+    @cached_property
+    def _insides(self) -> dict[int, Inside]:
+        return {}
 
 
 def _entries(text: str) -> tuple[dtab.Entry, ...]:

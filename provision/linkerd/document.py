@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+import gc
+import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 import yaml
 
-from provision.linkerd.jsonnodes import BadJson, compose_json
+from provision.linkerd.jsonnodes import BadJson, compose_json, json_end
 
 Location = tuple[str | int, ...]
+
+DEEPEST = 500
+"""Collections within collections that are read. linkerd's own stack ends somewhere above."""
+
+NULL = "tag:yaml.org,2002:null"
+TEXT = "tag:yaml.org,2002:str"
+_IMPLICIT = yaml.SafeLoader.yaml_implicit_resolvers
+
+
+@lru_cache(maxsize=10_000)
+def _plain_tag(value: str) -> str:
+    """What YAML takes a scalar without quotes for."""
+    for tag, pattern in _IMPLICIT.get(value[:1], ()):
+        if pattern.match(value):
+            return str(tag)
+    return TEXT
+
+
+def _resolve(_loader: object, kind: type[yaml.Node], value: str, implicit: object) -> str:
+    """The tag of a node that has none, as PyYAML's resolver has it, but quickly: libyaml asks for every node."""
+    plain = kind is yaml.ScalarNode and isinstance(implicit, tuple) and implicit[0]
+    return _plain_tag(value) if plain else TEXT
+
+
+_Loader = type(
+    "_Loader",
+    (getattr(yaml, "CSafeLoader", yaml.SafeLoader),),
+    {"resolve": _resolve, "descend_resolver": lambda *_: None, "ascend_resolver": lambda *_: None},
+)
 
 
 class Unreadable(ValueError):
@@ -39,6 +73,7 @@ def compose_all(text: str, most: int | None = None) -> list[yaml.Node]:
     if text.lstrip()[:1] == "{":
         return [_json(text)]
     try:
+        _check_nesting(text)
         return list(islice(_documents(text), most))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -53,8 +88,33 @@ def compose_all(text: str, most: int | None = None) -> list[yaml.Node]:
         raise Unreadable("nested too deeply", 1, 1) from error
 
 
+def _check_nesting(text: str) -> None:
+    """Refuses what nests so deeply that libyaml's recursion would not come back. Looks closely only where that may be."""
+    flow = text.count("[") + text.count("{")
+    if flow + 2 * max(map(len, text.split("\n"))) <= DEEPEST:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            mark = event.start_mark
+            raise Unreadable("nested too deeply", *((mark.line + 1, mark.column + 1) if mark else (1, 1)))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without garbage collection: it would look over a tree of nodes again and again while that grows."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _documents(text: str) -> Iterator[yaml.Node]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    loader = _Loader(text)
     try:
         while loader.check_node():
             node: yaml.Node | None = loader.get_node()
@@ -66,10 +126,19 @@ def _documents(text: str) -> Iterator[yaml.Node]:
 
 def _json(text: str) -> yaml.Node:
     try:
-        return compose_json(text)
+        end = json_end(text)
+        # JSON is YAML, nearly: libyaml reads it ten times as fast, and knows no tabs and no surrogates.
+        return _as_yaml(text[:end]) or compose_json(text)
     except BadJson as error:
         line = text.count("\n", 0, error.offset) + 1
         raise Unreadable(error.message, line, error.offset - text.rfind("\n", 0, error.offset)) from error
+
+
+def _as_yaml(text: str) -> yaml.Node | None:
+    try:
+        return None if "\t" in text else next(_documents(text), None)
+    except yaml.YAMLError:
+        return None
 
 
 def spot(node: yaml.Node) -> Spot:
@@ -80,7 +149,7 @@ def spot(node: yaml.Node) -> Spot:
 
 def is_null(node: yaml.Node) -> bool:
     """An empty or null scalar, which linkerd takes for a key left out."""
-    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+    return bool(node.tag == NULL)
 
 
 def scalar(node: yaml.Node) -> str | None:
@@ -90,9 +159,18 @@ def scalar(node: yaml.Node) -> str | None:
 
 def get(node: yaml.Node | None, name: str) -> yaml.Node | None:
     """The value of a key, the last one where it stands twice; None when there is none."""
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    return next((value for key, value in reversed(node.value) if scalar(key) == name and not is_null(value)), None)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in reversed(node.value):
+            if key.value == name and value.tag != NULL:
+                found: yaml.Node = value
+                return found
+    return None
+
+
+def fields(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    """The values of a mapping by key, as `get` finds them one by one; empty for anything else."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    return {key.value: value for key, value in pairs if value.tag != NULL and isinstance(key, yaml.ScalarNode)}
 
 
 def find(node: yaml.Node | None, *names: str) -> yaml.Node | None:
@@ -115,18 +193,27 @@ def items(node: yaml.Node | None) -> list[yaml.Node]:
 
 def text_of(location: Location) -> str:
     """`routers[0].client.tls`."""
-    text = ""
+    found = ""
     for step in location:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text
+        found += f"[{step}]" if isinstance(step, int) else f".{step}" if found else str(step)
+    return found
 
 
-def within(node: yaml.Node, offset: int, lines: Sequence[str]) -> Spot:
-    """The place of an offset of a scalar: exact in literal blocks and in one-liners, the scalar's beginning elsewhere."""
-    begin, text = spot(node), scalar(node) or ""
-    line, column = text.count("\n", 0, offset), offset - (text.rfind("\n", 0, offset) + 1)
-    if getattr(node, "style", None) == "|":
-        inside = next((row for row in lines[begin.line :] if row.strip()), "")
-        return Spot(begin.line + 1 + line, column + 1 + len(inside) - len(inside.lstrip(" ")))
-    quoted = 1 if getattr(node, "style", None) else 0
-    return Spot(begin.line, begin.column + quoted + offset) if "\n" not in text else begin
+class Inside:
+    """The places of a scalar's characters: exact in literal blocks and in one-liners, the scalar's beginning elsewhere."""
+
+    def __init__(self, node: yaml.Node, lines: Sequence[str]) -> None:
+        text, style = scalar(node) or "", getattr(node, "style", None)
+        self.begin = spot(node)
+        self.block = style == "|"
+        self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        inside = next((row for row in lines[self.begin.line :] if row.strip()), "") if self.block else ""
+        self.indent = len(inside) - len(inside.lstrip(" ")) if self.block else 1 if style else 0
+
+    def spot(self, offset: int) -> Spot:
+        """Where the character at an offset stands."""
+        if self.block:
+            line = bisect_right(self.starts, offset) - 1
+            return Spot(self.begin.line + 1 + line, offset - self.starts[line] + 1 + self.indent)
+        one_line = len(self.starts) == 1
+        return Spot(self.begin.line, self.begin.column + self.indent + offset) if one_line else self.begin

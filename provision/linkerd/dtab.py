@@ -9,9 +9,11 @@ parted by `;`, a newline parts nothing; `#` begins a comment only where whitespa
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 SHOWABLE = frozenset(string.ascii_letters + string.digits + "_:.#$%-")
@@ -25,6 +27,10 @@ WILDCARD = None
 
 DEEPEST = 200
 """Parentheses within parentheses. linkerd has no bound but its stack; nobody writes more."""
+
+_SPACE = re.compile(r"(?:[ \t\n\r\x0b\x0c\x1c-\x1f]|#[^\n]*)*")
+_LABELS = re.compile(r"/(?:[0-9A-Za-z_:.#$%-]+(?:/[0-9A-Za-z_:.#$%-]+)*)?(?![/\\*0-9A-Za-z_:.#$%-])")
+"""A path without escapes and wildcards, as nearly all are: read at once, the others letter by letter."""
 
 T = TypeVar("T")
 
@@ -106,6 +112,7 @@ class DtabError(ValueError):
         self.offset = offset
 
 
+@lru_cache(maxsize=8)
 def parse(text: str) -> tuple[Entry, ...]:
     """The entries of a dtab, in their order. Raises DtabError."""
     return _Parser(text).dtab()
@@ -160,8 +167,21 @@ class _Parser:
         self._eat(">")
         return Entry(prefix, self.tree(), start)
 
+    def _plain(self) -> Path | None:
+        """A path without escapes and wildcards, None where it is no such."""
+        found = _LABELS.match(self.text, self.index)
+        if found is None:
+            return None
+        self.index = found.end()
+        return (
+            tuple(label.encode() for label in found.group()[1:].split("/")) if found.end() - found.start() > 1 else ()
+        )
+
     def path(self) -> Path:
         self._space()
+        plain = self._plain()
+        if plain is not None:
+            return plain
         self._eat("/")
         if not self._at_label():
             return ()
@@ -172,6 +192,9 @@ class _Parser:
 
     def prefix(self) -> Prefix:
         self._space()
+        plain = self._plain()
+        if plain is not None:
+            return plain
         self._eat("/")
         if not (self._at_label() or self._peek() == "*"):
             return ()
@@ -257,12 +280,8 @@ class _Parser:
         return self._peek() == "\\" or self._peek() in SHOWABLE
 
     def _space(self) -> None:
-        while (char := self._peek()) and (char in WHITESPACE or char == "#"):
-            if char == "#":
-                line = self.text.find("\n", self.index)
-                self.index = len(self.text) if line < 0 else line
-            else:
-                self.index += 1
+        found = _SPACE.match(self.text, self.index)
+        self.index = found.end() if found else self.index
 
     def _peek(self) -> str:
         return self.text[self.index : self.index + 1]

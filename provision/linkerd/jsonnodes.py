@@ -30,6 +30,24 @@ def compose_json(text: str) -> yaml.Node:
     return _Reader(text).value(0)
 
 
+def json_end(text: str) -> int:
+    """The offset behind the first value. Raises BadJson."""
+    start = len(text) - len(text.lstrip())
+    try:
+        return json.JSONDecoder(parse_constant=_constant).raw_decode(text, start)[1]
+    except json.JSONDecodeError as error:
+        compose_json(text)  # says it better
+        raise BadJson(error.msg, error.pos) from error
+    except RecursionError as error:
+        raise BadJson("nested too deeply", start) from error
+    except ValueError as error:
+        raise BadJson(str(error), start) from error
+
+
+def _constant(name: str) -> object:
+    raise ValueError(f"{name} is no value of JSON")
+
+
 class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text

@@ -19,9 +19,9 @@ SIZE = 1000
 def namer(task: Task) -> Draft:
     """The namer that the dtab uses, when its kind needs no more than its name."""
     kinds = KNOWLEDGE.families["namer"].at(task.release)
-    have = {kind for kind, _prefix in task.config.namers()}
+    have = {kind for kind, _prefix in task.config.namers}
     for routing in task.config.routings:
-        for _entry, leaf in routing.leaves() if routing.router.dtab_at == task.at else ():
+        for _entry, leaf in routing.leaves if routing.router.dtab_at == task.at else ():
             name = leaf[1].decode(errors="replace") if leaf[:1] == (NAMERS,) and len(leaf) > 1 else ""
             kind = kinds.get(name)
             if kind is None or name in have or any(key.required for key in KNOWLEDGE.objects[kind.object].keys):

@@ -17,6 +17,9 @@ from provision.linkerd.routers import Router
 MOST = 400
 """Patterns looked at. A dtab that makes more of them is left alone."""
 
+MOST_MATCHES = 12_000
+"""Entries met by patterns, each as often as it is met."""
+
 LONGEST = 24
 """Elements of a name. Longer ones come of entries that call themselves."""
 
@@ -89,20 +92,23 @@ def _static(text: str) -> Path:
 def reached(entries: Iterable[Entry], first: Iterable[Pattern]) -> set[Prefix] | None:
     """The prefixes of a dtab that some name meets. None when there are too many names to tell."""
     index = _Index(entries)
-    waiting, seen, met = list(first), set[Pattern](), set[Prefix]()
+    waiting, seen, met, matches = list(first), set[Pattern](), set[Prefix](), 0
     while waiting:
         pattern = waiting.pop()
         if pattern in seen or pattern.elements[:1] == (NAMERS,):
             continue
         seen.add(pattern)
-        if len(seen) > MOST or len(pattern.elements) > LONGEST:
+        if len(seen) > MOST or matches > MOST_MATCHES or len(pattern.elements) > LONGEST:
             return None
         if pattern.elements[:1] == (SYSTEM,):
             waiting += _rewritten(pattern)
             continue
         for entry, rest in index.matching(pattern):
+            matches += 1
             met.add(entry.prefix)
-            waiting += [Pattern((*leaf, *rest.elements), rest.open) for leaf in leaves(entry.tree)]
+            waiting += [
+                Pattern((*leaf, *rest.elements), rest.open) for leaf in leaves(entry.tree) if leaf[:1] != (NAMERS,)
+            ]
     return met
 
 

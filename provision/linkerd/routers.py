@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from provision.linkerd.document import Location, get, items, scalar, text
+from provision.linkerd.document import Location, fields, get, items, scalar
 from provision.linkerd.versions import number
 
 ROUTER_PORTS = {"http": 4140, "h2": 4142, "thrift": 4114, "thriftmux": 4144, "mux": 4141}
@@ -23,6 +23,7 @@ class Router:
 
     index: int
     node: yaml.Node
+    fields: Mapping[str, yaml.Node]
     protocol: str
     label: str
     prefix: str
@@ -43,7 +44,7 @@ class Router:
 
     def servers(self) -> list[yaml.Node]:
         """The server nodes."""
-        return items(get(self.node, "servers"))
+        return items(self.fields.get("servers"))
 
 
 def dtab_key(version: str) -> str:
@@ -54,44 +55,48 @@ def dtab_key(version: str) -> str:
 def routers(root: yaml.Node, version: str) -> Iterator[Router]:
     """Every router that has a protocol."""
     for index, node in enumerate(items(get(root, "routers"))):
-        protocol = text(node, "protocol")
-        if protocol is not None:
-            yield _router(index, node, protocol, version)
+        values = fields(node)
+        protocol = values.get("protocol")
+        if isinstance(protocol, yaml.ScalarNode):
+            yield _router(index, node, values, str(protocol.value), version)
 
 
-def _router(index: int, node: yaml.Node, protocol: str, version: str) -> Router:
-    key = _written_dtab_key(node, version)
-    dtab = get(node, key)
+def _router(index: int, node: yaml.Node, values: Mapping[str, yaml.Node], protocol: str, version: str) -> Router:
+    key = _written_dtab_key(values, version)
+    dtab = values.get(key)
     default = "/svc" if number(version) >= (0, 9, 0) else f"/{protocol}"
     return Router(
         index,
         node,
+        values,
         protocol,
-        text(node, "label") or protocol,
-        text(node, "dstPrefix") or default,
+        _text(values.get("label")) or protocol,
+        _text(values.get("dstPrefix")) or default,
         key,
-        (scalar(dtab) if dtab is not None else None) or "",
+        _text(dtab) or "",
         dtab,
-        tuple(_identifiers(node, protocol, version)),
+        tuple(_identifiers(values.get("identifier"), protocol, version)),
     )
 
 
-def _written_dtab_key(node: yaml.Node, version: str) -> str:
+def _text(node: yaml.Node | None) -> str | None:
+    return None if node is None else scalar(node)
+
+
+def _written_dtab_key(values: Mapping[str, yaml.Node], version: str) -> str:
     """The release's own key, or the other releases' when only that is there: linkerd refuses it, but what is meant is clear."""
     own = dtab_key(version)
     other = "dtab" if own == "baseDtab" else "baseDtab"
-    return other if get(node, own) is None and get(node, other) is not None else own
+    return other if own not in values and other in values else own
 
 
-def _identifiers(node: yaml.Node, protocol: str, version: str) -> Iterator[Mapping[str, str]]:
-    written = get(node, "identifier")
+def _identifiers(written: yaml.Node | None, protocol: str, version: str) -> Iterator[Mapping[str, str]]:
     listed = [written] if isinstance(written, yaml.MappingNode) else items(written)
     if protocol not in HTTP or not listed:
         yield {"kind": default_identifier(protocol, version)}
         return
     for one in listed:
-        pairs = one.value if isinstance(one, yaml.MappingNode) else []
-        yield {scalar(key) or "": value_text for key, value in pairs if (value_text := scalar(value)) is not None}
+        yield {name: value_text for name, value in fields(one).items() if (value_text := scalar(value)) is not None}
 
 
 def default_identifier(protocol: str, version: str) -> str:

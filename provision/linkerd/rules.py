@@ -12,9 +12,6 @@ from provision.linkerd.finding import Finding, found
 from provision.linkerd.knowledge import KNOWLEDGE
 from provision.linkerd.routers import ROUTER_PORTS, Router
 
-DEEPEST = 60
-"""As in shape: anchors may contain themselves."""
-
 LOOPBACK = "127.0.0.1"
 
 
@@ -32,11 +29,11 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _environment(config)
     for router in every:
         yield from _unserved(router)
-    yield from _twice(config.root, (), config)
+    yield from _twice(config)
 
 
 def _unserved(router: Router) -> Iterator[Finding]:
-    servers = get(router.node, "servers")
+    servers = router.fields.get("servers")
     if isinstance(servers, yaml.SequenceNode) and not servers.value:
         fragment = f"router '{router.label}' has no servers"
         yield found("ML314", servers, (*router.at, "servers"), "is empty", fragment, "add one")
@@ -46,7 +43,7 @@ def _labels(every: list[Router]) -> Iterator[Finding]:
     first: dict[str, Router] = {}
     for router in every:
         if router.label in first:
-            node = get(router.node, "label") or get(router.node, "protocol") or router.node
+            node = router.fields.get("label") or router.fields.get("protocol") or router.node
             other = text_of(first[router.label].at)
             message = f"{router.label} is the label of {other} (without one it is the protocol)"
             fragment = f"Multiple routers with the label {router.label}"
@@ -90,7 +87,7 @@ def _files(config: Config) -> Iterator[Finding]:
             yield from _there(config, find(namer, "rootDir"), at, folder=True)
     for routing in config.routings:
         if routing.interpreter == "io.l5d.fs":
-            node = find(routing.router.node, "interpreter", "dtabFile")
+            node = get(routing.router.fields.get("interpreter"), "dtabFile")
             yield from _there(config, node, (*routing.router.at, "interpreter", "dtabFile"), folder=False)
 
 
@@ -115,21 +112,35 @@ def _environment(config: Config) -> Iterator[Finding]:
             yield found("ML322", node, at, f"the container has no {wanted}", fragment)
 
 
-def _twice(node: yaml.Node, at: Location, config: Config) -> Iterator[Finding]:
-    if len(at) > DEEPEST:
-        return
-    if isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            yield from _twice(item, (*at, index), config)
-    if not isinstance(node, yaml.MappingNode):
+def _twice(config: Config) -> Iterator[Finding]:
+    """Keys that stand twice in a mapping; each mapping is looked at once, however many anchors lead to it."""
+    waiting: list[tuple[yaml.Node, Location]] = [(config.root, ())]
+    known: set[int] = set()
+    while waiting:
+        node, at = waiting.pop()
+        if id(node) in known:
+            continue
+        known.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [(item, (*at, index)) for index, item in enumerate(node.value) if item.value]
+        elif isinstance(node, yaml.MappingNode):
+            yield from _duplicates(node, at, config)
+            waiting += [
+                (value, (*at, scalar(key) or "?"))
+                for key, value in node.value
+                if not isinstance(value, yaml.ScalarNode)
+            ]
+
+
+def _duplicates(node: yaml.MappingNode, at: Location, config: Config) -> Iterator[Finding]:
+    names = [scalar(key) or "?" for key, _value in node.value]
+    if len(set(names)) == len(names):
         return
     seen: dict[str, int] = {}
-    for key, value in node.value:
-        name = scalar(key) or "?"
+    for (key, _value), name in zip(node.value, names, strict=True):
         if name in seen:
             yield _duplicate(key, (*at, name), seen[name], config)
         seen.setdefault(name, spot(key).line)
-        yield from _twice(value, (*at, name), config)
 
 
 def _duplicate(key: yaml.Node, at: Location, line: int, config: Config) -> Finding:

@@ -10,13 +10,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 import yaml
 
 from provision.linkerd import dtab
-from provision.linkerd.document import Location, is_null, scalar, within
+from provision.linkerd.document import Inside, Location, is_null, scalar
 from provision.linkerd.finding import Finding, found
 from provision.linkerd.knowledge import KNOWLEDGE
 from provision.linkerd.schema import Family, Key, Kind, Object
 
 DEEPEST = 60
 """No configuration nests so deeply; anchors that contain themselves do."""
+
+MOST = 200_000
+"""Values looked at. A file of so many is none, but anchors within anchors can stand for more."""
+
+GUESSES = 40
+"""Unknown names for which the nearest known one is looked for, which takes a millisecond each."""
+
+LONGEST_NAME = 60
 
 _INT = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?")
 """Jackson cuts fractions off."""
@@ -36,11 +44,14 @@ class _Shape:
         self.lines = text.split("\n")
         self.plugins = plugins
         self.known: dict[str, dict[str, Key]] = {}
-        """The keys of each object in this release, looked up once."""
+        self.kinds: dict[str, dict[str, Kind]] = {}
+        """The keys of each object and the kinds of each family in this release, looked up once."""
+        self.values, self.guesses = MOST, GUESSES
 
     def value(self, type_: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
         """Findings of a node that should be of a type."""
-        if len(at) > DEEPEST:
+        self.values -= 1
+        if len(at) > DEEPEST or self.values < 0:
             return
         if type_.startswith("1+"):
             type_ = f"[{type_[2:]}]" if isinstance(node, yaml.SequenceNode) else type_[2:]
@@ -75,9 +86,9 @@ class _Shape:
         if not isinstance(node, yaml.MappingNode):
             yield _wrong(node, at, "a mapping")
             return
-        known = self.known.get(object_.name)
-        if known is None:
-            known = self.known.setdefault(object_.name, object_.at(self.version))
+        if object_.name not in self.known:
+            self.known[object_.name] = object_.at(self.version)
+        known = self.known[object_.name]
         written = [scalar(key) for key, value in node.value if not is_null(value)]
         for key, value in node.value:
             name = scalar(key)
@@ -97,10 +108,9 @@ class _Shape:
         if times:
             message = f"linkerd {self.version} does not know it: {_when(times)}"
             return found(id_, key, at, message, fragment, _hint(times))
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-        fix = (
-            f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}" if known else "take it out"
-        )
+        near = self._near(name, known)
+        others = f"there are: {', '.join(sorted(known))}" if known else "take it out"
+        fix = f"did you mean {near}?" if near else others
         return found(id_, key, at, f"no release has the key {name} here", fragment, fix)
 
     def _plugin(self, family: Family, node: yaml.Node, at: Location) -> Iterator[Finding]:
@@ -109,7 +119,9 @@ class _Shape:
             return
         selector = next((value for key, value in node.value if scalar(key) == family.selector), None)
         id_ = scalar(selector) if selector is not None and not is_null(selector) else family.default
-        kinds = family.at(self.version)
+        if family.name not in self.kinds:
+            self.kinds[family.name] = family.at(self.version)
+        kinds = self.kinds[family.name]
         if id_ is None:
             fragment = f"missing property '{family.selector}' that is to contain type id"
             yield found(
@@ -129,9 +141,16 @@ class _Shape:
         if times:
             message = f"linkerd {self.version} does not have {id_}: {_when(times)}"
             return found("ML309", node, at, message, fragment, _hint(times))
-        near = nearest(id_, kinds)
+        near = self._near(id_, kinds)
         fix = f"did you mean {near}?" if near else f"one of {', '.join(sorted(kinds)) or 'none'}"
         return found("ML309", node, at, f"there is no {family.name} {id_}", fragment, fix)
+
+    def _near(self, name: str, known: Collection[str]) -> str:
+        """The nearest of the known names, empty when there is none or when there are too many to look for."""
+        self.guesses -= 1
+        if self.guesses < 0 or len(name) > LONGEST_NAME:
+            return ""
+        return nearest(name, known)
 
     def _experimental(self, family: Family, kind: Kind, node: yaml.MappingNode, at: Location) -> Iterator[Finding]:
         flags = [scalar(value) for key, value in node.value if scalar(key) == "experimental"]
@@ -174,7 +193,7 @@ class _Shape:
             parse(text)
         except dtab.DtabError as error:
             fix = "entries are parted by ; and names begin with /"
-            place = within(node, error.offset, self.lines)
+            place = Inside(node, self.lines).spot(error.offset)
             yield found("ML316", place, at, "linkerd cannot read it", _shortened(error.message), fix)
 
 
@@ -236,11 +255,11 @@ def _shortened(message: str) -> str:
     return message.partition(" at '")[0]
 
 
-def nearest(id_: str, kinds: Iterable[str]) -> str:
-    """The kind of the same last word, or of nearly the same letters."""
-    last = id_.rpartition(".")[2]
-    same = [kind for kind in kinds if kind.rpartition(".")[2] == last]
-    return next(iter(same or difflib.get_close_matches(id_, list(kinds), n=1, cutoff=0.7)), "")
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name of the same last word (`a.b.ewma` is `ewma`), or of nearly the same letters; empty when there is none."""
+    last = name.rpartition(".")[2]
+    same = [one for one in known if one.rpartition(".")[2] == last]
+    return next(iter(same or difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)), "")
 
 
 def _when(times: Iterable[Key | Kind]) -> str:

@@ -20,6 +20,9 @@ SMALL_CACHE = 100
 HIGH_RATE = 0.01
 """Traces of one request in a hundred: above it, tracing is a load and a store of personal data."""
 
+MANY = 20
+"""Listeners of one port that a further one is compared with."""
+
 EVERYWHERE = ("0.0.0.0", "::")
 DEFAULT_ADMIN_PORT = "9990"
 TRANSFORMERS = ("io.l5d.k8s.daemonset", "io.l5d.k8s.localnode")
@@ -50,18 +53,19 @@ def _loopback(router: Router) -> Iterator[Finding]:
 
 def _binds(config: Config) -> Iterator[Finding]:
     """One port on two addresses of which one is every address: the second one cannot bind."""
-    admin = get(config.root, "admin")
-    taken = [("admin", _admin_address(config), text(admin, "port") or DEFAULT_ADMIN_PORT)]
+    port = text(config.root, "admin", "port") or DEFAULT_ADMIN_PORT
+    taken: dict[str, list[tuple[str, str]]] = {port: [("admin", _admin_address(config))]}
     for routing in config.routings:
         for index, server in enumerate(routing.router.servers()):
             here, port = address(routing.router, server)
-            at: Location = (*routing.router.at, "servers", index)
-            for who, there, other in taken:
-                if port == other and _clash(who, here, there):
-                    message = f"{here}:{port} cannot be had while {who} listens on {there}:{port}"
-                    yield found("ML360", server, at, message, "Failed to bind to", "take another port")
-                    break
-            taken.append((f"{routing.router.label}'s server {index}", here, port))
+            others = taken.setdefault(port, [])
+            clash = next((other for other in others if _clash(other[0], here, other[1])), None)
+            if clash is not None:
+                message = f"{here}:{port} cannot be had while {clash[0]} listens on {clash[1]}:{port}"
+                at: Location = (*routing.router.at, "servers", index)
+                yield found("ML360", server, at, message, "Failed to bind to", "take another port")
+            if len(others) < MANY:
+                others.append((f"{routing.router.label}'s server {index}", here))
 
 
 def _clash(who: str, here: str, there: str) -> bool:
@@ -70,7 +74,7 @@ def _clash(who: str, here: str, there: str) -> bool:
 
 
 def _cache(router: Router, config: Config) -> Iterator[Finding]:
-    cache = get(router.node, "bindingCache")
+    cache = router.fields.get("bindingCache")
     clients = get(cache, "clients")
     written = scalar(clients) if clients is not None else None
     if written is None:
@@ -81,7 +85,7 @@ def _cache(router: Router, config: Config) -> Iterator[Finding]:
 
 
 def _clients(router: Router, config: Config) -> Iterator[Finding]:
-    client = get(router.node, "client")
+    client = router.fields.get("client")
     at: Location = (*router.at, "client")
     yield from _accrual(client, at, config)
     for index, one in enumerate(items(get(client, "configs"))):

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from provision.linkerd.config import Config, Routing
 from provision.linkerd.delegate import NAMERS
-from provision.linkerd.document import get
-from provision.linkerd.dtab import Path, show_path, show_prefix
+from provision.linkerd.dtab import Entry, Path, show_path, show_prefix
 from provision.linkerd.finding import Finding, found
 from provision.linkerd.reach import Pattern, patterns, reached
 from provision.linkerd.rewriters import SYSTEM
@@ -29,7 +28,7 @@ def findings(config: Config, routing: Routing) -> Iterator[Finding]:
     yield from _unconfigured(config, routing)
     yield from _loops(config, routing)
     yield from _port_names(config, routing)
-    if routing.interpreter == "default" and all(kind != "io.l5d.rewrite" for kind, _prefix in config.namers()):
+    if routing.interpreter == "default" and all(kind != "io.l5d.rewrite" for kind, _prefix in config.namers):
         yield from _unreachable(config, routing)
         yield from _one_method(routing)
 
@@ -38,21 +37,23 @@ def _unconfigured(config: Config, routing: Routing) -> Iterator[Finding]:
     """Names below /#/ that no configured namer has. With a namerd interpreter the namers are namerd's."""
     if routing.interpreter.startswith(REMOTE):
         return
-    have = {prefix for _kind, prefix in config.namers()}
-    said: set[Path] = set()
-    for entry, leaf in routing.leaves():
-        used = leaf[1:]
-        if leaf[:1] != (NAMERS,) or used[:1] in said or any(used[: len(prefix)] == prefix for prefix in have):
+    have = {prefix for _kind, prefix in config.namers}
+    longest = max((len(prefix) for prefix in have), default=1)
+    judged: set[Path] = set()
+    for entry, leaf in routing.leaves:
+        used = leaf[1 : 1 + longest]
+        if leaf[:1] != (NAMERS,) or used in judged:
             continue
-        said.add(used[:1])
-        name = _text(used[:1])
-        message = f"the dtab leads to /#{name}, but no such namer is configured"
-        fix = f"namers: [{{kind: {name.strip('/')}}}]" if used else "add the namer"
-        yield found("ML341", config.spot(routing.router, entry), routing.router.dtab_at, message, NO_HOSTS, fix)
+        judged.add(used)
+        if not any(used[: len(prefix)] == prefix for prefix in have):
+            yield _no_namer(config, routing, entry, used)
 
 
-def _text(path: Path) -> str:
-    return show_path(path) if path else "/"
+def _no_namer(config: Config, routing: Routing, entry: Entry, used: Path) -> Finding:
+    name = show_path(used[:1]) if used else "/"
+    message = f"the dtab leads to /#{name}, but no such namer is configured"
+    fix = f"namers: [{{kind: {name.strip('/')}}}]" if used else "add the namer"
+    return found("ML341", config.spot(routing.router, entry), routing.router.dtab_at, message, NO_HOSTS, fix)
 
 
 def _unreachable(config: Config, routing: Routing) -> Iterator[Finding]:
@@ -85,7 +86,7 @@ def _one_method(routing: Routing) -> Iterator[Finding]:
 def _loops(config: Config, routing: Routing) -> Iterator[Finding]:
     router = routing.router
     ports = {address(router, server)[1].encode() for server in router.servers()}
-    for entry, leaf in routing.leaves():
+    for entry, leaf in routing.leaves:
         if leaf[:2] == (SYSTEM, b"inet") and len(leaf) > 3 and leaf[2] in OWN and leaf[3] in ports:
             message = f"{show_path(leaf[:4])} is this router itself: a request runs in a circle until it times out"
             yield found("ML351", config.spot(router, entry), router.dtab_at, message)
@@ -95,8 +96,8 @@ def _port_names(config: Config, routing: Routing) -> Iterator[Finding]:
     """/#/PREFIX/NAMESPACE/PORT/… with a number, where a release knows names only."""
     if config.version >= (0, 9, 1):
         return
-    prefixes = {prefix for kind, prefix in config.namers() if kind in K8S} | {(kind.encode(),) for kind in K8S}
-    for entry, leaf in routing.leaves():
+    prefixes = {prefix for kind, prefix in config.namers if kind in K8S} | {(kind.encode(),) for kind in K8S}
+    for entry, leaf in routing.leaves:
         own = next((prefix for prefix in prefixes if leaf[1 : 1 + len(prefix)] == prefix), None)
         port = () if own is None else leaf[2 + len(own) : 3 + len(own)]
         if leaf[:1] == (NAMERS,) and port and port[0].isdigit():
@@ -108,7 +109,7 @@ def _concrete(routing: Routing) -> Iterator[Finding]:
     for identifier in routing.router.identifiers:
         header = identifier.get("header", "")
         if header.lower() in BOUND_HEADERS:
-            node = get(routing.router.node, "identifier") or routing.router.node
+            node = routing.router.fields.get("identifier") or routing.router.node
             message = (
                 f"{header} holds a name with the transformer's prefix (/%/…) since 0.8.5: it leads to nothing here"
             )

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import attrgetter
+
 import yaml
 
 from provision.linkerd import rules, shape, traps
 from provision.linkerd.config import Config
 from provision.linkerd.context import ANYWHERE, Place
-from provision.linkerd.document import Spot, Unreadable, compose, compose_all
+from provision.linkerd.document import Spot, Unreadable, compose, compose_all, uncollected
 from provision.linkerd.finding import Finding, found
 from provision.linkerd.manifest import Manifest, embedded, manifest
 
 
 def validate(text: str, version: str, place: Place = ANYWHERE) -> tuple[Finding, ...]:
     """Every finding, in the order of the file, which may be a Kubernetes manifest too. Never raises for what the text holds."""
+    with uncollected():
+        return _validated(text, version, place)
+
+
+def _validated(text: str, version: str, place: Place) -> tuple[Finding, ...]:
     try:
         root = compose(text)
         objects = None if root is None else _manifest(root, text)
@@ -47,7 +55,7 @@ def _embedded(objects: Manifest, text: str, version: str, place: Place) -> tuple
     configurations, findings = embedded(objects, text, place)
     for one in configurations:
         findings += [one.outside(finding) for finding in validate(one.text, version, one.place)]
-    return tuple(sorted(set(findings)))
+    return _in_order(set(findings))
 
 
 def _judged(config: Config) -> tuple[Finding, ...]:
@@ -56,4 +64,8 @@ def _judged(config: Config) -> tuple[Finding, ...]:
         *rules.findings(config),
         *traps.findings(config),
     }
-    return tuple(sorted(every))
+    return _in_order(every)
+
+
+def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=attrgetter("line", "column", "id", "field", "message")))

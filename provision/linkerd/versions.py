@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 
 Version = tuple[int, ...]
 
@@ -38,6 +39,7 @@ class UnknownRelease(ValueError):
     """No release of this number; the text names the nearest."""
 
 
+@cache
 def number(version: str) -> Version:
     """(0, 8, 5) of 0.8.5."""
     return tuple(int(part) for part in version.split("."))

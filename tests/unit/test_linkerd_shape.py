@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -180,15 +179,3 @@ def test_a_mapping_that_holds_itself_ends() -> None:
     root = document.compose(text)
     assert root is not None
     assert list(shape.findings(root, "0.8.5", text))
-
-
-def test_ten_thousand_lines_are_quick() -> None:
-    text = "routers:\n" + "".join(
-        f"- protocol: http\n  label: r{number}\n  servers:\n  - port: {number % 60000 + 1}\n    ip: 0.0.0.0\n"
-        for number in range(2000)
-    )
-    root = document.compose(text)
-    assert root is not None
-    begin = time.perf_counter()
-    assert not list(shape.findings(root, "1.3.0", text))
-    assert time.perf_counter() - begin < 2.0
