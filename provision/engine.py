@@ -16,7 +16,7 @@ from provision.events import Changed, Emit, Failed, RunFinished, RunStarted, Sta
 from provision.host_shell import host_shell
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster
-from provision.observe import observe_hosts, observe_inside, observe_topologies, pool_specs, remembered_addresses
+from provision.observe import fits, observe_hosts, observe_inside, observe_topologies, pool_specs, remembered_addresses
 from provision.parallel import for_each
 from provision.placement import Pinning, place
 from provision.plan import HostSeen, Plan, plan
@@ -79,6 +79,7 @@ def _sealed(cluster: Cluster, folder: Path) -> bundle.Bundle:
             f"the bundle holds Kubernetes {sealed.kubernetes}, the inventory wants {cluster.kubernetes.version}",
             hint="name another bundle in kubernetes.bundle, or change kubernetes.version",
         )
+    fits(cluster.mesh, sealed.mesh)
     return sealed
 
 

@@ -11,9 +11,11 @@ import re
 from typing import Annotated, Literal, Self
 
 import netaddr
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from provision.mesh_settings import Mesh
 from provision.scalars import HUGEPAGE_KIB, Address, Cidr, HugePages, Name, NumaCells, Setting, Size, Version
+from provision.strict import Strict
 from provision.units import KIB, MIB
 
 SEED_SYSCTL: dict[str, int | str] = {
@@ -24,11 +26,7 @@ SEED_SYSCTL: dict[str, int | str] = {
 """The article's three settings, the default of `sysctl:`."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", str_min_length=1)
-
-
-class Pool(_Model):
+class Pool(Strict):
     """The libvirt storage pool that holds base images, root volumes, seeds and the bundle."""
 
     name: Name = Field(
@@ -51,7 +49,7 @@ class Pool(_Model):
     )
 
 
-class HostCpu(_Model):
+class HostCpu(Strict):
     """How a host's CPUs are given to guests."""
 
     policy: Literal["dedicated", "shared"] = Field(
@@ -60,7 +58,7 @@ class HostCpu(_Model):
     ratio: float = Field(4.0, ge=1.0, strict=False, description="shared only: vCPUs per CPU at the most, on average")
 
 
-class Host(_Model):
+class Host(Strict):
     """A physical machine with libvirt and QEMU."""
 
     name: Name = Field(description="how the inventory and all messages call the host")
@@ -93,7 +91,7 @@ class Host(_Model):
         return value
 
 
-class Network(_Model):
+class Network(Strict):
     """The guests' network, one on each host."""
 
     name: Name = Field("meshctl", description="the network's name in libvirt")
@@ -157,7 +155,7 @@ class Network(_Model):
         return first, last
 
 
-class NodeCpu(_Model):
+class NodeCpu(Strict):
     """What a guest asks of its CPUs."""
 
     policy: Literal["dedicated", "shared"] | None = Field(
@@ -179,7 +177,7 @@ class NodeCpu(_Model):
         return self
 
 
-class Node(_Model):
+class Node(Strict):
     """A guest that becomes a member of the cluster."""
 
     name: Name = Field(description="the guest's name and host name")
@@ -239,7 +237,7 @@ class Node(_Model):
         return self.memory // MIB
 
 
-class Ssh(_Model):
+class Ssh(Strict):
     """How meshctl reaches the guests."""
 
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = Field(
@@ -271,7 +269,7 @@ class Ssh(_Model):
         return self
 
 
-class Kubernetes(_Model):
+class Kubernetes(Strict):
     """The cluster that kubeadm makes."""
 
     version: Version = Field(description="v1.5.x or v1.20.x, as the bundle holds it")
@@ -297,20 +295,7 @@ class Kubernetes(_Model):
         return ".".join(self.version.lstrip("v").split(".")[:2])
 
 
-class Mesh(_Model):
-    """Linkerd on every node."""
-
-    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = Field(
-        "0.8.5", description="linkerd's version, which decides the form of its configuration"
-    )
-    image: str | None = Field(None, description="the container image; default: the one the bundle names")
-    namespace: Name = Field("default", description="the namespace of the DaemonSet and of the Services it routes to")
-    port: int = Field(4140, ge=1, le=65535, description="where applications send their requests, on every node")
-    admin_port: int = Field(9990, ge=1, le=65535, description="where linkerd's metrics and ping are")
-    heap: Size = Field(384 * MIB, description="the JVM's heap; the container's memory limit is half as much again")
-
-
-class Spread(_Model):
+class Spread(Strict):
     """How guests are laid over hosts and NUMA nodes when there is a choice."""
 
     hosts: Literal["spread", "pack"] = Field(
@@ -319,7 +304,7 @@ class Spread(_Model):
     cells: Literal["spread", "pack"] = Field("spread", description="the same for the NUMA nodes of a host")
 
 
-class Cluster(_Model):
+class Cluster(Strict):
     """An inventory: everything that meshctl knows about a cluster."""
 
     apiVersion: Literal["meshctl/v1"] = Field(description="the format of this file")

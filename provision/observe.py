@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from provision.boot import observe_boot
-from provision.bundle import Bundle
+from provision.bundle import Bundle, MeshImage
 from provision.desired import Desired, Member, PoolSpec, domain_name
 from provision.domain_xml import DomainSeen
 from provision.errors import KubernetesError, MeshError, ShellError
@@ -14,7 +14,9 @@ from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
 from provision.kubernetes import Archive, Kubectl, Program, Spec, observe, profile_for
 from provision.kubernetes.kubectl import title
-from provision.mesh import Manifest, Platform, manifests
+from provision.linkerd.versions import RELEASES
+from provision.mesh import Manifest, Platform, configuration, manifests
+from provision.mesh_settings import Mesh
 from provision.parallel import for_each
 from provision.plan import HostSeen, NodeSeen, Observed
 from provision.sessions import Sessions, target
@@ -134,6 +136,23 @@ def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ..
     return tuple(f"{title(manifest)} differs or is absent" for manifest in stale.all)
 
 
+def fits(mesh: Mesh, image: MeshImage | None) -> None:
+    """Raises MeshError when the bundle's image of the mesh cannot run what the inventory says."""
+    if image is None or mesh.image not in (None, image.image):
+        return
+    tag = image.image.rpartition(":")[2]
+    if image.standin and mesh.protocols:
+        raise MeshError(
+            f"{image.image} stands in for linkerd for HTTP/1.1 only, the inventory has mesh.protocols too",
+            hint="put an image of linkerd into the bundle's images/ and seal it again, or take mesh.protocols out",
+        )
+    if not image.standin and tag in RELEASES and tag != mesh.version:
+        raise MeshError(
+            f"the bundle holds linkerd {tag}, the inventory wants {mesh.version}",
+            hint=f"mesh.version: {tag}, or put another image into the bundle's images/ and seal it again",
+        )
+
+
 def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:
     """The mesh's objects for this inventory and bundle. Raises MeshError when the bundle lacks an image for them."""
     lacking = [name for name, image in (("linkerd", sealed.mesh), ("kubectl", sealed.kubectl)) if image is None]
@@ -154,4 +173,4 @@ def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:
         annotations=workloads.annotations,
         tolerations=workloads.tolerations,
     )
-    return manifests(cluster.cluster, cluster.mesh, platform)
+    return manifests(cluster.cluster, cluster.mesh, configuration(cluster.mesh), platform)

@@ -2,8 +2,8 @@
 
 from provision.bundle.disk import make_disk
 from provision.bundle.find import find
-from provision.bundle.model import Bundle, load, verify
+from provision.bundle.model import Bundle, MeshImage, load, verify
 from provision.bundle.seal import seal
 from provision.bundle.source import build
 
-__all__ = ["Bundle", "build", "find", "load", "make_disk", "seal", "verify"]
+__all__ = ["Bundle", "MeshImage", "build", "find", "load", "make_disk", "seal", "verify"]

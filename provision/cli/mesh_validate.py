@@ -154,14 +154,13 @@ def _inventory(file: str, text: str, release: str | None, place: Place) -> Subje
     """What meshctl itself would install for an inventory."""
     from dataclasses import replace
 
-    import yaml
-
+    from provision.linkerd.settings import ENVIRONMENT, HOST_NETWORK
     from provision.loader import load
-    from provision.mesh.config import linkerd_config
+    from provision.mesh.config import configuration
 
     cluster = load(file, text)
-    config = yaml.safe_dump(linkerd_config(cluster.mesh), sort_keys=False)
-    mine = replace(place, host_network=True, environment=frozenset({"NODE_NAME", "POD_IP"}))
+    config = configuration(cluster.mesh).text
+    mine = replace(place, host_network=HOST_NETWORK, environment=ENVIRONMENT)
     kubernetes = place.kubernetes or cluster.kubernetes.version.removeprefix("v")
     return Subject(file, config, release or known_release(cluster.mesh.version), replace(mine, kubernetes=kubernetes))
 

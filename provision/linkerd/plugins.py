@@ -322,7 +322,7 @@ CLASSIFIERS = (
     ),
 )
 
-_ACCRUAL = (Key("backoff", "@backoff"),)
+_ACCRUAL = (Key("backoff", "@backoff", acts="1.1.1"),)
 
 BALANCING = (
     obj("balancer.p2c", "P2C", Key("maxEffort", "int"), Key("enableProbation", "bool")),

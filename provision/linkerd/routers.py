@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import yaml
 
@@ -14,23 +13,8 @@ from provision.linkerd.versions import number
 ROUTER_PORTS = {"http": 4140, "h2": 4142, "thrift": 4114, "thriftmux": 4144, "mux": 4141}
 """Where a router listens when its server names no port."""
 
-LOOPBACK = "127.0.0.1"
-
 HTTP = ("http", "h2")
 """Protocols that have identifiers."""
-
-
-class Listener(NamedTuple):
-    """Where a server of a router listens; without `ip` that is loopback, without port the protocol's own."""
-
-    node: yaml.Node
-    ip: str | None
-    port: str
-
-    @property
-    def address(self) -> tuple[str, str]:
-        """Address and port, with the defaults."""
-        return self.ip or LOOPBACK, self.port
 
 
 @dataclass(frozen=True)
@@ -47,11 +31,6 @@ class Router:
     dtab: str
     dtab_node: yaml.Node | None
     identifiers: tuple[Mapping[str, str], ...]
-    listeners: tuple[Listener, ...]
-
-    def servers(self) -> list[yaml.Node]:
-        """The server nodes."""
-        return [listener.node for listener in self.listeners]
 
     @property
     def at(self) -> Location:
@@ -62,6 +41,10 @@ class Router:
     def dtab_at(self) -> Location:
         """Where its dtab stands."""
         return (*self.at, self.dtab_key)
+
+    def servers(self) -> list[yaml.Node]:
+        """The server nodes."""
+        return items(self.fields.get("servers"))
 
 
 def dtab_key(version: str) -> str:
@@ -81,27 +64,18 @@ def routers(root: yaml.Node, version: str) -> Iterator[Router]:
 def _router(index: int, node: yaml.Node, values: Mapping[str, yaml.Node], protocol: str, version: str) -> Router:
     key = _written_dtab_key(values, version)
     dtab = values.get(key)
-    default = "/svc" if number(version) >= (0, 9, 0) else f"/{protocol}"
     return Router(
         index,
         node,
         values,
         protocol,
         _text(values.get("label")) or protocol,
-        _text(values.get("dstPrefix")) or default,
+        _text(values.get("dstPrefix")) or default_prefix(protocol, version),
         key,
         _text(dtab) or "",
         dtab,
         tuple(_identifiers(values.get("identifier"), protocol, version)),
-        tuple(_listeners(values.get("servers"), protocol)),
     )
-
-
-def _listeners(servers: yaml.Node | None, protocol: str) -> Iterator[Listener]:
-    for server in items(servers):
-        values = fields(server)
-        port = _text(values.get("port")) or str(ROUTER_PORTS.get(protocol, ""))
-        yield Listener(server, _text(values.get("ip")), port)
 
 
 def _text(node: yaml.Node | None) -> str | None:
@@ -122,6 +96,11 @@ def _identifiers(written: yaml.Node | None, protocol: str, version: str) -> Iter
         return
     for one in listed:
         yield {name: value_text for name, value in fields(one).items() if (value_text := scalar(value)) is not None}
+
+
+def default_prefix(protocol: str, version: str) -> str:
+    """The dstPrefix that a release takes when none is written."""
+    return "/svc" if number(version) >= (0, 9, 0) else f"/{protocol}"
 
 
 def default_identifier(protocol: str, version: str) -> str:

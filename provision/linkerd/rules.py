@@ -10,7 +10,9 @@ from provision.linkerd.config import Config
 from provision.linkerd.document import Location, Spot, find, get, items, scalar, spot, text, text_of
 from provision.linkerd.finding import Finding, found
 from provision.linkerd.knowledge import KNOWLEDGE
-from provision.linkerd.routers import Router
+from provision.linkerd.routers import ROUTER_PORTS, Router
+
+LOOPBACK = "127.0.0.1"
 
 
 def findings(config: Config) -> Iterator[Finding]:
@@ -50,27 +52,24 @@ def _labels(every: list[Router]) -> Iterator[Finding]:
 
 
 def address(router: Router, server: yaml.Node) -> tuple[str, str]:
-    """Where a server of a router listens, with the defaults of its protocol."""
-    return next(listener.address for listener in router.listeners if listener.node is server)
+    """Where a server listens, with the defaults of its protocol."""
+    return text(server, "ip") or LOOPBACK, text(server, "port") or str(ROUTER_PORTS.get(router.protocol, ""))
 
 
 def _ports(every: list[Router]) -> Iterator[Finding]:
-    first: dict[tuple[str, str], Location] = {}
+    first: dict[tuple[str, str], str] = {}
     for router in every:
-        for index, listener in enumerate(router.listeners):
+        for index, server in enumerate(router.servers()):
             at: Location = (*router.at, "servers", index)
-            ip, port = here = listener.address
+            here = address(router, server)
             if here in first:
-                message = f"{ip}:{port} is taken by {text_of(first[here])}"
-                fragment = f"Server conflict on port {port}"
-                yield found("ML313", listener.node, at, message, fragment, "take another port")
-            first.setdefault(here, at)
+                message = f"{here[0]}:{here[1]} is taken by {first[here]}"
+                yield found("ML313", server, at, message, f"Server conflict on port {here[1]}", "take another port")
+            first.setdefault(here, text_of(at))
 
 
 def _plugins(config: Config) -> Iterator[Finding]:
     """Jars whose kind is there already: linkerd's own, or another jar's."""
-    if not config.place.plugins:
-        return
     own = {kind for family in KNOWLEDGE.families.values() for kind in family.at(config.release)}
     seen: set[str] = set()
     for kind in config.place.plugins:
@@ -123,9 +122,7 @@ def _twice(config: Config) -> Iterator[Finding]:
             continue
         known.add(id(node))
         if isinstance(node, yaml.SequenceNode):
-            waiting += [
-                (item, (*at, index)) for index, item in enumerate(node.value) if not isinstance(item, yaml.ScalarNode)
-            ]
+            waiting += [(item, (*at, index)) for index, item in enumerate(node.value) if item.value]
         elif isinstance(node, yaml.MappingNode):
             yield from _duplicates(node, at, config)
             waiting += [
@@ -136,7 +133,7 @@ def _twice(config: Config) -> Iterator[Finding]:
 
 
 def _duplicates(node: yaml.MappingNode, at: Location, config: Config) -> Iterator[Finding]:
-    names = [key.value if isinstance(key, yaml.ScalarNode) else "?" for key, _value in node.value]
+    names = [scalar(key) or "?" for key, _value in node.value]
     if len(set(names)) == len(names):
         return
     seen: dict[str, int] = {}

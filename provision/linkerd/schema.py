@@ -29,6 +29,8 @@ class Key:
     around it (`^.service.retries`)."""
     gone: str = ""
     """Why nothing has to take its place at `until`."""
+    acts: str = FIRST
+    """The first release that does what it says; those before read it and do nothing."""
 
     @property
     def instead(self) -> str:
@@ -38,6 +40,10 @@ class Key:
     def known(self, version: str) -> bool:
         """Whether a release reads the key."""
         return within(version, self.since, self.until)
+
+    def works(self, version: str) -> bool:
+        """Whether a release reads the key and does what it says."""
+        return self.known(version) and within(version, self.acts, None)
 
 
 @dataclass(frozen=True)

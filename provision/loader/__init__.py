@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from provision.errors import InventoryError, Problem
 from provision.inventory import Cluster
-from provision.loader import faults, rules
+from provision.loader import faults, mesh, rules
 from provision.loader.document import Document, parse
 from provision.loader.schema import json_schema
 
@@ -20,13 +20,13 @@ __all__ = ["json_schema", "load"]
 def load(path: str, text: str | None = None) -> Cluster:
     """The inventory in a file (`-`: standard input), or in `text`. Raises InventoryError with every problem.
 
-    Relative paths in the inventory (bundle folder, key file) are taken from the inventory's own folder.
+    Relative paths in the inventory (bundle folder, key file, linkerd.yaml) are taken from the inventory's own folder.
     """
     document = parse(path, _read(path) if text is None else text)
     cluster = _checked(document)
     if cluster is None or document.problems:
         raise _refusal(path, document.problems)
-    return _resolved(cluster, Path(path).resolve().parent if path != "-" else Path.cwd())
+    return _resolved(cluster, document.folder)
 
 
 def _read(path: str) -> str:
@@ -66,14 +66,18 @@ def _checked(document: Document) -> Cluster | None:
         cluster = Cluster.model_validate(document.value)
     except ValidationError as error:
         document.problems += faults.problems(document, error)
-    document.problems += chain(rules.problems(rules.parts_of(document, cluster)), rules.sysctl_problems(document))
+    parts = rules.parts_of(document, cluster)
+    document.problems += chain(rules.problems(parts), rules.sysctl_problems(document), mesh.problems(parts))
     return cluster
 
 
 def _resolved(cluster: Cluster, folder: Path) -> Cluster:
-    ssh, kubernetes = cluster.ssh, cluster.kubernetes
+    """The cluster with its files named from the root."""
+    ssh, kubernetes, linkerd = cluster.ssh, cluster.kubernetes, cluster.mesh
     if ssh.key_file is not None:
         ssh = ssh.model_copy(update={"key_file": str(folder / Path(ssh.key_file).expanduser())})
     if "/" in kubernetes.bundle:
         kubernetes = kubernetes.model_copy(update={"bundle": str(folder / Path(kubernetes.bundle).expanduser())})
-    return cluster.model_copy(update={"ssh": ssh, "kubernetes": kubernetes})
+    if linkerd.config_file is not None:
+        linkerd = linkerd.model_copy(update={"config_file": str(folder / Path(linkerd.config_file).expanduser())})
+    return cluster.model_copy(update={"ssh": ssh, "kubernetes": kubernetes, "mesh": linkerd})

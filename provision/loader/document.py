@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -69,11 +70,17 @@ class Document:
     """The node tree of a file, its values, and the problems found so far."""
 
     file: str
+    text: str = ""
     root: yaml.Node | None = None
     value: Any = None
     problems: list[Problem] = field(default_factory=list)
     faulty: set[Location] = field(default_factory=set)
     """Where a problem of YAML stands: what the model says of the value there would only repeat it."""
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in the file begin."""
+        return Path(self.file).resolve().parent if self.file != "-" else Path.cwd()
 
     def problem(self, location: Location, message: str, hint: str = "", *, key: bool = False) -> Problem:
         """A problem at a field; where the field is missing, at what should hold it."""
@@ -90,13 +97,17 @@ class Document:
 
     def written(self, location: Location) -> str | None:
         """The text of a scalar as it stands in the file (`1.30`, where the value is 1.3), None when there is none."""
-        steps = self._walk(location)
-        node = steps[-1][1] if len(steps) == len(location) + 1 else None
+        node = self.node(location)
         return node.value if isinstance(node, yaml.ScalarNode) else None
+
+    def node(self, location: Location) -> yaml.Node | None:
+        """What stands at a location, None when nothing does."""
+        steps = self._walk(location)
+        return steps[-1][1] if len(steps) == len(location) + 1 else None
 
     def has(self, location: Location) -> bool:
         """Whether the file says something at a location."""
-        return len(self._walk(location)) == len(location) + 1
+        return self.node(location) is not None
 
     def _walk(self, location: Location) -> list[tuple[yaml.Node, yaml.Node]]:
         """Key and value of the root and of each step, as far as they exist."""
@@ -128,7 +139,7 @@ def field_name(location: Location) -> str:
 
 def parse(file: str, text: str) -> Document:
     """The document with all problems that YAML itself has. One that cannot be parsed has one problem and no root."""
-    document = Document(file)
+    document = Document(file, text)
     try:
         loader = StrictLoader(text)
         document.root = loader.get_single_node()

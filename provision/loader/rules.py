@@ -15,6 +15,7 @@ from provision.addresses import TooSmall, node_addresses, pod_prefix_length
 from provision.errors import Problem
 from provision.inventory import Cluster, Host, Kubernetes, Network, Node
 from provision.loader.document import Document, Location, field_name
+from provision.mesh_settings import Mesh
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -34,6 +35,7 @@ class Parts:
     nodes: Mapping[int, Node]
     network: Network | None
     kubernetes: Kubernetes | None
+    mesh: Mesh | None = None
 
     def raw(self, section: str) -> list[dict[str, Any]]:
         """A section's items as written; what is no mapping is an empty one."""
@@ -55,6 +57,7 @@ def parts_of(document: Document, cluster: Cluster | None) -> Parts:
             dict(enumerate(cluster.nodes)),
             cluster.network,
             cluster.kubernetes,
+            cluster.mesh,
         )
     value = document.value if isinstance(document.value, dict) else {}
     return Parts(
@@ -63,6 +66,7 @@ def parts_of(document: Document, cluster: Cluster | None) -> Parts:
         _valid_items(Node, value.get("nodes")),
         _valid(Network, value.get("network")),
         _valid(Kubernetes, value.get("kubernetes")),
+        _valid(Mesh, value.get("mesh", {})),
     )
 
 

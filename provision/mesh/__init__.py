@@ -1,5 +1,6 @@
 """The mesh: Linkerd's configuration and manifests as data, and what its answers mean."""
 
+from provision.mesh.config import Configuration, configuration
 from provision.mesh.manifests import APP, ECHO, ECHO_PORT, Manifest, Platform, manifests
 from provision.mesh.probe import Answer, Routed, answers, judge_metrics, judge_ping, judge_route, probe_argv
 
@@ -8,10 +9,12 @@ __all__ = [
     "ECHO",
     "ECHO_PORT",
     "Answer",
+    "Configuration",
     "Manifest",
     "Platform",
     "Routed",
     "answers",
+    "configuration",
     "judge_metrics",
     "judge_ping",
     "judge_route",

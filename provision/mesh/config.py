@@ -1,38 +1,74 @@
-"""linkerd.yaml for 0.8.5, in the form that starts and routes there.
-
-The article's own text does not: 0.8.5 calls the dtab `baseDtab`, knows the accrual kind `io.l5d.consecutiveFailures`, needs
-a `namers` section, and its default identifier never makes a name below `/svc`. `failureAccrual.backoff` is accepted and
-ignored before 1.1.1, so it is not written at all.
-"""
+"""What linkerd is given to read: meshctl's own rendering of the inventory, or the user's own file."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from provision.inventory import Mesh
+import yaml
 
-CACHE = 1000
-"""0.8.5 keeps 10 clients by default: the eleventh service evicts another's pool and statistics (1000 since 0.9.1)."""
+from provision.errors import MeshError
+from provision.linkerd.document import compose
+from provision.linkerd.render import render
+from provision.linkerd.routers import routers
+from provision.linkerd.rules import address
+from provision.mesh_settings import Mesh
+
+_PORT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
+"""What Kubernetes takes for the name of a port; linkerd's labels are any text."""
 
 
-def linkerd_config(mesh: Mesh) -> dict[str, Any]:
-    """The configuration as data."""
+@dataclass(frozen=True)
+class Configuration:
+    """The text, and what the pod and the checks have to know of it."""
+
+    text: str
+    label: str
+    """The label of the router that listens on `mesh.port`: its metrics prove the requests."""
+    ports: Mapping[str, int]
+    """Of the routers, by their labels."""
+
+
+def configuration(mesh: Mesh) -> Configuration:
+    """The configuration of a mesh that the loader found no fault in. Raises MeshError when its file cannot be read any more."""
+    text = (
+        yaml.dump(render(mesh), Dumper=_Dumper, sort_keys=False) if mesh.config_file is None else _own(mesh.config_file)
+    )
+    ports = dict(_ports(text, mesh.version))
+    return Configuration(text, next(name for name, port in ports.items() if port == mesh.port), ports)
+
+
+def _own(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MeshError(f"{path}: cannot be read: {error}", hint="mesh.config_file names it") from error
+
+
+def _ports(text: str, release: str) -> Iterator[tuple[str, int]]:
+    root = compose(text)
+    for router in routers(root, release) if root is not None else ():
+        for index, server in enumerate(router.servers()):
+            yield f"{router.label}{f'-{index}' if index else ''}", int(address(router, server)[1])
+
+
+def port_names(ports: Mapping[str, int]) -> dict[str, int]:
+    """Ports by names that Kubernetes takes: the labels, where they are such names."""
     return {
-        "admin": {"port": mesh.admin_port},
-        "namers": [{"kind": "io.l5d.k8s"}],
-        "routers": [
-            {
-                "protocol": "http",
-                "label": "outgoing",
-                "dstPrefix": "/svc",
-                "identifier": {"kind": "io.l5d.header.token"},
-                "baseDtab": f"/svc => /#/io.l5d.k8s/{mesh.namespace}/http ;\n",
-                "bindingCache": {"paths": CACHE, "trees": CACHE, "bounds": CACHE, "clients": CACHE},
-                "servers": [{"port": mesh.port, "ip": "0.0.0.0"}],
-                "client": {
-                    "loadBalancer": {"kind": "ewma"},
-                    "failureAccrual": {"kind": "io.l5d.consecutiveFailures", "failures": 5},
-                },
-            }
-        ],
+        label if _PORT_NAME.fullmatch(label) and not label.isdigit() else f"router-{number}": port
+        for number, (label, port) in enumerate(ports.items())
     }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as blocks: dtabs are read by people."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)

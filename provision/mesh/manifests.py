@@ -1,20 +1,20 @@
 """The mesh as Kubernetes objects: linkerd's DaemonSet with its kubectl-proxy side-car, and the echo app that proves it.
 
-hostNetwork, because hostPort does nothing under CNI before Kubernetes 1.7. The side-car serves nothing but the two
-requests that linkerd 0.8.5 makes: with hostNetwork it listens on the node's own loopback with the pod's token.
+hostNetwork, because hostPort does nothing under CNI before Kubernetes 1.7. The side-car serves nothing but the
+requests that linkerd's namer makes: with hostNetwork it listens on the node's own loopback with the pod's token.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from provision.inventory import Mesh
-from provision.mesh.config import linkerd_config
+from provision.linkerd.settings import HOST_NETWORK, SERVICE
+from provision.linkerd.versions import number
+from provision.mesh.config import Configuration, port_names
+from provision.mesh_settings import Mesh
 from provision.units import MIB
 
 ECHO_PORT = 8080
@@ -27,8 +27,17 @@ ECHO = {"app": "echo"}
 ENDPOINTS_ONLY = "^/api/v1/namespaces/[^/]+/endpoints$"
 """kubectl proxy's --accept-paths: list and watch of a namespace's Endpoints (the watch is a query parameter)."""
 
+ENDPOINTS_AND_SERVICES = "^/api/v1/namespaces/[^/]+/(endpoints|services)(/[^/]+)?$"
+"""Later namers ask for one Service at a time, and since 1.0.1 for its ports too."""
+
+LISTS_ONLY = (0, 9, 0)
+"""Releases before it read lists of Endpoints and nothing else."""
+
 GIVEN_NAMESPACES = ("default", "kube-system", "kube-public")
 """Namespaces that every cluster has and that are not ours to stamp."""
+
+LOOPBACK = "127.0.0.1"
+PAIRED = "linker-to-linker"
 
 GRACE_S = 30
 """Above linkerd's own grace of 10 s, so that SIGTERM lets requests end."""
@@ -51,18 +60,25 @@ class Platform:
     tolerations: tuple[Mapping[str, Any], ...] = ()
 
 
-def manifests(cluster: str, mesh: Mesh, platform: Platform) -> tuple[Manifest, ...]:
+def manifests(cluster: str, mesh: Mesh, config: Configuration, platform: Platform) -> tuple[Manifest, ...]:
     """Every object, in the order in which they are to be applied."""
-    config = yaml.safe_dump(linkerd_config(mesh), sort_keys=False, default_flow_style=False)
     marks = {"meshctl/cluster": cluster}
+    digest = hashlib.sha256(config.text.encode()).hexdigest()[:16]
     return (
         *(_namespace(mesh.namespace, marks) if mesh.namespace not in GIVEN_NAMESPACES else ()),
         *(_access(mesh, platform, marks) if platform.rbac_api else ()),
-        _object("v1", "ConfigMap", "l5d-config", mesh.namespace, {**APP, **marks}, data={CONFIG_KEY: config}),
-        _linkerd(mesh, platform, marks, hashlib.sha256(config.encode()).hexdigest()[:16]),
-        _service("l5d", mesh.namespace, APP, marks, {"outgoing": mesh.port, "admin": mesh.admin_port}),
+        _object("v1", "ConfigMap", "l5d-config", mesh.namespace, {**APP, **marks}, data={CONFIG_KEY: config.text}),
+        _linkerd(mesh, config, platform, marks, digest),
+        _front(mesh, config, marks),
         *(_echo(mesh, platform, marks, platform.echo_image) if platform.echo_image else ()),
     )
+
+
+def _front(mesh: Mesh, config: Configuration, marks: Mapping[str, str]) -> Manifest:
+    """The Service l5d. For the daemonset transformer only its endpoints count, so that it needs no address of its own."""
+    open_admin = {"admin": mesh.admin_port} if mesh.admin_address != LOOPBACK else {}
+    front = _service(SERVICE, mesh.namespace, APP, marks, {**port_names(config.ports), **open_admin})
+    return {**front, "spec": {**front["spec"], **({"clusterIP": "None"} if mesh.topology == PAIRED else {})}}
 
 
 def _object(api: str, kind: str, name: str, namespace: str, labels: Mapping[str, str], **more: Any) -> Manifest:
@@ -85,18 +101,21 @@ def _service(
     return _object("v1", "Service", name, namespace, {**app, **marks}, spec={"selector": dict(app), "ports": listed})
 
 
-def _access(mesh: Mesh, platform: Platform, marks: Mapping[str, str]) -> tuple[Manifest, ...]:
-    """Where the API server authorizes: read Endpoints of the mesh's namespace, nothing else."""
-    api = str(platform.rbac_api)
-    rules = [{"apiGroups": [""], "resources": ["endpoints"], "verbs": ["get", "list", "watch"]}]
-    labels = {**APP, **marks}
+def _access(mesh: Mesh, platform: Platform, marks: Mapping[str, str]) -> Iterator[Manifest]:
+    """Where the API server authorizes: read what the namer reads in the namespaces that are routed to, nothing else."""
+    api, labels = str(platform.rbac_api), {**APP, **marks}
+    kinds = ["endpoints"] if _lists_only(mesh) else ["endpoints", "services"]
+    rules = [{"apiGroups": [""], "resources": kinds, "verbs": ["get", "list", "watch"]}]
     subject = {"kind": "ServiceAccount", "name": "l5d", "namespace": mesh.namespace}
     role = {"apiGroup": api.partition("/")[0], "kind": "Role", "name": "l5d"}
-    return (
-        _object("v1", "ServiceAccount", "l5d", mesh.namespace, labels),
-        _object(api, "Role", "l5d", mesh.namespace, labels, rules=rules),
-        _object(api, "RoleBinding", "l5d", mesh.namespace, labels, roleRef=role, subjects=[subject]),
-    )
+    yield _object("v1", "ServiceAccount", "l5d", mesh.namespace, labels)
+    for namespace in dict.fromkeys((mesh.namespace, *mesh.namespaces)):
+        yield _object(api, "Role", "l5d", namespace, labels, rules=rules)
+        yield _object(api, "RoleBinding", "l5d", namespace, labels, roleRef=role, subjects=[subject])
+
+
+def _lists_only(mesh: Mesh) -> bool:
+    return number(mesh.version) < LISTS_ONLY
 
 
 def _daemonset(
@@ -114,14 +133,16 @@ def _daemonset(
     return _object(platform.daemonset_api, "DaemonSet", name, namespace, labels, spec=spec)
 
 
-def _linkerd(mesh: Mesh, platform: Platform, marks: Mapping[str, str], config_digest: str) -> Manifest:
+def _linkerd(
+    mesh: Mesh, config: Configuration, platform: Platform, marks: Mapping[str, str], config_digest: str
+) -> Manifest:
     labels = {**APP, **marks, **({"meshctl/stand-in": "true"} if platform.standin else {})}
     pod = {
-        "hostNetwork": True,
+        "hostNetwork": HOST_NETWORK,
         "dnsPolicy": platform.dns_policy,
         "terminationGracePeriodSeconds": GRACE_S,
         "volumes": [{"name": "l5d-config", "configMap": {"name": "l5d-config"}}],
-        "containers": [_proxy_container(mesh, platform), _side_car(platform)],
+        "containers": [_proxy_container(mesh, config, platform), _side_car(mesh, platform)],
         **({"serviceAccountName": "l5d"} if platform.rbac_api else {}),
     }
     annotations = {"meshctl/config-digest": config_digest}
@@ -130,7 +151,7 @@ def _linkerd(mesh: Mesh, platform: Platform, marks: Mapping[str, str], config_di
     return _daemonset(platform, "l5d", mesh.namespace, labels, APP, pod, annotations)
 
 
-def _proxy_container(mesh: Mesh, platform: Platform) -> Manifest:
+def _proxy_container(mesh: Mesh, config: Configuration, platform: Platform) -> Manifest:
     heap_mib = mesh.heap // MIB
     return {
         "name": "l5d",
@@ -143,8 +164,8 @@ def _proxy_container(mesh: Mesh, platform: Platform) -> Manifest:
             {"name": "JVM_HEAP_MAX", "value": f"{heap_mib}M"},
         ],
         "ports": [
-            {"name": "outgoing", "containerPort": mesh.port},
-            {"name": "admin", "containerPort": mesh.admin_port},
+            {"name": name, "containerPort": port}
+            for name, port in {**port_names(config.ports), "admin": mesh.admin_port}.items()
         ],
         # The JVM takes half as much again beside its heap: threads, code, direct buffers.
         "resources": {
@@ -153,7 +174,7 @@ def _proxy_container(mesh: Mesh, platform: Platform) -> Manifest:
         },
         # The admin server starts before the routers bind: ping proves life, the port proves readiness.
         "livenessProbe": {
-            "httpGet": {"path": "/admin/ping", "port": mesh.admin_port},
+            "httpGet": {"host": LOOPBACK, "path": "/admin/ping", "port": mesh.admin_port},
             "initialDelaySeconds": 60,
             "periodSeconds": 20,
             "timeoutSeconds": 10,
@@ -169,12 +190,13 @@ def _proxy_container(mesh: Mesh, platform: Platform) -> Manifest:
     }
 
 
-def _side_car(platform: Platform) -> Manifest:
+def _side_car(mesh: Mesh, platform: Platform) -> Manifest:
+    paths = ENDPOINTS_ONLY if _lists_only(mesh) else ENDPOINTS_AND_SERVICES
     return {
         "name": "kubectl",
         "image": platform.kubectl_image,
         "imagePullPolicy": "IfNotPresent",
-        "args": ["proxy", f"--port={PROXY_PORT}", "--address=127.0.0.1", f"--accept-paths={ENDPOINTS_ONLY}"],
+        "args": ["proxy", f"--port={PROXY_PORT}", "--address=127.0.0.1", f"--accept-paths={paths}"],
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provision.events import Changed
 from provision.kubernetes import Kubectl, patiently, pods_on, profile_for
-from provision.kubernetes.kubectl import title
+from provision.kubernetes.kubectl import Outdated, title
 from provision.mesh import APP, ECHO, Manifest
 from provision.observe import mesh_manifests
 from provision.plan import Plan
@@ -30,11 +30,22 @@ def run(plan: Plan, doors: Doors) -> None:
 
 
 def _put(kubectl: Kubectl, wanted: tuple[Manifest, ...], doors: Doors) -> None:
-    stale = kubectl.outdated(wanted)
+    stale = _stale(kubectl, wanted)
     for write, manifests in ((kubectl.create, stale.absent), (kubectl.apply, stale.different)):
         write(manifests)
         for manifest in manifests:
             doors.emit(Changed("cluster", title(manifest), "apply"))
+
+
+def _stale(kubectl: Kubectl, wanted: tuple[Manifest, ...]) -> Outdated:
+    """What is to be written. With the topology the Service l5d wins or loses its address, which nobody uses and nobody can
+    change: a different one is made anew.
+    """
+    stale = kubectl.outdated(wanted)
+    front = [manifest for manifest in stale.different if title(manifest) == "Service l5d"]
+    for manifest in front:
+        kubectl.delete("service", "l5d", namespace=manifest["metadata"]["namespace"])
+    return kubectl.outdated(wanted) if front else stale
 
 
 def _await_pods(kubectl: Kubectl, app: dict[str, str], doors: Doors) -> None:

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from provision.errors import MeshError, StageTimeout
 from provision.events import Output
 from provision.kubernetes import Kubectl, Pod, pods_on, reach
-from provision.mesh import ECHO, ECHO_PORT, Routed, answers, judge_metrics, judge_ping, judge_route, probe_argv
+from provision.mesh import (
+    ECHO,
+    ECHO_PORT,
+    Routed,
+    answers,
+    configuration,
+    judge_metrics,
+    judge_ping,
+    judge_route,
+    probe_argv,
+)
 from provision.parallel import for_each
 from provision.plan import Plan
 from provision.shell import Ssh
@@ -74,14 +84,14 @@ def _routed(node: str, shell: Ssh, doors: Doors) -> Routed:
 
 
 def _route(shell: Ssh, doors: Doors) -> Ready[Routed] | NotYet:
-    mesh = doors.cluster.mesh
+    mesh, label = doors.cluster.mesh, configuration(doors.cluster.mesh).label
     # Its status is that of the last request only; each answer carries its own.
     asked = shell.read(probe_argv("echo", mesh.port, mesh.admin_port), within_s=90, check=False)
     route, ping, metrics = answers(asked.stdout) or answers(asked.checked().stdout)
     routed = judge_route(route)
     faults = [
         fault
-        for fault in (routed if isinstance(routed, str) else "", judge_ping(ping), judge_metrics(metrics, "outgoing"))
+        for fault in (routed if isinstance(routed, str) else "", judge_ping(ping), judge_metrics(metrics, label))
         if fault
     ]
     return NotYet("; ".join(faults)) if faults or isinstance(routed, str) else Ready(routed)

@@ -15,7 +15,7 @@ from provision.hostkey import new_host_key
 from provision.inventory import Cluster
 from provision.kubernetes import profile_for
 from provision.loader import load
-from provision.mesh import Platform, manifests
+from provision.mesh import Platform, configuration, manifests
 from provision.placement import place
 from provision.plan import HostSeen, Observed, Verb, plan
 from provision.plan_text import as_data, as_text
@@ -93,6 +93,8 @@ def test_its_mesh_is_rendered_for_its_kubernetes(path: Path) -> None:
         annotations=workloads.annotations,
         tolerations=workloads.tolerations,
     )
-    kinds = [manifest["kind"] for manifest in manifests(cluster.cluster, cluster.mesh, platform)]
+    kinds = [
+        manifest["kind"] for manifest in manifests(cluster.cluster, cluster.mesh, configuration(cluster.mesh), platform)
+    ]
     assert kinds.count("DaemonSet") == 2
     assert ("Role" in kinds) == (cluster.kubernetes.generation == "1.20")

@@ -20,7 +20,6 @@ import pytest
 from provision.desired import Member
 from provision.errors import CommandFailed, KubernetesError, StageTimeout, Unreachable
 from provision.events import Event, Output, Warned
-from provision.inventory import Mesh
 from provision.kubernetes import (
     Credentials,
     Kubectl,
@@ -40,7 +39,8 @@ from provision.kubernetes import (
 )
 from provision.kubernetes.node import UNIT
 from provision.kubernetes.preflight import preflight
-from provision.mesh import Platform, manifests
+from provision.mesh import Platform, configuration, manifests
+from provision.mesh_settings import Mesh
 from provision.secret import Secret
 from provision.shell import Completed, OnLine
 from provision.waiting import NotYet, Ready, wait_until
@@ -317,7 +317,8 @@ def test_the_mesh_is_written_in_words_that_1_5_knows(cluster: Cluster) -> None:
         annotations=words.annotations,
         tolerations=words.tolerations,
     )
-    wanted = manifests("lab", Mesh(namespace="kube-system"), platform)
+    mesh = Mesh(namespace="kube-system")
+    wanted = manifests("lab", mesh, configuration(mesh), platform)
     assert {manifest["kind"] for manifest in wanted} >= {"ConfigMap", "DaemonSet", "Service"}
     assert [problem(dict(manifest)) for manifest in wanted if problem(dict(manifest))] == []
     cluster.kubectl.create(cluster.kubectl.outdated(wanted).absent)

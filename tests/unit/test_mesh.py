@@ -13,20 +13,20 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.inventory import Mesh
 from provision.kubernetes import profile_for
 from provision.mesh import (
     Answer,
     Platform,
     Routed,
     answers,
+    configuration,
     judge_metrics,
     judge_ping,
     judge_route,
     manifests,
     probe_argv,
 )
-from provision.mesh.config import linkerd_config
+from provision.mesh_settings import Mesh
 from provision.shell import Local
 
 GOLDEN = Path(__file__).parents[1] / "data" / "mesh"
@@ -47,8 +47,12 @@ def platform(generation: str, image: str = "buoyantio/linkerd:0.8.5", *, standin
     )
 
 
+def rendered(mesh: Mesh, generation: str = "1.20") -> tuple[Any, ...]:
+    return manifests("lab", mesh, configuration(mesh), platform(generation))
+
+
 def objects(generation: str, **more: Any) -> dict[str, Any]:
-    found = manifests("lab", Mesh(), platform(generation, **more))
+    found = manifests("lab", Mesh(), configuration(Mesh()), platform(generation, **more))
     return {f"{one['kind']} {one['metadata']['name']}": one for one in found}
 
 
@@ -63,7 +67,7 @@ def test_golden(generation: str) -> None:
 
 
 def test_the_configuration_is_the_form_that_starts_and_routes_on_0_8_5() -> None:
-    config = linkerd_config(Mesh())
+    config = yaml.safe_load(configuration(Mesh()).text)
     (router,) = config["routers"]
     assert "dtab" not in router
     assert router["baseDtab"] == "/svc => /#/io.l5d.k8s/default/http ;\n"
@@ -95,7 +99,7 @@ def test_the_side_car_serves_nothing_but_endpoints_on_loopback() -> None:
 
 
 def test_heap_and_limit_follow_from_one_number() -> None:
-    found = manifests("lab", Mesh.model_validate({"heap": "512MiB"}), platform("1.20"))
+    found = rendered(Mesh.model_validate({"heap": "512MiB"}))
     daemonset = next(one for one in found if one["kind"] == "DaemonSet")
     container = daemonset["spec"]["template"]["spec"]["containers"][0]
     assert {"name": "JVM_HEAP_MAX", "value": "512M"} in container["env"]
@@ -103,19 +107,19 @@ def test_heap_and_limit_follow_from_one_number() -> None:
 
 
 def test_a_namespace_of_its_own_is_made_first_and_a_given_one_is_left_alone() -> None:
-    own = manifests("lab", Mesh(namespace="mesh"), platform("1.5"))
+    own = rendered(Mesh(namespace="mesh"), "1.5")
     assert (own[0]["kind"], own[0]["metadata"]["name"]) == ("Namespace", "mesh")
     assert {one["metadata"].get("namespace") for one in own[1:]} == {"mesh"}
-    assert all(one["kind"] != "Namespace" for one in manifests("lab", Mesh(namespace="kube-system"), platform("1.5")))
+    assert all(one["kind"] != "Namespace" for one in rendered(Mesh(namespace="kube-system"), "1.5"))
 
 
 def test_another_configuration_is_another_template() -> None:
     def mark(port: int) -> str:
-        found = manifests("lab", Mesh(port=port), platform("1.20"))
+        found = rendered(Mesh(port=port))
         daemonset = next(one for one in found if one["metadata"]["name"] == "l5d" and one["kind"] == "DaemonSet")
         return str(daemonset["spec"]["template"]["metadata"]["annotations"]["meshctl/config-digest"])
 
-    assert mark(4140) == mark(4140) != mark(4141)
+    assert mark(4140) == mark(4140) != mark(4142)
 
 
 def test_a_stand_in_is_labelled_on_every_pod_and_linkerd_is_not() -> None:
