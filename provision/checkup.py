@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from provision.doctor import Facts, Finding, LibvirtFacts, Patient, found, gather, judge, read_facts, read_libvirt
+from provision.doctor import (
+    Facts,
+    Finding,
+    LibvirtFacts,
+    Patient,
+    found,
+    gather,
+    judge,
+    read_facts,
+    read_libvirt,
+    walk,
+)
 from provision.engine import World
 from provision.errors import HostUnfit, HypervisorError, MeshctlError
 from provision.events import Failed, Found, StageFinished, StageStarted
@@ -56,7 +67,7 @@ class Checkup:
 
 def check_hosts(world: World) -> Checkup:
     """Looks at every host at once and judges what was seen."""
-    looks = for_each(world.cluster.hosts, lambda host: _look(world, host))
+    looks = _walked(world, for_each(world.cluster.hosts, lambda host: _look(world, host)))
     placement = _placement(world, looks)
     findings = [finding for look in looks for finding in _judged(world, look, placement)]
     return Checkup(
@@ -115,6 +126,31 @@ def _facts(host: Host, shell: Shell, libvirt: LibvirtFacts) -> Facts:
     except MeshctlError as error:
         return Facts(libvirt, shell_error=error.message)
     return read_facts(sections, libvirt, (before, time.time()))
+
+
+def _walked(world: World, looks: list[Look]) -> list[Look]:
+    """The same looks, each with the way to the next host over the bridge: all ways are gone once, not all pairs."""
+    if world.cluster.network.mode != "bridge" or len(looks) < 2:
+        return looks
+    return for_each(zip(looks, [*looks[1:], looks[0]], strict=True), lambda pair: _walk(world, *pair))
+
+
+def _walk(world: World, look: Look, following: Look) -> Look:
+    started, shell = time.monotonic(), world.shell(look.host.name) if look.facts else None
+    address = _bridge_address(world, following)
+    if look.facts is None or shell is None or not address:
+        return look
+    try:
+        way = walk(shell, following.host.name, address, world.cluster.network.mtu)
+    except MeshctlError:
+        return look
+    facts = replace(look.facts, network=replace(look.facts.network, ways=(way,)))
+    return replace(look, facts=facts, seconds=look.seconds + time.monotonic() - started)
+
+
+def _bridge_address(world: World, look: Look) -> str:
+    known = look.facts.network.addresses if look.facts else ()
+    return next((address.partition("/")[0] for link, address in known if link == world.cluster.network.bridge), "")
 
 
 def _placement(world: World, looks: Sequence[Look]) -> Placement:

@@ -37,13 +37,15 @@ def plan(inventory: str, as_json: bool, detailed_exitcode: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show what kubeadm and others say.")
 def provision(inventory: str, yes: bool, last: str | None, as_json: bool, verbose: bool) -> None:
-    """Turn the inventory into a serving mesh: shows the plan, asks, plans again, runs the stages."""
+    """Turn the inventory into a serving mesh: checks the hosts, shows the plan, asks, plans again, runs the stages."""
+    from provision.checkup import admit
     from provision.cli.session import session
     from provision.engine import make_plan
     from provision.engine import provision as run
     from provision.plan_text import as_text
 
     with session(inventory, as_json=as_json, verbose=verbose, logged=True) as world:
+        admit(world)
         agreed = make_plan(world)
         click.echo(as_text(agreed), err=True)
         if agreed.changes and not yes:

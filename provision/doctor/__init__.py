@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provision.doctor.facts import Facts, LibvirtFacts
 from provision.doctor.finding import Finding, found
-from provision.doctor.gather import gather
+from provision.doctor.gather import gather, walk
 from provision.doctor.judge_cpu import judge_cpu
 from provision.doctor.judge_host import judge_host
 from provision.doctor.judge_memory import judge_memory
@@ -13,7 +13,18 @@ from provision.doctor.judge_storage import judge_storage
 from provision.doctor.patient import Patient
 from provision.doctor.read import read_facts, read_libvirt
 
-__all__ = ["Facts", "Finding", "LibvirtFacts", "Patient", "found", "gather", "judge", "read_facts", "read_libvirt"]
+__all__ = [
+    "Facts",
+    "Finding",
+    "LibvirtFacts",
+    "Patient",
+    "found",
+    "gather",
+    "judge",
+    "read_facts",
+    "read_libvirt",
+    "walk",
+]
 
 JUDGES = (judge_host, judge_cpu, judge_memory, judge_storage, judge_network)
 

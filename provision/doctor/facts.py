@@ -134,11 +134,21 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Way:
+    """From this host to another one's address on the bridge: whether a whole packet and a small one came back."""
+
+    to: str
+    address: str
+    whole: bool
+    small: bool
+
+
+@dataclass(frozen=True)
 class NetworkFacts:
     """The host's network. `addresses` are pairs of interface and address with prefix length.
 
-    `forward_policy` and `input_policy` are those of iptables' filter table; `rules` are its rules as `iptables -S`
-    says them; `nft_drops` are the hooks of nftables' own base chains that drop by default.
+    `rules` are those of iptables' filter table as `iptables -S` says them, policies included; `nft_drops` are the hooks
+    of nftables' own base chains that drop by default; `ways` lead to other hosts.
     """
 
     links: tuple[Link, ...] = ()
@@ -146,9 +156,9 @@ class NetworkFacts:
     routes: tuple[Route, ...] = ()
     forwarding: bool | None = None
     bridge_nf: bool = False
-    forward_policy: str = ""
     rules: tuple[str, ...] = ()
     nft_drops: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
 
     def link(self, name: str | None) -> Link | None:
         """The interface called `name`."""

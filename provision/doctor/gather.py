@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from provision.doctor.facts import Way
 from provision.inventory import Host
 from provision.shell import Shell
 
@@ -97,6 +98,18 @@ def gather(shell: Shell, host: Host) -> Mapping[str, str]:
     """The sections by name. Raises ShellError when the host's shell cannot be used or does not answer in time."""
     said = shell.read(["sh", "-c", _SCRIPT, "doctor", host.pool.path], within_s=WITHIN_S, check=False)
     return sections(said.stdout) or sections(said.checked().stdout)
+
+
+_PING = 'ping -n -q -c 1 -W 1 -M do -s "$2" "$1" >/dev/null 2>&1 && echo whole; ping -n -q -c 1 -W 1 "$1" >/dev/null 2>&1 && echo small'
+IP_AND_ICMP = 28
+"""Bytes of a ping's packet that are not its payload: 20 of IPv4 and 8 of ICMP."""
+
+
+def walk(shell: Shell, to: str, address: str, mtu: int) -> Way:
+    """Sends a packet of `mtu` bytes that must not be cut, and a small one. Raises ShellError as `gather`."""
+    argv = ["sh", "-c", _PING, "ping", address, str(mtu - IP_AND_ICMP)]
+    said = shell.read(argv, within_s=WITHIN_S, check=False).stdout.split()
+    return Way(to, address, whole="whole" in said, small="small" in said)
 
 
 def sections(text: str) -> dict[str, str]:

@@ -15,8 +15,8 @@ def doctor() -> str:
         MADE,
         """`meshctl doctor INVENTORY` looks at all hosts at once, over libvirt and a shell (SSH, as the URI says), and changes
 nothing. It judges what it saw against the guests that the inventory plans there. Each finding says what was seen, why it matters and
-the command that mends it; `--json` gives the same as data, exit code 12 says that there are errors. `meshctl explain MC121`
-prints a page of this list.""",
+the command that mends it; `--json` gives the same as data, exit code 12 says that there are errors. `meshctl provision` begins
+with this check and stops on errors, not on warnings. `meshctl explain MC121` prints a page of this list.""",
         "\n".join(["| id | severity | |", "|---|---|---|", *rows]),
     ]
     return "\n\n".join([*head, *(check.text().rstrip() for check in CHECKS)]) + "\n"

@@ -73,7 +73,7 @@ def _virtualization(patient: Patient) -> Iterator[Finding]:
 def _without_kvm(patient: Patient) -> tuple[str, str]:
     """What was seen, and the remedy for that."""
     cpu = patient.facts.cpu
-    if cpu.hardware_virtualization is False:
+    if cpu.hardware_virtualization is False and not cpu.dev_kvm:
         where = "in the virtual machine's CPU (nested virtualization)" if cpu.virtual else "in the firmware's setup"
         return "the CPU shows neither vmx nor svm", f"switch virtualization (VT-x, AMD-V) on {where}"
     if not cpu.dev_kvm:

@@ -22,6 +22,7 @@ def judge_network(patient: Patient) -> Iterator[Finding]:
     if patient.cluster.network.mode == "bridge" and patient.real and patient.facts.network.links:
         yield from _bridge(patient)
     yield from _mtu(patient)
+    yield from _ways(patient)
     if patient.facts.network.bridge_nf and len(patient.cluster.nodes) > 1:
         yield found("MC147", patient.name, "net.bridge.bridge-nf-call-iptables = 1")
     yield from _forwarding(patient)
@@ -125,6 +126,14 @@ def _mtu(patient: Patient) -> Iterator[Finding]:
             yield found("MC145", patient.name, seen, link=link.name, mtu=wanted, seen=link.mtu)
 
 
+def _ways(patient: Patient) -> Iterator[Finding]:
+    mtu, bridge = patient.cluster.network.mtu, patient.cluster.network.bridge
+    for way in patient.facts.network.ways:
+        if way.small and not way.whole:
+            seen = f"{mtu} bytes to {way.to} ({way.address}) are lost, 84 bytes arrive"
+            yield found("MC150", patient.name, seen, address=way.address, size=mtu - 28, mtu=mtu, bridge=bridge)
+
+
 def _forwarding(patient: Patient) -> Iterator[Finding]:
     ours = _ours(patient)
     runs = ours is not None and ours.active and patient.cluster.network.mode == "nat"
@@ -141,7 +150,7 @@ def _firewall(patient: Patient) -> Iterator[Finding]:
 
 def _bridged(patient: Patient, bridge: str) -> Iterator[Finding]:
     network = patient.facts.network
-    drops = ["iptables FORWARD"] if network.forward_policy == "DROP" else []
+    drops = ["iptables FORWARD"] if "-P FORWARD DROP" in network.rules else []
     drops += [f"nftables {chain}" for chain in network.nft_drops if chain.startswith("forward ")]
     hit = [drop for drop in drops if network.bridge_nf or " in bridge " in drop]
     if hit:
@@ -153,6 +162,8 @@ def _bridged(patient: Patient, bridge: str) -> Iterator[Finding]:
 def _routed(patient: Patient, bridge: str) -> Iterator[Finding]:
     """Somebody has written iptables anew after libvirt put its rules there."""
     ours = _ours(patient)
-    if ours is not None and ours.active and patient.facts.network.forward_policy == "DROP":
+    drops = [chain for chain in ("INPUT", "FORWARD") if f"-P {chain} DROP" in patient.facts.network.rules]
+    if ours is not None and ours.active and drops:
         remedy = f"`systemctl reload libvirtd` (or virtnetworkd) on {patient.name}: libvirt writes its rules again"
-        yield found("MC149", patient.name, f"policy drop: iptables FORWARD; no rule accepts {bridge}", remedy=remedy)
+        seen = f"policy drop: iptables {' and '.join(drops)}; no rule accepts {bridge}"
+        yield found("MC149", patient.name, seen, remedy=remedy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from provision.desired import volume_name
 from provision.doctor.facts import Folder
 from provision.doctor.finding import Finding, found
 from provision.doctor.patient import Patient
@@ -80,8 +81,8 @@ def _space(patient: Patient) -> Iterator[Finding]:
 
 def _written(patient: Patient, node: str) -> int:
     """Bytes that a node's root volume has already, 0 when there is none."""
-    prefix = f"{patient.cluster.cluster}.{node}.root."
-    return sum(volume.physical for volume in patient.seen.volumes if volume.name.startswith(prefix))
+    name = volume_name(patient.cluster.cluster, node, "root", "qcow2")
+    return sum(volume.physical for volume in patient.seen.volumes if volume.name == name)
 
 
 def _has_images(patient: Patient) -> bool:

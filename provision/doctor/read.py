@@ -131,7 +131,7 @@ def processes(sections: Sections) -> list[dict[str, str]]:
         if line.startswith("name "):
             found.append({"name": line.removeprefix("name ")})
         elif found and line.startswith("Max locked memory"):
-            found[-1]["memlock"] = line.split()[3]
+            found[-1]["memlock"] = line.split()[4]  # the hard limit: libvirt may raise the soft one to it
         elif found:
             key, _, value = line.replace(":", "=", 1).partition("=")
             found[-1][key] = value.strip()
@@ -173,8 +173,6 @@ def _hugepages(sections: Sections) -> Iterator[HugePages]:
 
 def read_network(sections: Sections) -> NetworkFacts:
     """Interfaces, addresses, routes, forwarding and firewall."""
-    rules = tuple(sections.get("iptables", "").splitlines())
-    policy = next((rule.split()[2] for rule in rules if rule.startswith("-P FORWARD ")), "")
     return NetworkFacts(
         links=tuple(_link(link) for link in _json(sections.get("links"), [])),
         addresses=tuple(
@@ -188,8 +186,7 @@ def read_network(sections: Sections) -> NetworkFacts:
         ),
         forwarding=sections["forwarding"] == "1" if "forwarding" in sections else None,
         bridge_nf=sections.get("bridge_nf") == "1",
-        forward_policy=policy,
-        rules=rules,
+        rules=tuple(sections.get("iptables", "").splitlines()),
         nft_drops=tuple(_nft_drops(_json(sections.get("nft"), {}))),
     )
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from provision.checkup import admit, as_text, check_hosts
 from provision.cli.doctor import doctor
+from provision.cli.provision import provision
 from provision.engine import opened
 from provision.errors import HostUnfit
 from provision.events import Event, Failed, Found, StageFinished
@@ -93,3 +94,14 @@ def test_the_command(uri: str, tmp_path: Path) -> None:
     assert ill.exit_code == 12
     assert "hv1: error MC101: " in ill.stdout
     assert "see: docs/doctor.md#mc101-libvirt-does-not-answer" in ill.stdout
+
+
+def test_provision_begins_with_it(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHCTL_STATE", str(tmp_path / "state"))
+    inventory = tmp_path / "x.yaml"
+    inventory.write_text(yaml.safe_dump(_said(f"qemu+unix:///system?socket={tmp_path}/none")))
+    stopped = CliRunner().invoke(provision, [str(inventory), "--yes", "--json"])
+    assert isinstance(stopped.exception, HostUnfit)
+    events = [json.loads(line) for line in stopped.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["StageStarted", "Found", "Failed"]
+    assert (events[1]["id"], events[1]["severity"], events[1]["where"]) == ("MC101", "error", "hv1")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from provision.doctor import Facts, LibvirtFacts, Patient, judge, read_facts
+from provision.desired import volume_name
+from provision.doctor import Facts, LibvirtFacts, Patient, judge, read_facts, walk
 from provision.doctor.facts import (
     CpuFacts,
     Disk,
@@ -22,6 +23,7 @@ from provision.doctor.facts import (
     ServiceFacts,
     StorageFacts,
     ThinPool,
+    Way,
 )
 from provision.doctor.gather import gather, sections
 from provision.doctor.judge_network import free_network
@@ -95,7 +97,7 @@ HEALTHY = Facts(
         links=(BRIDGE, UPLINK),
         routes=(Route("0.0.0.0/0", "eno2"), Route("192.0.2.0/24", "eno2"), Route("10.77.0.0/24", "meshbr0")),
         forwarding=True,
-        forward_policy="ACCEPT",
+        rules=("-P INPUT ACCEPT", "-P FORWARD ACCEPT"),
     ),
     services=ServiceFacts(True, 0.01, 0.1, "10:30:100", 10),
 )
@@ -148,8 +150,13 @@ ENOUGH = (HugePages(0, 2048, 2048, 2048), HugePages(1, 2048, 2048, 2048))
 ELSEWHERE_ONLY = (HugePages(0, 2048, 0, 0), HugePages(1, 2048, 4096, 4096))
 OTHER = NetworkSeen("old", "v", True, None, "virbr7", ("10.77.0.1/16",))
 DEFAULT = NetworkSeen("default", "v", True, None, "virbr0", ("192.168.122.1/24",))
-IMAGES = (VolumeSeen("meshctl.bundle.0123.iso", "/srv/pool/b", 900), VolumeSeen("demo.cp1.root.1.qcow2", "/srv/pool/r", 9 * GIB),
-          VolumeSeen("demo.w1.root.1.qcow2", "/srv/pool/r", 9 * GIB))  # fmt: skip
+IMAGES = (
+    VolumeSeen("meshctl.bundle.0123.iso", "/srv/pool/b", 900),
+    *(VolumeSeen(volume_name("demo", node, "root", "qcow2"), "/srv/pool/r", 9 * GIB) for node in ("cp1", "w1")),
+)
+
+DROP = ("-P INPUT DROP", "-P FORWARD DROP")
+LIBVIRTS = (*DROP, "-A LIBVIRT_FWO -s 10.77.0.0/24 -i meshbr0 -j ACCEPT")
 
 CASES: dict[str, tuple[Patient, Patient]] = {
     "MC102": (patient(unread=("lsblk",)), replace(pool_at("/srv/pool", patient(shell_error="no shell")),
@@ -204,8 +211,9 @@ CASES: dict[str, tuple[Patient, Patient]] = {
     "MC147": (patient(network={"bridge_nf": True}), inventory(patient(PINNINGS[:1], network={"bridge_nf": True}), nodes=SAID["nodes"][:1])),
     "MC148": (inventory(patient(network={"forwarding": False}), network=NAT),
               inventory(patient(seen={"networks": ()}, network={"forwarding": False}), network=NAT)),
-    "MC149": (patient(network={"bridge_nf": True, "forward_policy": "DROP"}),
-              patient(network={"bridge_nf": False, "forward_policy": "DROP"})),
+    "MC149": (patient(network={"bridge_nf": True, "rules": DROP}), patient(network={"bridge_nf": False, "rules": DROP})),
+    "MC150": (patient(network={"ways": (Way("hv2", "192.0.2.2", False, True),)}),
+              patient(network={"ways": (Way("hv2", "192.0.2.2", False, False),)})),
     "MC151": (inventory(PATIENT, ssh=JUMP, nodes=MANY), inventory(PATIENT, nodes=MANY)),
     "MC152": (patient(services={"max_sessions": 1}), patient(services={"max_sessions": 2})),
 }  # fmt: skip
@@ -231,6 +239,15 @@ def test_is_found_with_numbers_and_a_fix(id_: str) -> None:
 @pytest.mark.parametrize("id_", CASES)
 def test_a_near_miss_is_not_found(id_: str) -> None:
     assert id_ not in {finding.id for finding in judge(CASES[id_][1])}
+
+
+def test_rules_that_libvirt_wrote_are_gone() -> None:
+    lost = inventory(patient(network={"rules": DROP}), network=NAT)
+    (finding,) = judge(lost)
+    assert finding.seen == "policy drop: iptables INPUT and FORWARD; no rule accepts meshbr0"
+    assert "systemctl reload libvirtd" in finding.fix
+    assert judge(inventory(patient(network={"rules": LIBVIRTS}), network=NAT)) == ()
+    assert judge(inventory(patient(seen={"networks": ()}, network={"rules": DROP}), network=NAT)) == ()
 
 
 def test_errors_come_first() -> None:
@@ -312,7 +329,7 @@ Max locked memory         65536                65536                bytes
 IRQBALANCE_BANNED_CPULIST=1,3
 name libvirtd
 CapEff:\t000001fffeffffff
-Max locked memory         8388608              8388608                bytes
+Max locked memory         65536                8388608                bytes
 @@ df
 Filesystem     Type    1B-blocks       Avail   Inodes    IFree Mounted on
 /dev/mapper/vg-srv ext4 270553174016 77851889664 16777216 16299617 /srv
@@ -411,7 +428,6 @@ def test_what_the_host_says_becomes_facts() -> None:
         addresses=(("br0", "192.0.2.7/24"),),
         routes=(Route("0.0.0.0/0", "br0"), Route("192.0.2.9/32", "br0")),
         forwarding=True,
-        forward_policy="DROP",
         rules=("-P INPUT ACCEPT", "-P FORWARD DROP", "-P OUTPUT ACCEPT"),
         nft_drops=("forward in inet fw",),
     )
@@ -437,6 +453,11 @@ def test_this_machine_answers_in_time() -> None:
     assert facts.storage.size
     assert facts.storage.parents[-1].path == "/"
     assert facts.network.links
+
+
+def test_a_packet_is_walked_to_an_address() -> None:
+    way = walk(Local(), "here", "127.0.0.1", 1500)
+    assert way in (Way("here", "127.0.0.1", True, True), Way("here", "127.0.0.1", False, False))  # no ping installed
 
 
 def test_libvirt_says_whom_qemu_runs_as() -> None:

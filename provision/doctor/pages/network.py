@@ -84,4 +84,13 @@ NETWORK = (
         near_miss="Policy DROP with libvirt's own rules before it, or with a rule that accepts the bridge.",
         source="wiki.libvirt.org: Networking; docs.docker.com: packet filtering and firewalls (Docker sets FORWARD to DROP)",
     ),
+    error(
+        "MC150",
+        "whole packets are lost between hosts",
+        happens="A small packet from one host's bridge to the next one's arrives, one of the network's `mtu` that must not be cut does not.",
+        matters="Something between the hosts takes smaller packets only: ssh and kubeadm begin and then hang.",
+        fix="`ping -M do -s {size} {address}` on {host} with smaller sizes finds what passes; set {mtu} on switches and tunnels between, or a smaller `network: {{mtu: …}}`",
+        near_miss="Hosts without an address on the bridge, or that answer no ping at all: nothing can be said of those.",
+        source="man ping: -M do; RFC 1191",
+    ),
 )
