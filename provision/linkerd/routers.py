@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import yaml
 
@@ -13,8 +14,23 @@ from provision.linkerd.versions import number
 ROUTER_PORTS = {"http": 4140, "h2": 4142, "thrift": 4114, "thriftmux": 4144, "mux": 4141}
 """Where a router listens when its server names no port."""
 
+LOOPBACK = "127.0.0.1"
+
 HTTP = ("http", "h2")
 """Protocols that have identifiers."""
+
+
+class Listener(NamedTuple):
+    """Where a server of a router listens; without `ip` that is loopback, without port the protocol's own."""
+
+    node: yaml.Node
+    ip: str | None
+    port: str
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Address and port, with the defaults."""
+        return self.ip or LOOPBACK, self.port
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,11 @@ class Router:
     dtab: str
     dtab_node: yaml.Node | None
     identifiers: tuple[Mapping[str, str], ...]
+    listeners: tuple[Listener, ...]
+
+    def servers(self) -> list[yaml.Node]:
+        """The server nodes."""
+        return [listener.node for listener in self.listeners]
 
     @property
     def at(self) -> Location:
@@ -41,10 +62,6 @@ class Router:
     def dtab_at(self) -> Location:
         """Where its dtab stands."""
         return (*self.at, self.dtab_key)
-
-    def servers(self) -> list[yaml.Node]:
-        """The server nodes."""
-        return items(self.fields.get("servers"))
 
 
 def dtab_key(version: str) -> str:
@@ -75,7 +92,15 @@ def _router(index: int, node: yaml.Node, values: Mapping[str, yaml.Node], protoc
         _text(dtab) or "",
         dtab,
         tuple(_identifiers(values.get("identifier"), protocol, version)),
+        tuple(_listeners(values.get("servers"), protocol)),
     )
+
+
+def _listeners(servers: yaml.Node | None, protocol: str) -> Iterator[Listener]:
+    for server in items(servers):
+        values = fields(server)
+        port = _text(values.get("port")) or str(ROUTER_PORTS.get(protocol, ""))
+        yield Listener(server, _text(values.get("ip")), port)
 
 
 def _text(node: yaml.Node | None) -> str | None:

@@ -10,9 +10,7 @@ from provision.linkerd.config import Config
 from provision.linkerd.document import Location, Spot, find, get, items, scalar, spot, text, text_of
 from provision.linkerd.finding import Finding, found
 from provision.linkerd.knowledge import KNOWLEDGE
-from provision.linkerd.routers import ROUTER_PORTS, Router
-
-LOOPBACK = "127.0.0.1"
+from provision.linkerd.routers import Router
 
 
 def findings(config: Config) -> Iterator[Finding]:
@@ -52,24 +50,27 @@ def _labels(every: list[Router]) -> Iterator[Finding]:
 
 
 def address(router: Router, server: yaml.Node) -> tuple[str, str]:
-    """Where a server listens, with the defaults of its protocol."""
-    return text(server, "ip") or LOOPBACK, text(server, "port") or str(ROUTER_PORTS.get(router.protocol, ""))
+    """Where a server of a router listens, with the defaults of its protocol."""
+    return next(listener.address for listener in router.listeners if listener.node is server)
 
 
 def _ports(every: list[Router]) -> Iterator[Finding]:
-    first: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, str], Location] = {}
     for router in every:
-        for index, server in enumerate(router.servers()):
+        for index, listener in enumerate(router.listeners):
             at: Location = (*router.at, "servers", index)
-            here = address(router, server)
+            ip, port = here = listener.address
             if here in first:
-                message = f"{here[0]}:{here[1]} is taken by {first[here]}"
-                yield found("ML313", server, at, message, f"Server conflict on port {here[1]}", "take another port")
-            first.setdefault(here, text_of(at))
+                message = f"{ip}:{port} is taken by {text_of(first[here])}"
+                fragment = f"Server conflict on port {port}"
+                yield found("ML313", listener.node, at, message, fragment, "take another port")
+            first.setdefault(here, at)
 
 
 def _plugins(config: Config) -> Iterator[Finding]:
     """Jars whose kind is there already: linkerd's own, or another jar's."""
+    if not config.place.plugins:
+        return
     own = {kind for family in KNOWLEDGE.families.values() for kind in family.at(config.release)}
     seen: set[str] = set()
     for kind in config.place.plugins:
@@ -122,7 +123,9 @@ def _twice(config: Config) -> Iterator[Finding]:
             continue
         known.add(id(node))
         if isinstance(node, yaml.SequenceNode):
-            waiting += [(item, (*at, index)) for index, item in enumerate(node.value) if item.value]
+            waiting += [
+                (item, (*at, index)) for index, item in enumerate(node.value) if not isinstance(item, yaml.ScalarNode)
+            ]
         elif isinstance(node, yaml.MappingNode):
             yield from _duplicates(node, at, config)
             waiting += [
@@ -133,7 +136,7 @@ def _twice(config: Config) -> Iterator[Finding]:
 
 
 def _duplicates(node: yaml.MappingNode, at: Location, config: Config) -> Iterator[Finding]:
-    names = [scalar(key) or "?" for key, _value in node.value]
+    names = [key.value if isinstance(key, yaml.ScalarNode) else "?" for key, _value in node.value]
     if len(set(names)) == len(names):
         return
     seen: dict[str, int] = {}

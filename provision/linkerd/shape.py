@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 import yaml
 
 from provision.linkerd import dtab
-from provision.linkerd.document import Inside, Location, is_null, scalar
+from provision.linkerd.document import NULL, Inside, Location, is_null, scalar
 from provision.linkerd.finding import Finding, found
 from provision.linkerd.knowledge import KNOWLEDGE
 from provision.linkerd.schema import Family, Key, Kind, Object
+from provision.linkerd.versions import number
 
 DEEPEST = 60
 """No configuration nests so deeply; anchors that contain themselves do."""
@@ -31,75 +30,92 @@ _INT = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?")
 
 _LEVELS = ("ALL", "TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL", "OFF")
 _LARGEST_PORT = 65535
+_MOST_DIGITS = 20
 
 
 def findings(root: yaml.Node, version: str, text: str, plugins: Collection[str] = ()) -> Iterator[Finding]:
     """Every node that the release would refuse; `text` is what `root` was read from, `plugins` kinds that jars bring."""
-    yield from _Shape(version, text, plugins).value(".linker", root, ())
+    shape = _Shape(version, text, plugins)
+    shape.value(".linker", root, ())
+    return iter(shape.found)
 
 
 class _Shape:
+    """The walk over one tree, and what it found: a list, for generators within generators take half of the time."""
+
     def __init__(self, version: str, text: str, plugins: Collection[str]) -> None:
         self.version = version
         self.lines = text.split("\n")
         self.plugins = plugins
+        self.found: list[Finding] = []
         self.known: dict[str, dict[str, Key]] = {}
         self.kinds: dict[str, dict[str, Kind]] = {}
         """The keys of each object and the kinds of each family in this release, looked up once."""
         self.values, self.guesses = MOST, GUESSES
 
-    def value(self, type_: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
-        """Findings of a node that should be of a type."""
+    def say(self, finding: Finding | None) -> None:
+        """Keeps a finding, if it is one."""
+        if finding is not None:
+            self.found.append(finding)
+
+    def value(self, type_: str, node: yaml.Node, at: Location) -> None:
+        """Looks at a node that should be of a type."""
         self.values -= 1
         if len(at) > DEEPEST or self.values < 0:
             return
-        if type_.startswith("1+"):
-            type_ = f"[{type_[2:]}]" if isinstance(node, yaml.SequenceNode) else type_[2:]
-            if isinstance(node, yaml.SequenceNode) and not node.value:
-                yield found("ML326", node, at, "no identifier in the list", "empty identifier list", "name one")
-        if type_[0] == "[":
-            yield from self._list(type_[1:-1], node, at)
-        elif type_[0] == "{":
-            yield from self._map(type_[1:-1], node, at)
-        elif type_[0] == ".":
-            yield from self._object(KNOWLEDGE.objects[type_[1:]], node, at, None)
-        elif type_[0] == "@":
-            yield from self._plugin(KNOWLEDGE.families[type_[1:]], node, at)
-        elif type_ != "any":
-            yield from self._scalar(type_, node, at)
+        if type_[0] == "1":
+            type_ = self._one_or_list(type_, node, at)
+        match type_[0]:
+            case "[":
+                self._list(type_[1:-1], node, at)
+            case "{":
+                self._map(type_[1:-1], node, at)
+            case ".":
+                self._object(KNOWLEDGE.objects[type_[1:]], node, at, None)
+            case "@":
+                self._plugin(KNOWLEDGE.families[type_[1:]], node, at)
+            case _ if type_ != "any":
+                self._scalar(type_, node, at)
 
-    def _list(self, item: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+    def _one_or_list(self, type_: str, node: yaml.Node, at: Location) -> str:
         if not isinstance(node, yaml.SequenceNode):
-            yield _wrong(node, at, "a list")
+            return type_[2:]
+        if not node.value:
+            self.say(found("ML326", node, at, "no identifier in the list", "empty identifier list", "name one"))
+        return f"[{type_[2:]}]"
+
+    def _list(self, item: str, node: yaml.Node, at: Location) -> None:
+        if not isinstance(node, yaml.SequenceNode):
+            self.say(_wrong(node, at, "a list"))
             return
         for index, one in enumerate(node.value):
-            yield from self.value(item, one, (*at, index))
+            self.value(item, one, (*at, index))
 
-    def _map(self, item: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+    def _map(self, item: str, node: yaml.Node, at: Location) -> None:
         if not isinstance(node, yaml.MappingNode):
-            yield _wrong(node, at, "a mapping")
+            self.say(_wrong(node, at, "a mapping"))
             return
         for key, one in node.value:
-            yield from self.value(item, one, (*at, scalar(key) or "?"))
+            self.value(item, one, (*at, scalar(key) or "?"))
 
-    def _object(self, object_: Object, node: yaml.Node, at: Location, selector: str | None) -> Iterator[Finding]:
+    def _object(self, object_: Object, node: yaml.Node, at: Location, selector: str | None) -> None:
         if not isinstance(node, yaml.MappingNode):
-            yield _wrong(node, at, "a mapping")
+            self.say(_wrong(node, at, "a mapping"))
             return
         if object_.name not in self.known:
             self.known[object_.name] = object_.at(self.version)
-        known = self.known[object_.name]
-        written = [scalar(key) for key, value in node.value if not is_null(value)]
+        known, written = self.known[object_.name], set()
         for key, value in node.value:
             name = scalar(key)
             if name is not None and name in known:
-                if not is_null(value) and name != selector:
-                    yield from self.value(known[name].type, value, (*at, name))
+                if value.tag != NULL and name != selector:
+                    self.value(known[name].type, value, (*at, name))
+                    written.add(name)
             elif name != selector or name is None:
-                yield self._unknown(object_, known, key, (*at, name or "?"))
-        for name, key in known.items():
-            if key.required and name not in written:
-                yield _missing(object_, key, node, (*at, name))
+                self.say(self._unknown(object_, known, key, (*at, name or "?")))
+        for name, its in known.items():
+            if its.required and name not in written and name != selector:
+                self.say(self._missing(object_, its, node, (*at, name)))
 
     def _unknown(self, object_: Object, known: dict[str, Key], key: yaml.Node, at: Location) -> Finding:
         name = str(at[-1])
@@ -113,27 +129,24 @@ class _Shape:
         fix = f"did you mean {near}?" if near else others
         return found(id_, key, at, f"no release has the key {name} here", fragment, fix)
 
-    def _plugin(self, family: Family, node: yaml.Node, at: Location) -> Iterator[Finding]:
+    def _plugin(self, family: Family, node: yaml.Node, at: Location) -> None:
         if not isinstance(node, yaml.MappingNode):
-            yield _wrong(node, at, "a mapping")
+            self.say(_wrong(node, at, "a mapping"))
             return
-        selector = next((value for key, value in node.value if scalar(key) == family.selector), None)
+        selector = next((value for key, value in node.value if key.value == family.selector), None)
         id_ = scalar(selector) if selector is not None and not is_null(selector) else family.default
         if family.name not in self.kinds:
             self.kinds[family.name] = family.at(self.version)
         kinds = self.kinds[family.name]
         if id_ is None:
             fragment = f"missing property '{family.selector}' that is to contain type id"
-            yield found(
-                "ML310", node, at, f"`{family.selector}` is missing", fragment, f"one of {', '.join(sorted(kinds))}"
-            )
-        elif id_ not in kinds and id_ in self.plugins:
-            return  # a jar's own: its keys are not known
-        elif id_ not in kinds:
-            yield self._unknown_kind(family, kinds, selector or node, id_, (*at, family.selector))
-        else:
-            yield from self._experimental(family, kinds[id_], node, at)
-            yield from self._object(KNOWLEDGE.objects[kinds[id_].object], node, at, family.selector)
+            fix = f"one of {', '.join(sorted(kinds))}"
+            self.say(found("ML310", node, at, f"`{family.selector}` is missing", fragment, fix))
+        elif id_ in kinds:
+            self.say(self._experimental(family, kinds[id_], node, at))
+            self._object(KNOWLEDGE.objects[kinds[id_].object], node, at, family.selector)
+        elif id_ not in self.plugins:  # of a jar's own kind the keys are not known
+            self.say(self._unknown_kind(family, kinds, selector or node, id_, (*at, family.selector)))
 
     def _unknown_kind(self, family: Family, kinds: dict[str, Kind], node: yaml.Node, id_: str, at: Location) -> Finding:
         fragment = f"Could not resolve type id '{id_}' into a subtype of [simple type, class {family.java}"
@@ -152,50 +165,55 @@ class _Shape:
             return ""
         return nearest(name, known)
 
-    def _experimental(self, family: Family, kind: Kind, node: yaml.MappingNode, at: Location) -> Iterator[Finding]:
+    def _experimental(self, family: Family, kind: Kind, node: yaml.MappingNode, at: Location) -> Finding | None:
+        if not kind.needs_flag(self.version):
+            return None
         flags = [scalar(value) for key, value in node.value if scalar(key) == "experimental"]
-        if kind.needs_flag(self.version) and (not flags or flags[-1] not in ("true", "True", "TRUE")):
-            ids = {"router": "ML319", "interpreter": "ML320"}
-            message = f"{kind.id} is experimental in linkerd {self.version}"
-            fragment = (
-                "is experimental and must be explicitly enabled by setting the `experimental' parameter to `true'"
-            )
-            yield found(ids.get(family.name, "ML318"), node, at, message, fragment, "add `experimental: true`")
+        if flags and flags[-1] in ("true", "True", "TRUE"):
+            return None
+        id_ = {"router": "ML319", "interpreter": "ML320"}.get(family.name, "ML318")
+        message = f"{kind.id} is experimental in linkerd {self.version}"
+        fragment = "is experimental and must be explicitly enabled by setting the `experimental' parameter to `true'"
+        return found(id_, node, at, message, fragment, "add `experimental: true`")
 
-    def _scalar(self, type_: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+    def _missing(self, object_: Object, key: Key, node: yaml.Node, at: Location) -> Finding | None:
+        unused = "failureAccrual" in at and number(self.version) < (1, 1, 1)
+        if object_.name == "backoff.jittered" and unused:
+            return None  # it is made when it is used, and there it is not
+        special = {
+            "transformer.daemonset": (
+                "ML321",
+                f"assertion failed: io.l5d.k8s.daemonset: {key.name} property is required",
+            ),
+            "backoff.jittered": ("ML323", f"'{key.name}' must be specified"),
+            "linker": ("ML311", "java.lang.NullPointerException"),
+        }
+        other = ("ML314", "has no servers") if key.name == "servers" else ("ML310", "")
+        id_, fragment = special.get(object_.name, other)
+        return found(id_, node, at, "is missing", fragment, f"add `{key.name}:`")
+
+    def _scalar(self, type_: str, node: yaml.Node, at: Location) -> None:
         text = scalar(node)
+        if type_ == "str" and text is not None:
+            return
         if text is None:
-            yield _wrong(node, at, _WANTED.get(type_, "text"))
-        elif type_ in ("int", "cache", "port"):
-            yield from _whole(type_, text, node, at)
-        elif type_ in ("float", "rate"):
-            yield from _fraction(type_, text, node, at)
-        elif type_ == "bool" and text.lower() not in ("true", "false", "0", "1"):
-            yield _wrong(node, at, "true or false")
-        elif type_ == "ip":
-            yield from _ip(text, node, at)
-        elif type_ == "level" and text.upper() not in _LEVELS:
-            yield found(
-                "ML325",
-                node,
-                at,
-                f"{text} is no log level",
-                f"Illegal log level: {text}",
-                f"one of {', '.join(_LEVELS)}",
-            )
-        elif type_ == "dtab":
-            yield from self._parsed(dtab.parse, text, node, at)
-        elif type_ == "path":
-            yield from self._parsed(dtab.parse_path, text, node, at)
+            self.say(_wrong(node, at, _WANTED.get(type_, "text")))
+        elif type_ in PATHS:
+            self.say(self._parsed(PATHS[type_], text, node, at))
+        else:
+            self.say(_SCALARS[type_](type_, text, node, at))
 
-    def _parsed(self, parse: Callable[[str], object], text: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+    def _parsed(self, parse: Callable[[str], object], text: str, node: yaml.Node, at: Location) -> Finding | None:
         try:
             parse(text)
         except dtab.DtabError as error:
             fix = "entries are parted by ; and names begin with /"
             place = Inside(node, self.lines).spot(error.offset)
-            yield found("ML316", place, at, "linkerd cannot read it", _shortened(error.message), fix)
+            return found("ML316", place, at, "linkerd cannot read it", _shortened(error.message), fix)
+        return None
 
+
+PATHS: dict[str, Callable[[str], object]] = {"dtab": dtab.parse, "path": dtab.parse_path}
 
 _PROTOCOLS = tuple(kind.id for kind in KNOWLEDGE.families["router"].kinds)
 
@@ -208,37 +226,61 @@ _WANTED = {
 }
 
 
-def _whole(type_: str, text: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+def _whole(type_: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
     if not _INT.fullmatch(text.strip()):
-        yield _wrong(node, at, "a whole number")
-        return
-    number = int(float(text.replace("_", "")))
+        return _wrong(node, at, "a whole number")
+    number = int(text.strip().partition(".")[0].replace("_", "")[:_MOST_DIGITS])
     if type_ == "port" and not 0 <= number <= _LARGEST_PORT:
         fragment = f"{number} outside valid range for ports"
-        yield found("ML315", node, at, f"{number} is not a port", fragment, "1 to 65535")
+        return found("ML315", node, at, f"{number} is not a port", fragment, "1 to 65535")
     if type_ == "cache" and number <= 0:
-        yield found(
-            "ML328", node, at, f"a cache of {number}", "assertion failed: maxCacheSize > 0", "1000 is a good size"
-        )
+        fragment = "assertion failed: maxCacheSize > 0"
+        return found("ML328", node, at, f"a cache of {number}", fragment, "1000 is a good size")
+    return None
 
 
-def _fraction(type_: str, text: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+def _fraction(type_: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
     try:
         number = float(text)
     except ValueError:
-        yield _wrong(node, at, "a number")
-        return
+        return _wrong(node, at, "a number")
     if type_ == "rate" and not 0 <= number <= 1:
         fragment = f"Sample rate not within the valid range of 0-1, was {text}"
-        yield found("ML324", node, at, f"a sample rate of {text}", fragment, "0.001 is one request of a thousand")
+        return found("ML324", node, at, f"a sample rate of {text}", fragment, "0.001 is one request of a thousand")
+    return None
 
 
-def _ip(text: str, node: yaml.Node, at: Location) -> Iterator[Finding]:
+def _truth(_type: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
+    return None if text.lower() in ("true", "false", "0", "1") else _wrong(node, at, "true or false")
+
+
+def _ip(_type: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
+    if text in ("0.0.0.0", "127.0.0.1"):
+        return None
+    import ipaddress  # not needed for most files, and not quick to load
+
     try:
         ipaddress.ip_address(text.strip("[]"))
     except ValueError:
-        fragment = f"'{text}' is not an IP string literal."
-        yield found("ML315", node, at, f"{text} is not an address", fragment, "0.0.0.0, or 127.0.0.1 for localhost")
+        fragment, fix = f"'{text}' is not an IP string literal.", "0.0.0.0, or 127.0.0.1 for localhost"
+        return found("ML315", node, at, f"{text} is not an address", fragment, fix)
+    return None
+
+
+def _level(_type: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
+    if text.upper() in _LEVELS:
+        return None
+    fragment = f"Illegal log level: {text}"
+    return found("ML325", node, at, f"{text} is no log level", fragment, f"one of {', '.join(_LEVELS)}")
+
+
+_SCALARS = {
+    **dict.fromkeys(("int", "cache", "port"), _whole),
+    **dict.fromkeys(("float", "rate"), _fraction),
+    "bool": _truth,
+    "ip": _ip,
+    "level": _level,
+}
 
 
 def _unknown_id(object_: str) -> str:
@@ -259,7 +301,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """The known name of the same last word (`a.b.ewma` is `ewma`), or of nearly the same letters; empty when there is none."""
     last = name.rpartition(".")[2]
     same = [one for one in known if one.rpartition(".")[2] == last]
-    return next(iter(same or difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)), "")
+    if same:
+        return same[0]
+    import difflib  # not needed for most files, and not quick to load
+
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)), "")
 
 
 def _when(times: Iterable[Key | Kind]) -> str:
@@ -270,18 +316,6 @@ def _when(times: Iterable[Key | Kind]) -> str:
 
 def _hint(times: Iterable[Key | Kind]) -> str:
     return next((one.instead for one in times if one.instead), "take it out, or another release")
-
-
-def _missing(object_: Object, key: Key, node: yaml.Node, at: Location) -> Finding:
-    special = {
-        "transformer.daemonset": ("ML321", f"assertion failed: io.l5d.k8s.daemonset: {key.name} property is required"),
-        "backoff.jittered": ("ML323", f"'{key.name}' must be specified"),
-        "linker": ("ML311", "java.lang.NullPointerException"),
-    }
-    id_, fragment = special.get(object_.name, ("ML314", "") if key.name == "servers" else ("ML310", ""))
-    if key.name == "servers":
-        fragment = "has no servers"
-    return found(id_, node, at, "is missing", fragment, f"add `{key.name}:`")
 
 
 def _wrong(node: yaml.Node, at: Location, wanted: str) -> Finding:

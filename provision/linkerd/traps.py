@@ -11,8 +11,7 @@ from provision.linkerd import unrouted
 from provision.linkerd.config import Config
 from provision.linkerd.document import Location, get, items, scalar, text
 from provision.linkerd.finding import Finding, found
-from provision.linkerd.routers import HTTP, Router
-from provision.linkerd.rules import LOOPBACK, address
+from provision.linkerd.routers import HTTP, LOOPBACK, Router
 
 SMALL_CACHE = 100
 """Clients that a binding cache should hold at the least; 0.9.1 and later hold 1000 when nothing is said."""
@@ -44,11 +43,11 @@ def findings(config: Config) -> Iterator[Finding]:
 
 
 def _loopback(router: Router) -> Iterator[Finding]:
-    for index, server in enumerate(router.servers()):
-        if isinstance(server, yaml.MappingNode) and get(server, "ip") is None:
+    for index, listener in enumerate(router.listeners):
+        if listener.ip is None and isinstance(listener.node, yaml.MappingNode):
             at: Location = (*router.at, "servers", index)
             message = "without `ip` it listens on 127.0.0.1 only: no other machine or pod reaches it"
-            yield found("ML345", server, at, message, "", "ip: 0.0.0.0")
+            yield found("ML345", listener.node, at, message, "", "ip: 0.0.0.0")
 
 
 def _binds(config: Config) -> Iterator[Finding]:
@@ -56,14 +55,14 @@ def _binds(config: Config) -> Iterator[Finding]:
     port = text(config.root, "admin", "port") or DEFAULT_ADMIN_PORT
     taken: dict[str, list[tuple[str, str]]] = {port: [("admin", _admin_address(config))]}
     for routing in config.routings:
-        for index, server in enumerate(routing.router.servers()):
-            here, port = address(routing.router, server)
+        for index, listener in enumerate(routing.router.listeners):
+            here, port = listener.address
             others = taken.setdefault(port, [])
             clash = next((other for other in others if _clash(other[0], here, other[1])), None)
             if clash is not None:
                 message = f"{here}:{port} cannot be had while {clash[0]} listens on {clash[1]}:{port}"
                 at: Location = (*routing.router.at, "servers", index)
-                yield found("ML360", server, at, message, "Failed to bind to", "take another port")
+                yield found("ML360", listener.node, at, message, "Failed to bind to", "take another port")
             if len(others) < MANY:
                 others.append((f"{routing.router.label}'s server {index}", here))
 

@@ -10,7 +10,6 @@ from provision.linkerd.dtab import Entry, Path, show_path, show_prefix
 from provision.linkerd.finding import Finding, found
 from provision.linkerd.reach import Pattern, patterns, reached
 from provision.linkerd.rewriters import SYSTEM
-from provision.linkerd.rules import address
 
 OWN = (b"127.0.0.1", b"127.1", b"localhost", b"0.0.0.0")
 K8S = ("io.l5d.k8s", "io.l5d.k8s.external")
@@ -85,7 +84,7 @@ def _one_method(routing: Routing) -> Iterator[Finding]:
 
 def _loops(config: Config, routing: Routing) -> Iterator[Finding]:
     router = routing.router
-    ports = {address(router, server)[1].encode() for server in router.servers()}
+    ports = {listener.port.encode() for listener in router.listeners}
     for entry, leaf in routing.leaves:
         if leaf[:2] == (SYSTEM, b"inet") and len(leaf) > 3 and leaf[2] in OWN and leaf[3] in ports:
             message = f"{show_path(leaf[:4])} is this router itself: a request runs in a circle until it times out"
