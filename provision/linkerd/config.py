@@ -10,7 +10,6 @@ import yaml
 
 from provision.linkerd import dtab
 from provision.linkerd.context import Place
-from provision.linkerd.delegate import leaves
 from provision.linkerd.document import Inside, Location, Spot, get, items, spot, text
 from provision.linkerd.routers import Router, routers
 from provision.linkerd.versions import Version, number
@@ -26,7 +25,7 @@ class Routing:
     @cached_property
     def leaves(self) -> tuple[tuple[dtab.Entry, dtab.Path], ...]:
         """Every path of every tree, with its entry."""
-        return tuple((entry, leaf) for entry in self.entries for leaf in leaves(entry.tree))
+        return tuple((entry, leaf) for entry in self.entries for leaf in dtab.leaves(entry.tree))
 
     @property
     def interpreter(self) -> str:

@@ -6,10 +6,12 @@ one of the system; those that only rewrite are computed here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from provision.linkerd.dtab import (
+    NAMERS,
+    SYSTEM,
     WILDCARD,
     Alt,
     Entry,
@@ -20,18 +22,17 @@ from provision.linkerd.dtab import (
     Tree,
     Union,
     Weighted,
+    leaves,
     show_path,
     show_prefix,
 )
-from provision.linkerd.rewriters import SYSTEM, rewrite, rewriter
+from provision.linkerd.rewriters import rewrite, rewriter
 
 DEEPEST = 100
 """finagle's own limit: deeper is "Resolution reached maximum recursion depth"."""
 
 MOST = 2000
 """Steps shown at the most: a dtab of two entries can branch without end within the depth allowed."""
-
-NAMERS = b"#"
 
 
 @dataclass(frozen=True)
@@ -113,18 +114,3 @@ class _Walk:
         self.steps.append(Step(depth, path, show_path(path[:2]), Neg() if found is None else Leaf(found)))
         if found is not None:
             self.follow(found, depth + 1)
-
-
-def leaves(tree: Tree) -> Iterator[Path]:
-    """The paths of a tree, in the order in which they are tried."""
-    match tree:
-        case Leaf(path):
-            yield path
-        case Alt(trees):
-            for part in trees:
-                yield from leaves(part)
-        case Union(parts):
-            for share in parts:
-                yield from leaves(share.tree)
-        case _:
-            return

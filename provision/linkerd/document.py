@@ -13,8 +13,6 @@ from itertools import islice
 
 import yaml
 
-from provision.linkerd.jsonnodes import BadJson, compose_json, json_end
-
 Location = tuple[str | int, ...]
 
 DEEPEST = 500
@@ -125,6 +123,8 @@ def _documents(text: str) -> Iterator[yaml.Node]:
 
 
 def _json(text: str) -> yaml.Node:
+    from provision.linkerd.jsonnodes import BadJson, compose_json, json_end  # most are YAML
+
     try:
         end = json_end(text)
         # JSON is YAML, nearly: libyaml reads it ten times as fast, and knows no tabs and no surrogates.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -24,6 +24,12 @@ WHITESPACE = frozenset(" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f")
 
 WILDCARD = None
 """The element `*` of a prefix."""
+
+NAMERS = b"#"
+"""The first element of names that a configured namer binds."""
+
+SYSTEM = b"$"
+"""The first element of names that linkerd's own namers bind or rewrite."""
 
 DEEPEST = 200
 """Parentheses within parentheses. linkerd has no bound but its stack; nobody writes more."""
@@ -360,3 +366,18 @@ def _show_simple(tree: Tree) -> str:
             return "$"
         case _:
             return f"({show_tree(tree)})"
+
+
+def leaves(tree: Tree) -> Iterator[Path]:
+    """The paths of a tree, in the order in which they are tried."""
+    match tree:
+        case Leaf(path):
+            yield path
+        case Alt(trees):
+            for part in trees:
+                yield from leaves(part)
+        case Union(parts):
+            for share in parts:
+                yield from leaves(share.tree)
+        case _:
+            return

@@ -8,7 +8,6 @@ from typing import Literal
 import yaml
 
 from provision.linkerd.document import Location, Spot, spot, text_of
-from provision.linkerd.pages import BY_ID
 
 Severity = Literal["error", "trap"]
 
@@ -38,6 +37,8 @@ def found(
     id_: str, where: yaml.Node | Spot, at: Location, message: str, linkerd: str = "", fix: str = "", severity: str = ""
 ) -> Finding:
     """A finding as its page has it: the severity comes from there, and the fix where none is given."""
+    from provision.linkerd.pages import BY_ID  # a file without findings needs no pages
+
     page, place = BY_ID[id_], where if isinstance(where, Spot) else spot(where)
     grave: Severity = "trap" if (severity or page.severity) == "trap" else "error"
     return Finding(place.line, place.column, id_, text_of(at), message, linkerd, fix or page.fix, grave)

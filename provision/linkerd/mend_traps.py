@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from provision.linkerd.delegate import NAMERS
 from provision.linkerd.document import scalar
+from provision.linkerd.dtab import NAMERS
 from provision.linkerd.edit import Draft
 from provision.linkerd.knowledge import KNOWLEDGE
 from provision.linkerd.mending import Task

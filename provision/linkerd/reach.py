@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from provision.linkerd.delegate import NAMERS, leaves
-from provision.linkerd.dtab import WILDCARD, DtabError, Entry, Path, Prefix, parse_path
-from provision.linkerd.rewriters import SYSTEM
+from provision.linkerd.dtab import NAMERS, SYSTEM, WILDCARD, DtabError, Entry, Path, Prefix, leaves, parse_path
 from provision.linkerd.routers import Router
 
 MOST = 400

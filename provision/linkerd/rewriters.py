@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from provision.linkerd.dtab import Path
+from provision.linkerd.dtab import SYSTEM, Path
 
 _HOST = re.compile(rb"[A-Za-z0-9.:_-]+")
 _METHOD = re.compile(rb"[A-Z]+")
 _PORT = re.compile(rb"[a-z0-9][-a-z0-9]*")
 _LONGEST_PORT = 63
 """A port is a number or a name of DNS's length."""
-
-SYSTEM = b"$"
 
 
 def rewriter(path: Path) -> str | None:

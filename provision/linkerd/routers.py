@@ -49,10 +49,6 @@ class Router:
     identifiers: tuple[Mapping[str, str], ...]
     listeners: tuple[Listener, ...]
 
-    def servers(self) -> list[yaml.Node]:
-        """The server nodes."""
-        return [listener.node for listener in self.listeners]
-
     @property
     def at(self) -> Location:
         """Where it stands."""

@@ -49,11 +49,6 @@ def _labels(every: list[Router]) -> Iterator[Finding]:
         first.setdefault(router.label, router)
 
 
-def address(router: Router, server: yaml.Node) -> tuple[str, str]:
-    """Where a server of a router listens, with the defaults of its protocol."""
-    return next(listener.address for listener in router.listeners if listener.node is server)
-
-
 def _ports(every: list[Router]) -> Iterator[Finding]:
     first: dict[tuple[str, str], Location] = {}
     for router in every:

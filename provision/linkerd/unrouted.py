@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision.linkerd.config import Config, Routing
-from provision.linkerd.delegate import NAMERS
-from provision.linkerd.dtab import Entry, Path, show_path, show_prefix
+from provision.linkerd.dtab import NAMERS, SYSTEM, Entry, Path, show_path, show_prefix
 from provision.linkerd.finding import Finding, found
 from provision.linkerd.reach import Pattern, patterns, reached
-from provision.linkerd.rewriters import SYSTEM
 
 OWN = (b"127.0.0.1", b"127.1", b"localhost", b"0.0.0.0")
 K8S = ("io.l5d.k8s", "io.l5d.k8s.external")

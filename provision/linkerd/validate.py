@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import yaml
 
 from provision.linkerd import rules, shape, traps
 from provision.linkerd.config import Config
 from provision.linkerd.context import ANYWHERE, Place
-from provision.linkerd.document import Spot, Unreadable, compose, compose_all, uncollected
+from provision.linkerd.document import Spot, Unreadable, compose, compose_all, get, uncollected
 from provision.linkerd.finding import Finding, found
-from provision.linkerd.manifest import Manifest, embedded, manifest
+
+if TYPE_CHECKING:
+    from provision.linkerd.manifest import Manifest
 
 
 def validate(text: str, version: str, place: Place = ANYWHERE) -> tuple[Finding, ...]:
@@ -48,10 +51,16 @@ def release_of(text: str) -> str | None:
 
 
 def _manifest(root: yaml.Node, text: str) -> Manifest | None:
+    if get(root, "apiVersion") is None:
+        return None
+    from provision.linkerd.manifest import manifest  # most files are linkerd's own
+
     return manifest(compose_all(text)) if manifest([root]) is not None else None
 
 
 def _embedded(objects: Manifest, text: str, version: str, place: Place) -> tuple[Finding, ...]:
+    from provision.linkerd.manifest import embedded
+
     configurations, findings = embedded(objects, text, place)
     for one in configurations:
         findings += [one.outside(finding) for finding in validate(one.text, version, one.place)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 
 Version = tuple[int, ...]
@@ -49,6 +48,8 @@ def known(version: str) -> str:
     """The version itself. Raises UnknownRelease when there is no such release between 0.8.5 and 1.7.5."""
     if version in RELEASES:
         return version
+    import difflib  # not quick to load
+
     near = difflib.get_close_matches(version, RELEASES, n=1, cutoff=0.5)
     nearest = near[0] if near else LAST
     raise UnknownRelease(f"there is no linkerd {version} among {FIRST} … {LAST}; the nearest is {nearest}")

@@ -115,7 +115,6 @@ def _dtabs(document: Document, mesh: Mesh) -> Iterator[Problem]:
 
 def _dtab(document: Document, mesh: Mesh, location: Location, text: str) -> Iterator[Problem]:
     from provision.linkerd import dtab
-    from provision.linkerd.delegate import leaves
 
     try:
         entries = dtab.parse(text)
@@ -125,7 +124,7 @@ def _dtab(document: Document, mesh: Mesh, location: Location, text: str) -> Iter
         yield _inside(document, location, error.offset, f"linkerd cannot read it: {message}", hint)
         return
     for entry in entries:
-        for leaf in leaves(entry.tree):
+        for leaf in dtab.leaves(entry.tree):
             said = _unbound(mesh, leaf)
             if said is not None:
                 yield _inside(document, location, entry.start, f"{dtab.show_path(leaf)}: {said[0]}", said[1])
@@ -222,9 +221,8 @@ def _fitting(document: Document, mesh: Mesh, file: str, root: yaml.Node) -> Iter
     """The ports that meshctl probes have to be those of the file, and be open on the node's loopback."""
     from provision.linkerd.document import text
     from provision.linkerd.routers import routers
-    from provision.linkerd.rules import address
 
-    every = [(one, *address(one, server)) for one in routers(root, mesh.version) for server in one.servers()]
+    every = [(one, *listener.address) for one in routers(root, mesh.version) for listener in one.listeners]
     open_ports = [port for one, ip, port in every if one.protocol == "http" and ip in ("0.0.0.0", "127.0.0.1", "::")]
     if str(mesh.port) not in open_ports:
         have = f"they listen on {', '.join(open_ports)}" if open_ports else "there is none"

@@ -14,7 +14,6 @@ from provision.errors import MeshError
 from provision.linkerd.document import compose
 from provision.linkerd.render import render
 from provision.linkerd.routers import routers
-from provision.linkerd.rules import address
 from provision.mesh_settings import Mesh
 
 _PORT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
@@ -51,8 +50,8 @@ def _own(path: str) -> str:
 def _ports(text: str, release: str) -> Iterator[tuple[str, int]]:
     root = compose(text)
     for router in routers(root, release) if root is not None else ():
-        for index, server in enumerate(router.servers()):
-            yield f"{router.label}{f'-{index}' if index else ''}", int(address(router, server)[1])
+        for index, listener in enumerate(router.listeners):
+            yield f"{router.label}{f'-{index}' if index else ''}", int(listener.port)
 
 
 def port_names(ports: Mapping[str, int]) -> dict[str, int]:
