@@ -11,12 +11,21 @@ from pathlib import Path
 from provision import bundle, images
 from provision.calls import Calls
 from provision.desired import Artifact, Desired, base_image, bundle_disk, desired, members
-from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError
+from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
 from provision.events import Changed, Emit, Failed, RunFinished, RunStarted, StageFinished, StageSkipped, StageStarted
 from provision.host_shell import host_shell
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster
-from provision.observe import fits, observe_hosts, observe_inside, observe_topologies, pool_specs, remembered_addresses
+from provision.observe import (
+    fits,
+    observe_disks,
+    observe_hosts,
+    observe_inside,
+    observe_topologies,
+    pool_specs,
+    remembered_addresses,
+    storage_faults,
+)
 from provision.parallel import for_each
 from provision.placement import Pinning, place
 from provision.plan import HostSeen, Plan, plan
@@ -26,6 +35,7 @@ from provision.sessions import Sessions, public_key
 from provision.shell import Shell
 from provision.stages.doors import Doors
 from provision.stages.order import Stage, until
+from provision.storage.check import needs_look
 from provision.tenants import tenants
 
 
@@ -99,10 +109,33 @@ def _desired(world: World, hosts: Mapping[str, HostSeen], artifacts: tuple[Artif
     cluster = world.cluster
     remembered = remembered_addresses(cluster, hosts)
     pinnings = placed(world, hosts)
+    _check_storage(world, pinnings)
     key = public_key(cluster)
     seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {})}
     accelerated = {name: seen.virtualization for name, seen in hosts.items()}
     return desired(cluster, pinnings, accelerated, remembered, artifacts, seeds)
+
+
+def _check_storage(world: World, pinnings: Mapping[str, Pinning]) -> None:
+    """Raises StorageError with every fault of the pools that guests are placed on."""
+    used = {pin.host for pin in pinnings.values()}
+    cluster = world.cluster
+    looked = [host for host in cluster.hosts if host.name in used and needs_look(host.pool, cluster.storage.require)]
+    seen = observe_disks(cluster, {host.name: world.shell(host.name) for host in looked})
+    faults = (*_unprovided(cluster), *storage_faults(cluster, used, seen))
+    if faults:
+        text = "\n".join(f"  {fault}" for fault in faults)
+        raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
+
+
+def _unprovided(cluster: Cluster) -> Iterator[str]:
+    """What an inventory may say already and `provision` does not make yet: rather a refusal than something else."""
+    for host in cluster.hosts:
+        if host.pool.type != "dir":
+            yield f"{host.name}: pool {host.pool.name}: type {host.pool.type} is not yet provided"
+    for node in cluster.nodes:
+        if node.volumes:
+            yield f"{node.name}: data volumes are not yet provided"
 
 
 def placed(world: World, hosts: Mapping[str, HostSeen]) -> dict[str, Pinning]:

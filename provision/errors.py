@@ -12,7 +12,8 @@
     ├── StageTimeout 9
     ├── KubernetesError 10
     ├── MeshError 11
-    └── HostUnfit 12
+    ├── HostUnfit 12
+    └── StorageError 13
 
 The message says what is wrong, with the numbers; the hint says what to do next. Foreign exceptions
 (libvirt, paramiko, OSError) are translated once, at the door that meets them. docs/exit-codes.md
@@ -135,3 +136,9 @@ class HostUnfit(MeshctlError):
     """A host is not fit for the planned guests: `doctor` found errors."""
 
     exit_code = 12
+
+
+class StorageError(MeshctlError):
+    """A pool's devices are not what the inventory requires, are too few, or hold what must not be overwritten."""
+
+    exit_code = 13

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from provision.mesh_settings import Mesh
 from provision.scalars import HUGEPAGE_KIB, Address, Cidr, HugePages, Name, NumaCells, Setting, Size, Version
+from provision.storage import Pool, Storage, Volume
 from provision.strict import Strict
 from provision.units import KIB, MIB
 
@@ -24,29 +25,6 @@ SEED_SYSCTL: dict[str, int | str] = {
     "net.core.somaxconn": 4096,
 }
 """The article's three settings, the default of `sysctl:`."""
-
-
-class Pool(Strict):
-    """The libvirt storage pool that holds base images, root volumes, seeds and the bundle."""
-
-    name: Name = Field(
-        "meshctl", description="the pool's name in libvirt; created when absent, used when type and path are the same"
-    )
-    type: Literal["dir"] = Field("dir", description="the kind of pool: a folder of a filesystem on NVMe")
-    path: str = Field("/var/lib/libvirt/meshctl", description="the folder, an absolute path on the host")
-
-    @field_validator("path")
-    @classmethod
-    def _absolute(cls, value: str) -> str:
-        if not value.startswith("/"):
-            raise ValueError(
-                f"{value!r} is not an absolute path\nit is a folder on the host, for example /var/lib/libvirt/meshctl"
-            )
-        return value
-
-    numa_node: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="the NUMA node of the pool's device; placement prefers it; default: unknown"
-    )
 
 
 class HostCpu(Strict):
@@ -195,6 +173,17 @@ class Node(Strict):
     )
     hugepages: HugePages | None = Field(None, description="size of its huge pages; default: the host's")
     group: Name | None = Field(None, description="nodes of one group run on different hosts")
+    volumes: tuple[Volume, ...] = Field((), strict=False, description="data volumes, on the pool of the node's host")
+
+    @field_validator("volumes")
+    @classmethod
+    def _volumes_apart(cls, value: tuple[Volume, ...]) -> tuple[Volume, ...]:
+        for what in ("name", "mount"):
+            said = [str(getattr(volume, what)) for volume in value]
+            twice = sorted({one for one in said if said.count(one) > 1})
+            if twice:
+                raise ValueError(f"two volumes have the {what} {twice[0]}\neach needs its own")
+        return value
 
     @field_validator("memory")
     @classmethod
@@ -313,6 +302,9 @@ class Cluster(Strict):
     network: Network = Field(description="the guests' network")
     image: Name = Field("debian-12", description="the base image: a recipe of images/, built by `meshctl image build`")
     nodes: tuple[Node, ...] = Field(min_length=1, strict=False, description="the guests")
+    storage: Storage = Field(
+        default_factory=Storage, description="what the devices below the pools must be, and which may be wiped"
+    )
     placement: Spread = Field(default_factory=Spread, description="how guests are laid over hosts and NUMA nodes")
     ssh: Ssh = Field(description="how to reach the guests")
     sysctl: dict[str, Setting] = Field(

@@ -1,0 +1,171 @@
+"""What a host says of its storage: the answer of one script, read into data. Pure; `host_storage` asks.
+
+The answer is in sections, each begun by a line `@NAME ARGUMENT`. Programs that a host lacks leave their section empty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision.storage.devices import COLUMNS, Device, parse_lsblk
+
+SCRIPT = f"""
+set -u
+export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
+folder=$1; shift
+printf '@lsblk\\n'; lsblk --json --bytes --output {COLUMNS}
+printf '\\n@mapper\\n'; grep -w device-mapper /proc/devices
+while [ ! -e "$folder" ]; do folder=$(dirname -- "$folder"); done
+printf '\\n@folder %s\\n' "$folder"; findmnt --json --output SOURCE,FSTYPE,MAJ:MIN --target "$folder"
+if command -v vgs > /dev/null; then
+  report="--reportformat json --units b --nosuffix"
+  printf '\\n@vgs\\n'; vgs $report -o vg_name,vg_size,vg_free,vg_tags,pv_name 2> /dev/null
+  printf '\\n@lvs\\n'; lvs $report -a -o vg_name,lv_name,lv_size,lv_tags,lv_attr,lv_layout 2> /dev/null
+fi
+for device; do
+  printf '\\n@device %s\\n' "$device"
+  readlink -f -- "$device"
+  [ -b "$device" ] || continue
+  bytes=$(blockdev --getsize64 "$device")
+  printf '%s\\n' "$bytes"
+  dd if="$device" bs=1048576 skip=$((bytes / 1048576 - 1)) count=1 2> /dev/null | head -c 512 | tr -cd '[:print:]'
+  printf '\\n'
+  wipefs --no-act --json "$device" 2> /dev/null || blkid -p -o value -s TYPE "$device"
+done
+true
+"""
+"""Reads only. $1 is the pool's folder, the other arguments are devices. The claim of `claim` is in a device's last MiB."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A device as the inventory names it. `name` is the kernel's, "" when there is none such; `size` in bytes."""
+
+    path: str
+    name: str
+    size: int = 0
+    claim: str = ""
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """An LVM volume group; `size` and `free` in bytes, `members` are the paths of its physical volumes."""
+
+    name: str
+    size: int
+    free: int
+    tags: tuple[str, ...]
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Logical:
+    """A logical volume; `size` in bytes, `tags` are LVM's."""
+
+    group: str
+    name: str
+    size: int
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StorageSeen:
+    """A host's storage. `folder` is the nearest existing folder of the pool, `folder_source` what is mounted there.
+
+    `folder_device` is the kernel name of the device below that folder, "" when it has none of its own (overlay, NFS, tmpfs).
+    `mapper`: the kernel has device-mapper, without which no logical volume can be used.
+    """
+
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    mapper: bool = False
+    folder: str = ""
+    folder_source: str = ""
+    folder_device: str = ""
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    logicals: tuple[Logical, ...] = ()
+    named: Mapping[str, Named] = field(default_factory=dict)
+
+
+def parse(answer: str) -> StorageSeen:
+    """The answer of SCRIPT."""
+    sections = _sections(answer)
+    plain = {name: body for (name, argument), body in sections.items() if not argument}
+    devices = parse_lsblk(plain["lsblk"])
+    folder, mount = next((argument, body) for (name, argument), body in sections.items() if name == "folder")
+    source, number = _mounted(mount)
+    named = {path: _named(path, body, devices) for (kind, path), body in sections.items() if kind == "device"}
+    return StorageSeen(
+        devices=devices,
+        mapper="device-mapper" in plain.get("mapper", ""),
+        folder=folder,
+        folder_source=source,
+        folder_device=_device_of(source, number, devices),
+        groups=_groups(plain.get("vgs", "")),
+        logicals=_logicals(plain.get("lvs", "")),
+        named=named,
+    )
+
+
+def _sections(answer: str) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for part in f"\n{answer}".split("\n@")[1:]:
+        head, _, body = part.partition("\n")
+        name, _, argument = head.partition(" ")
+        found[(name, argument)] = body.strip("\n")
+    return found
+
+
+def _mounted(text: str) -> tuple[str, str]:
+    """Source with its filesystem, and the device's number, of findmnt's answer."""
+    entries = json.loads(text)["filesystems"] if text.strip() else []
+    if not entries:
+        return "", ""
+    entry = entries[-1]
+    return f"{entry['source']} ({entry['fstype']})", str(entry.get("maj:min") or "").strip()
+
+
+def _device_of(source: str, number: str, devices: Mapping[str, Device]) -> str:
+    """By number; btrfs has numbers of its own, there by the source without `[/subvolume]`."""
+    path = source.partition(" (")[0].partition("[")[0]
+    found = [device.name for device in devices.values() if device.number == number or device.path == path]
+    return found[0] if found else ""
+
+
+def _reported(text: str, kind: str) -> list[dict[str, Any]]:
+    return list(json.loads(text)["report"][0][kind]) if text.strip() else []
+
+
+def _tags(row: Mapping[str, Any], kind: str) -> tuple[str, ...]:
+    return tuple(filter(None, str(row[f"{kind}_tags"]).split(",")))
+
+
+def _groups(text: str) -> dict[str, Group]:
+    groups: dict[str, Group] = {}
+    for row in _reported(text, "vg"):  # one row for each physical volume
+        name = str(row["vg_name"])
+        members = (*(groups[name].members if name in groups else ()), str(row["pv_name"]))
+        groups[name] = Group(name, int(row["vg_size"]), int(row["vg_free"]), _tags(row, "vg"), members)
+    return groups
+
+
+def _logicals(text: str) -> tuple[Logical, ...]:
+    rows = _reported(text, "lv")
+    return tuple(Logical(str(r["vg_name"]), str(r["lv_name"]), int(r["lv_size"]), _tags(r, "lv")) for r in rows)
+
+
+def _named(path: str, body: str, devices: Mapping[str, Device]) -> Named:
+    real, size, claim, rest = [*body.split("\n", 3), "", "", "", ""][:4]
+    if not size.strip():
+        return Named(path, "")
+    known = [device.name for device in devices.values() if device.path == real]
+    return Named(path, known[0] if known else real.rpartition("/")[2], int(size), claim, _signatures(rest))
+
+
+def _signatures(text: str) -> tuple[str, ...]:
+    if not text.strip().startswith("{"):
+        return tuple(dict.fromkeys(text.split()))
+    return tuple(dict.fromkeys(str(one["type"]) for one in json.loads(text)["signatures"]))

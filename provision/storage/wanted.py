@@ -1,0 +1,127 @@
+"""Pools, data volumes and what their devices must be: what an inventory may say of storage."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from provision.scalars import Name, Size
+from provision.strict import Strict
+from provision.units import MIB
+
+Require = Literal["nvme", "ssd", "any"]
+DevicePath = Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9_.:+@/-]+$")]
+VolumeGroup = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,62}$")]
+"""LVM's own rule for names (lvm(8), VALID NAMES); half of device-mapper's 127 characters is left to the volume."""
+
+SMALLEST_VOLUME = 64 * MIB
+"""A data volume below that is a slip of the unit: ext4's own structures would be a good part of it."""
+
+RESERVED_MOUNTS = ("/", "/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/usr", "/var")
+"""A volume mounted over one of these hides what the guest needs to boot, or is hidden itself."""
+
+
+class Pool(Strict):
+    """Where a host keeps its guests' disks.
+
+    Base images, seeds and the bundle are files in the folder `path` whatever the type; root and data volumes are files
+    there too (`dir`), logical volumes (`logical`), or whole block devices (`block`).
+    """
+
+    name: Name = Field(
+        "meshctl", description="the pool's name in libvirt; created when absent, used when type and path are the same"
+    )
+    type: Literal["dir", "logical", "block"] = Field(
+        "dir",
+        description="dir: files on an NVMe's filesystem; logical: LVM volumes; block: whole devices, one per volume",
+    )
+    path: str = Field("/var/lib/libvirt/meshctl", description="the folder, an absolute path on the host")
+    volume_group: VolumeGroup | None = Field(
+        None, description="logical only: the LVM volume group; made of `devices` when it does not exist"
+    )
+    thin: bool = Field(False, description="logical only: thin volumes, which take space when it is written to")
+    devices: tuple[DevicePath, ...] = Field(
+        (),
+        strict=False,
+        description="block: partitions or namespaces to hand out, in this order; logical: what to make the volume group of",
+    )
+    numa_node: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="the NUMA node of the pool's device; placement prefers it; default: unknown"
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError(
+                f"{value!r} is not an absolute path\nit is a folder on the host, for example /var/lib/libvirt/meshctl"
+            )
+        return value
+
+    @field_validator("devices")
+    @classmethod
+    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({device for device in value if value.count(device) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} stands there twice\nkeep one of the two")
+        return value
+
+    @model_validator(mode="after")
+    def _fields_of_type(self) -> Self:
+        faults = [*self._missing(), *self._misplaced()]
+        if faults:
+            raise ValueError("; ".join(faults) + "\nsee docs/storage.md for the three types")
+        return self
+
+    def _missing(self) -> list[str]:
+        if self.type == "logical" and self.volume_group is None:
+            return ["type logical needs `volume_group`"]
+        return ["type block needs `devices`"] if self.type == "block" and not self.devices else []
+
+    def _misplaced(self) -> list[str]:
+        given = {
+            "volume_group": self.volume_group is not None and self.type != "logical",
+            "thin": self.thin and self.type != "logical",
+            "devices": bool(self.devices) and self.type == "dir",
+        }
+        return [f"`{field}` means nothing for type {self.type}" for field, wrong in given.items() if wrong]
+
+
+class Storage(Strict):
+    """What the devices below the pools must be, and which of them may lose what they hold."""
+
+    require: Require = Field(
+        "nvme", description="nvme: every device below a pool is an NVMe; ssd: none of them rotates; any: not judged"
+    )
+    wipe: tuple[str, ...] = Field(
+        (),
+        strict=False,
+        description="serial numbers of devices that may be wiped when the command also says `--wipe`",
+    )
+
+
+class Volume(Strict):
+    """A data volume of a node: a disk of its own, formatted once, mounted at every boot."""
+
+    name: Name = Field(description="the volume's name, part of the disk's serial number in the guest")
+    size: Size = Field(description="its size")
+    mount: str = Field(description="where the guest mounts it, an absolute path")
+    filesystem: Literal["ext4"] = Field("ext4", description="made when the volume is blank, never over another")
+
+    @field_validator("size")
+    @classmethod
+    def _whole(cls, value: int) -> int:
+        if value < SMALLEST_VOLUME or value % MIB:
+            raise ValueError(f"{value // MIB} MiB is too small, or not whole MiB\n64MiB at the least")
+        return value
+
+    @field_validator("mount")
+    @classmethod
+    def _mountable(cls, value: str) -> str:
+        if re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", value) is None or "/.." in value:
+            raise ValueError(f"{value!r} is not a place to mount at\nan absolute path, for example /var/lib/tracing")
+        if value in RESERVED_MOUNTS:
+            raise ValueError(f"{value} belongs to the guest's own system\nmount below it, for example /var/lib/tracing")
+        return value
