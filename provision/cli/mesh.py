@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -83,7 +82,10 @@ def _read(file: str) -> str:
     from provision.errors import MeshError
 
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        if file == "-":
+            return sys.stdin.read()
+        with open(file, encoding="utf-8") as stream:
+            return stream.read()
     except OSError as error:
         raise MeshError(f"config is not a file: {file}", hint="a linkerd.yaml, or - for stdin") from error
     except UnicodeDecodeError as error:

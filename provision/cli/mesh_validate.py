@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -37,9 +35,7 @@ class Subject:
 @click.option("--linkerd", "release", help="The release of linkerd; default: the one that the file names, else 0.8.5.")
 @click.option("--kubernetes", help="The version of Kubernetes, such as 1.5.")
 @click.option("--host-network/--no-host-network", default=None, help="Whether linkerd's pod has the node's network.")
-@click.option(
-    "--folder", type=click.Path(path_type=Path), help="Where linkerd is started: looks for the files that it opens."
-)
+@click.option("--folder", type=click.Path(), help="Where linkerd is started: looks for the files that it opens.")
 @click.option("--plugin", "plugins", multiple=True, metavar="KIND", help="A kind that a jar of yours brings.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for traps too.")
 @click.option("--json", "as_json", is_flag=True, help="Findings as JSON on stdout.")
@@ -52,7 +48,7 @@ def validate(
     release: str | None,
     kubernetes: str | None,
     host_network: bool | None,
-    folder: Path | None,
+    folder: str | None,
     plugins: tuple[str, ...],
     strict: bool,
     as_json: bool,
@@ -73,6 +69,8 @@ def validate(
     mender = Mender(yes, quiet=as_json) if fix else None
     every = [(file, found) for file in files for found in _findings(file, known, place, mender)]
     if as_json:
+        import json
+
         click.echo(json.dumps([_record(file, found) for file, found in every], indent=2))
     else:
         for file, found in every:

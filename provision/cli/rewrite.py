@@ -5,14 +5,13 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
-from difflib import unified_diff
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from provision.errors import MeshError
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,20 @@ class Original:
 
 def read(file: str) -> Original:
     """A file or stdin. Raises OSError, and UnicodeDecodeError when it is no UTF-8."""
-    original = Original(file, sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
+    original = Original(file, sys.stdin.buffer.read() if file == "-" else _bytes(file))
     _ = original.text
     return original
 
 
+def _bytes(file: str) -> bytes:
+    with open(file, "rb") as stream:
+        return stream.read()
+
+
 def diff(original: Original, text: str) -> str:
     """What would change, as `diff -u` shows it; empty when nothing would."""
+    from difflib import unified_diff
+
     lines = unified_diff(_lines(original.text), _lines(text), original.file, f"{original.file} (new)")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
@@ -65,6 +71,10 @@ def rewrite(original: Original, text: str, *, yes: bool, quiet: bool = False) ->
 
 def write(original: Original, text: str) -> None:
     """Replaces a file by rename: a reader sees the old text or the new. Mode, owner and links stay. Raises MeshError."""
+    from pathlib import Path
+
+    from provision.errors import MeshError
+
     path = Path(os.path.realpath(original.file))
     try:
         if path.read_bytes() != original.data:
@@ -75,6 +85,9 @@ def write(original: Original, text: str) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
+    import tempfile
+    from pathlib import Path
+
     known = path.stat()
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     fresh = Path(name)

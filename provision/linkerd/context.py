@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class Place:
     """Kubernetes' version, such as 1.5."""
     environment: frozenset[str] | None = None
     """Names of the container's environment variables; None: not known."""
-    folder: Path | None = None
+    folder: str | None = None
     """Where linkerd is started, so where relative file names begin; None: the files are elsewhere and are not looked at."""
     plugins: tuple[str, ...] = ()
     """Kinds that jars in $L5D_HOME/plugins bring."""

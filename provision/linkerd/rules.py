@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterator
 
 import yaml
@@ -91,8 +92,8 @@ def _there(config: Config, node: yaml.Node | None, at: Location, *, folder: bool
     name = scalar(node) if node is not None else None
     if node is None or not name or "\0" in name or config.place.folder is None:
         return
-    path = config.place.folder / name
-    if not (path.is_dir() if folder else path.is_file()):
+    path = os.path.join(config.place.folder, name)
+    if not (os.path.isdir(path) if folder else os.path.isfile(path)):
         what = "a directory" if folder else "a file"
         yield found("ML317", node, at, f"{path} is not {what}", f"{name} is not {what}")
 

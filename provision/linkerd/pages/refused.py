@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from provision.linkerd.context import Place
 from provision.linkerd.pages.model import refused
 
@@ -170,7 +168,7 @@ REFUSED = (
         fix="Make the folder, or mount it at this place.",
         linkerd="… is not a directory",
         options="--folder /",
-        place=Place(folder=Path("/")),
+        place=Place(folder="/"),
         example="""
             namers: [{kind: io.l5d.fs, rootDir: no/such/folder}]
             routers:
