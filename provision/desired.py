@@ -94,11 +94,49 @@ class NetworkSpec:
 
 
 @dataclass(frozen=True)
-class GuestSpec:
-    """A domain, complete enough to write its XML. Sizes in MiB; paths are on the host.
-
-    `virtualization` is libvirt's domain type: kvm, or qemu (software emulation) where KVM does not really start a guest.
+class HostTraits:
+    """What of a host shapes its guests. `virtualization` is libvirt's domain type: kvm, or qemu (software emulation)
+    where KVM does not really start a guest. `numa`: the host knows its NUMA nodes, so that memory can be bound to one.
+    `cpu_vendor` is Intel, AMD or another as libvirt names it.
     """
+
+    virtualization: str
+    numa: bool = False
+    cpu_vendor: str = ""
+
+
+@dataclass(frozen=True)
+class MemorySpec:
+    """Where a guest's memory comes from: evenly from `cells`, the host's NUMA nodes; `bound`: from no other.
+
+    `hugepages` are (cell, page size in KiB, count), empty for ordinary memory. `allocation_threads`: None leaves it to QEMU.
+    """
+
+    cells: tuple[int, ...]
+    bound: bool
+    hugepages: tuple[tuple[int, int, int], ...]
+    locked: bool
+    nosharepages: bool
+    allocation_threads: int | None
+
+    @property
+    def page_kib(self) -> int:
+        """Size of its huge pages, 0 for ordinary memory."""
+        return self.hugepages[0][1] if self.hugepages else 0
+
+
+@dataclass(frozen=True)
+class CpuSpec:
+    """What a guest may know of its CPUs: `threads` successive vCPUs share a core; `exclusive`: nobody else is on them."""
+
+    threads: int
+    exclusive: bool
+    vendor: str
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """A domain, complete enough to write its XML. Sizes in MiB; paths are on the host; `virtualization` as for `HostTraits`."""
 
     cluster: str
     node: str
@@ -114,6 +152,8 @@ class GuestSpec:
     emulator_cpus: tuple[int, ...]
     iothread_cpus: tuple[int, ...]
     virtualization: str
+    memory: MemorySpec
+    cpu: CpuSpec
     root_path: str
     seed_path: str
     bundle_path: str
@@ -231,12 +271,12 @@ def members(cluster: Cluster, remembered: Mapping[str, str], hosts: Mapping[str,
 def desired(
     cluster: Cluster,
     pinnings: Mapping[str, Pinning],
-    virtualization: Mapping[str, str],
+    traits: Mapping[str, HostTraits],
     remembered: Mapping[str, str],
     artifacts: tuple[Artifact, ...],
     seed_digests: Mapping[str, str],
 ) -> Desired:
-    """What should exist: `pinnings` and `seed_digests` per node, `virtualization` per host, `remembered` addresses per node."""
+    """What should exist: `pinnings` and `seed_digests` per node, `traits` per host, `remembered` addresses per node."""
     base, bundle = artifacts
     used = tuple(host for host in cluster.hosts if any(pin.host == host.name for pin in pinnings.values()))
     places = members(cluster, remembered, {name: pin.host for name, pin in pinnings.items()})
@@ -249,7 +289,7 @@ def desired(
         roots=tuple(_root(cluster, member, base) for member in places),
         seeds=seeds,
         guests=tuple(
-            _guest(cluster, member, pinnings[member.name], virtualization[member.host], seed, bundle)
+            _guest(cluster, member, pinnings[member.name], traits[member.host], seed, bundle)
             for member, seed in zip(places, seeds, strict=True)
         ),
         members=places,
@@ -277,9 +317,10 @@ def _seed(cluster: Cluster, member: Member, seed_digest: str) -> SeedSpec:
 
 
 def _guest(
-    cluster: Cluster, member: Member, pin: Pinning, virtualization: str, seed: SeedSpec, bundle: Artifact
+    cluster: Cluster, member: Member, pin: Pinning, traits: HostTraits, seed: SeedSpec, bundle: Artifact
 ) -> GuestSpec:
-    pool = cluster.host(member.host).pool
+    host = cluster.host(member.host)
+    pool = host.pool
     node: Node = cluster.node(member.name)
     return GuestSpec(
         cluster=cluster.cluster,
@@ -295,9 +336,22 @@ def _guest(
         vcpu_pins=pin.vcpu_pins,
         emulator_cpus=pin.emulator_cpus,
         iothread_cpus=pin.iothread_cpus,
-        virtualization=virtualization,
+        virtualization=traits.virtualization,
+        memory=_memory(host, pin, traits),
+        cpu=CpuSpec(pin.threads, pin.exclusive, traits.cpu_vendor),
         root_path=f"{pool.path}/{volume_name(cluster.cluster, member.name, 'root', 'qcow2')}",
         seed_path=f"{pool.path}/{seed.name}",
         bundle_path=f"{pool.path}/{bundle.volume}",
         console_path=f"{pool.path}/{volume_name(cluster.cluster, member.name, 'console', 'log')}",
+    )
+
+
+def _memory(host: Host, pin: Pinning, traits: HostTraits) -> MemorySpec:
+    return MemorySpec(
+        cells=pin.cells,
+        bound=traits.numa,
+        hugepages=pin.hugepages,
+        locked=host.locked,
+        nosharepages=host.nosharepages,
+        allocation_threads=host.allocation_threads,
     )

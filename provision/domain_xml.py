@@ -1,17 +1,20 @@
 """Specs to libvirt's XML, and libvirt's XML back to what was seen. A codec: it takes no decision.
 
-The elements and their reasons are those of the low-latency guides of libvirt (kbase/kvm-realtime), Red Hat and Nova.
+What placement decides is written by `hardware_xml`; the rest follows the low-latency guides of libvirt, Red Hat and Nova.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
 
+from provision.cpu_lists import cpu_list as cpu_list
+from provision.cpu_lists import parse_cpu_list as parse_cpu_list
 from provision.desired import GuestSpec, NetworkSpec, PoolSpec, RootSpec, digest
+from provision.hardware_xml import cpu, cputune, features, memory_elements, numatune
+from provision.hardware_xml import element as _element
 
 STAMP_URI = "urn:meshctl:stamp:1"
 STAMP = f"{{{STAMP_URI}}}stamp"
@@ -87,38 +90,8 @@ class PoolSeen:
     available: int
 
 
-def _element(tag: str, text: str | None = None, /, *children: Any, **attributes: str) -> Any:
-    element = etree.Element(tag, {key.rstrip("_"): value for key, value in attributes.items()})
-    element.text = text
-    element.extend(children)
-    return element
-
-
 def _text(root: Any) -> str:
     return str(etree.tostring(root, encoding="unicode", pretty_print=True))
-
-
-def cpu_list(cpus: Iterable[int]) -> str:
-    """CPU numbers as libvirt and /proc write them: `0-2,5`."""
-    ranges: list[list[int]] = []
-    for cpu in sorted(set(cpus)):
-        if ranges and cpu == ranges[-1][1] + 1:
-            ranges[-1][1] = cpu
-        else:
-            ranges.append([cpu, cpu])
-    return ",".join(f"{low}-{high}" if high > low else f"{low}" for low, high in ranges)
-
-
-def parse_cpu_list(text: str) -> frozenset[int]:
-    """`0-2,5` as numbers; `^N` takes one out, as libvirt allows."""
-    cpus: set[int] = set()
-    for part in filter(None, text.split(",")):
-        if part.startswith("^"):
-            cpus.discard(int(part[1:]))
-            continue
-        low, _, high = part.partition("-")
-        cpus.update(range(int(low), int(high or low) + 1))
-    return frozenset(cpus)
 
 
 def stamp_element(stamp: Stamp) -> Any:
@@ -212,14 +185,14 @@ def domain_xml(guest: GuestSpec, stamp: Stamp) -> str:
             _element("metadata", None, stamp_element(stamp)),
             _element("memory", str(guest.memory_mib), unit="MiB"),
             _element("currentMemory", str(guest.memory_mib), unit="MiB"),
-            # nosharepages: KSM would let another guest's writes cost us; immediate: RAM is ours from the start.
-            _element("memoryBacking", None, _element("nosharepages"), _element("allocation", mode="immediate")),
+            *memory_elements(guest),
             _element("vcpu", str(guest.vcpus), placement="static"),
             _element("iothreads", "1"),
-            _cputune(guest),
+            cputune(guest),
+            *numatune(guest),
             _element("os", None, _element("type", "hvm", arch="x86_64", machine="q35"), _element("boot", dev="hd")),
-            _element("features", None, _element("acpi"), _element("apic")),
-            _cpu(guest),
+            features(guest),
+            cpu(guest),
             _clock(),
             _element("on_poweroff", "destroy"),
             _element("on_reboot", "restart"),
@@ -228,27 +201,6 @@ def domain_xml(guest: GuestSpec, stamp: Stamp) -> str:
         ]
     )
     return _text(root)
-
-
-def _cputune(guest: GuestSpec) -> Any:
-    pins = [_element("vcpupin", vcpu=str(vcpu), cpuset=str(cpu)) for vcpu, cpu in enumerate(guest.vcpu_pins)]
-    emulator = _element("emulatorpin", cpuset=cpu_list(guest.emulator_cpus))
-    iothread = _element("iothreadpin", iothread="1", cpuset=cpu_list(guest.iothread_cpus))
-    return _element("cputune", None, *pins, emulator, iothread)
-
-
-NOT_EMULATED = ("svm", "la57", "erms")
-"""What an emulated CPU had better not offer, each measured with two guests on two CPUs. For svm the guest loads kvm_amd,
-and its CPUs stand still for 50 s; with la57 every page walk has five levels; for erms the kernel and the C library copy
-byte by byte (`rep movsb`), which is two thirds of the time of a `docker load`."""
-
-
-def _cpu(guest: GuestSpec) -> Any:
-    if guest.virtualization != "kvm":
-        without = (_element("feature", policy="disable", name=name) for name in NOT_EMULATED)
-        return _element("cpu", None, *without, mode="maximum")
-    topology = _element("topology", sockets="1", dies="1", cores=str(guest.vcpus), threads="1")
-    return _element("cpu", None, topology, mode="host-passthrough", migratable="off")
 
 
 def _clock() -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provision import bundle, images
+from provision.backing import check_backing
 from provision.calls import Calls
-from provision.desired import Artifact, Desired, base_image, bundle_disk, desired, members
+from provision.desired import Artifact, Desired, HostTraits, base_image, bundle_disk, desired, members
 from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
 from provision.events import Changed, Emit, Failed, RunFinished, RunStarted, StageFinished, StageSkipped, StageStarted
 from provision.host_shell import host_shell
@@ -27,7 +28,8 @@ from provision.observe import (
     storage_faults,
 )
 from provision.parallel import for_each
-from provision.placement import Pinning, place
+from provision.placement import Pinning, Placement, Tenant, place
+from provision.placement.picture import as_map, cell_maps
 from provision.plan import HostSeen, Plan, plan
 from provision.removal import Removal, removals
 from provision.seed import seed_digest
@@ -37,6 +39,7 @@ from provision.stages.doors import Doors
 from provision.stages.order import Stage, until
 from provision.storage.check import needs_look
 from provision.tenants import tenants
+from provision.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,15 @@ def make_plan(world: World) -> Plan:
     sealed = _sealed(world.cluster, folder)
     artifacts = _artifacts(world, folder, sealed)
     hosts = observe_hosts(world.cluster, world.hypervisors)
-    wanted = _desired(world, hosts, artifacts)
-    return plan(wanted, observe_inside(world.cluster, wanted, hosts, sealed, world.sessions))
+    topologies = observe_topologies(world.cluster, world.hypervisors)
+    current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
+    placement = placed(world.cluster, topologies, current)
+    _check_storage(world, placement.pinnings)
+    wanted = _desired(world, hosts, topologies, placement, artifacts)
+    backing_notes = check_backing(wanted.guests, hosts, world.shell)
+    shown = cell_maps(placement, world.cluster, topologies, current)
+    found = plan(wanted, observe_inside(world.cluster, wanted, hosts, sealed, world.sessions))
+    return replace(found, cells=shown, notes=(*found.notes, *backing_notes))
 
 
 def _sealed(cluster: Cluster, folder: Path) -> bundle.Bundle:
@@ -105,20 +115,28 @@ def _artifacts(world: World, folder: Path, sealed: bundle.Bundle) -> tuple[Artif
     )
 
 
-def _desired(world: World, hosts: Mapping[str, HostSeen], artifacts: tuple[Artifact, ...]) -> Desired:
+def _desired(
+    world: World,
+    hosts: Mapping[str, HostSeen],
+    topologies: Mapping[str, Topology],
+    placement: Placement,
+    artifacts: tuple[Artifact, ...],
+) -> Desired:
     cluster = world.cluster
     remembered = remembered_addresses(cluster, hosts)
-    pinnings = placed(world, hosts)
-    _check_storage(world, pinnings)
     key = public_key(cluster)
     seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {})}
-    accelerated = {name: seen.virtualization for name, seen in hosts.items()}
-    return desired(cluster, pinnings, accelerated, remembered, artifacts, seeds)
+    traits = {
+        name: HostTraits(seen.virtualization, topologies[name].numa, topologies[name].cpu_vendor)
+        for name, seen in hosts.items()
+    }
+    pinnings = {pinning.node: pinning for pinning in placement.pinnings}
+    return desired(cluster, pinnings, traits, remembered, artifacts, seeds)
 
 
-def _check_storage(world: World, pinnings: Mapping[str, Pinning]) -> None:
+def _check_storage(world: World, pinnings: Sequence[Pinning]) -> None:
     """Raises StorageError with every fault of the pools that guests are placed on."""
-    used = {pin.host for pin in pinnings.values()}
+    used = {pin.host for pin in pinnings}
     cluster = world.cluster
     looked = [host for host in cluster.hosts if host.name in used and needs_look(host.pool, cluster.storage.require)]
     seen = observe_disks(cluster, {host.name: world.shell(host.name) for host in looked})
@@ -138,32 +156,17 @@ def _unprovided(cluster: Cluster) -> Iterator[str]:
             yield f"{node.name}: data volumes are not yet provided"
 
 
-def placed(world: World, hosts: Mapping[str, HostSeen]) -> dict[str, Pinning]:
-    """Pins of every node. Raises PlacementError with every refusal."""
-    topologies = observe_topologies(world.cluster, world.hypervisors)
-    current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
-    placement = place(world.cluster, topologies, current)
+def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequence[Tenant]) -> Placement:
+    """Pins of every node. Raises PlacementError with every refusal, and with what the hosts look like."""
+    placement = place(cluster, topologies, current)
     if placement.refusals:
         text = "\n".join(f"  {refusal}" for refusal in placement.refusals)
+        where = "\n".join(f"  {line}" for line in as_map(placement, cluster, topologies, current).splitlines())
         raise PlacementError(
-            f"{len(placement.refusals)} guest(s) do not fit:\n{text}", hint="`meshctl plan` shows what each host has"
+            f"{len(placement.refusals)} guest(s) do not fit:\n{text}\nwith the others in their places:\n{where}",
+            hint="give them less, or the hosts more; docs/placement.md says how guests are placed",
         )
-    _refuse_unwritten(placement.pinnings)
-    return {pinning.node: pinning for pinning in placement.pinnings}
-
-
-def _refuse_unwritten(pinnings: Sequence[Pinning]) -> None:
-    """Placement can split a guest over NUMA nodes and count huge pages; domains are not written so yet.
-
-    Rather than a guest that silently lacks what the inventory asks for, there is none.
-    """
-    split = [f"{pin.node} over NUMA nodes {', '.join(map(str, pin.cells))}" for pin in pinnings if len(pin.cells) > 1]
-    huge = [f"{pin.node} on huge pages" for pin in pinnings if pin.hugepages]
-    if split or huge:
-        raise PlacementError(
-            f"placed, but not yet provided by `provision`: {'; '.join((*split, *huge))}",
-            hint="`meshctl place` shows the placement; for now give such a guest fewer vCPUs, or no hugepages",
-        )
+    return placement
 
 
 def provision(world: World, agreed: Plan, last: str | None) -> None:

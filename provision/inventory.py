@@ -50,6 +50,15 @@ class Host(Strict):
     )
     reserved_memory: Size = Field(1024 * MIB, description="memory left to the host; 0MiB is allowed")
     hugepages: HugePages = Field("none", description="size of the huge pages that guests' memory comes from")
+    locked: bool = Field(
+        False,
+        description="guests and their QEMU are never swapped out; libvirtd must be allowed to lock that much memory",
+    )
+    nosharepages: bool = Field(True, description="guests' pages are kept from KSM, which merges like ones")
+    allocation_threads: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None,
+        description="threads that touch a guest's memory at its start, all of it in any case (libvirt 8.2 or newer); default: QEMU's one",
+    )
 
     @field_validator("reserved_cpus")
     @classmethod

@@ -15,6 +15,7 @@ import netaddr
 from provision.desired import Artifact, Desired, GuestSpec, NetworkSpec, PoolSpec, RootSpec, SeedSpec, digest
 from provision.domain_xml import DomainSeen, NetworkSeen, PoolSeen, VolumeSeen
 from provision.errors import ConflictError
+from provision.placement.picture import CellMap
 
 
 class Verb(StrEnum):
@@ -85,12 +86,16 @@ class Observed:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `provision` will do, in order; `notes` are things worth knowing that it will not do."""
+    """What `provision` will do, in order; `notes` are things worth knowing that it will not do.
+
+    `cells` is the map of who is on which CPUs when it is done, foreign guests included.
+    """
 
     cluster: str
     desired: Desired
     actions: tuple[Action, ...]
     notes: tuple[str, ...] = ()
+    cells: tuple[CellMap, ...] = ()
 
     @property
     def changes(self) -> tuple[Action, ...]:
@@ -107,7 +112,7 @@ class Plan:
 
     def until(self, stages: tuple[str, ...]) -> Plan:
         """The plan of these stages only."""
-        return Plan(self.cluster, self.desired, tuple(a for a in self.actions if a.stage in stages), self.notes)
+        return replace(self, actions=tuple(a for a in self.actions if a.stage in stages))
 
 
 def plan(wanted: Desired, observed: Observed) -> Plan:

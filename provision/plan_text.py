@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from provision.cpu_lists import cpu_list
 from provision.desired import GuestSpec
-from provision.domain_xml import cpu_list
+from provision.placement.need import page_name
 from provision.plan import Plan, Verb
 
 SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.START: ">", Verb.LEAVE: "="}
@@ -22,6 +23,7 @@ def as_text(plan: Plan) -> str:
         name = "" if action.name in (action.where, "l5d") else f" {action.name}"
         lines.append(f"    {SIGNS[action.verb]} {action.where}: {action.kind}{name}: {action.reason}")
     lines += ["  placement", *(f"    {_placement(guest)}" for guest in plan.desired.guests)]
+    lines += [f"    {cell}" for cell in plan.cells]
     lines += [f"  note: {note}" for note in plan.notes]
     return "\n".join([*lines, _sum(plan)])
 
@@ -30,8 +32,15 @@ def _placement(guest: GuestSpec) -> str:
     pins = " ".join(f"{vcpu}→{cpu}" for vcpu, cpu in enumerate(guest.vcpu_pins))
     return (
         f"{guest.host} {guest.node}: vCPU {pins}; emulator {cpu_list(guest.emulator_cpus)}; "
-        f"iothread {cpu_list(guest.iothread_cpus)}; {guest.memory_mib} MiB"
+        f"iothread {cpu_list(guest.iothread_cpus)}; {_memory(guest)}"
     )
+
+
+def _memory(guest: GuestSpec) -> str:
+    memory = guest.memory
+    cells = f" of NUMA node{'s' if len(memory.cells) > 1 else ''} {cpu_list(memory.cells)}" if memory.bound else ""
+    pages = f" in huge pages of {page_name(memory.page_kib)}" if memory.page_kib else ""
+    return f"{guest.memory_mib} MiB{cells}{pages}{', locked' if memory.locked else ''}"
 
 
 def _sum(plan: Plan) -> str:
@@ -69,8 +78,13 @@ def as_data(plan: Plan) -> dict[str, Any]:
                 "vcpu_pins": list(guest.vcpu_pins),
                 "emulator_cpus": list(guest.emulator_cpus),
                 "iothread_cpus": list(guest.iothread_cpus),
+                "cells": list(guest.memory.cells),
+                "hugepages": [
+                    {"cell": cell, "size_kib": size, "count": count} for cell, size, count in guest.memory.hugepages
+                ],
             }
             for guest in plan.desired.guests
         ],
+        "cells": [cell.as_data() for cell in plan.cells],
         "notes": list(plan.notes),
     }

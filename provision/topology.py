@@ -8,6 +8,11 @@ from typing import Any
 
 from lxml import etree
 
+from provision.cpu_lists import parse_cpu_list
+
+LARGEST_ORDINARY_PAGE_KIB = 64
+"""Pages that are not huge: 4 KiB, on ARM and POWER also 16 or 64 KiB."""
+
 
 @dataclass(frozen=True)
 class Cpu:
@@ -33,9 +38,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Topology:
-    """A host."""
+    """A host. `cpu_vendor` is Intel, AMD or another as libvirt names it, empty when it does not say."""
 
     cells: tuple[Cell, ...]
+    cpu_vendor: str = ""
+
+    @property
+    def numa(self) -> bool:
+        """Whether the host knows its NUMA nodes. One without NUMA support has one cell, made up by libvirt, without distances."""
+        return len(self.cells) > 1 or any(cell.distances for cell in self.cells)
 
     @property
     def cpus(self) -> tuple[Cpu, ...]:
@@ -56,7 +67,7 @@ def parse_capabilities(xml: str, *, cpus: int = 0, memory_mib: int = 0) -> Topol
     if root.tag != "capabilities" or root.find("host") is None:
         raise ValueError(f"<{root.tag}> are not the capabilities of a host")
     found = tuple(_cell(cell) for cell in root.findall("host/topology/cells/cell"))
-    return Topology(found or (_plain(cpus, memory_mib),))
+    return Topology(found or (_plain(cpus, memory_mib),), root.findtext("host/cpu/vendor", ""))
 
 
 def _plain(cpus: int, memory_mib: int) -> Cell:
@@ -65,11 +76,12 @@ def _plain(cpus: int, memory_mib: int) -> Cell:
 
 def _cell(cell: Any) -> Cell:
     pages = sorted((int(p.get("size")), int(p.text)) for p in cell.findall("pages"))
+    huge = tuple((size, count) for size, count in pages if size > LARGEST_ORDINARY_PAGE_KIB)
     return Cell(
         id=int(cell.get("id")),
         memory_mib=int(cell.findtext("memory", "0")) // 1024,
         cpus=tuple(_cpus(cell.findall("cpus/cpu"))),
-        hugepages=tuple(pages[1:]),  # the smallest size is the ordinary page: 4 KiB, on ARM also 64 KiB
+        hugepages=huge,
         distances=tuple((int(s.get("id")), int(s.get("value"))) for s in cell.findall("distances/sibling")),
     )
 
@@ -78,7 +90,7 @@ def _cpus(elements: Iterable[Any]) -> Iterable[Cpu]:
     for cpu in elements:
         if cpu.get("core_id") is None:
             continue
-        siblings = _siblings(cpu.get("siblings", cpu.get("id")))
+        siblings = parse_cpu_list(cpu.get("siblings", cpu.get("id")))
         yield Cpu(
             int(cpu.get("id")),
             int(cpu.get("socket_id", 0)),
@@ -86,11 +98,3 @@ def _cpus(elements: Iterable[Any]) -> Iterable[Cpu]:
             int(cpu.get("core_id")),
             siblings,
         )
-
-
-def _siblings(text: str) -> frozenset[int]:
-    numbers: set[int] = set()
-    for part in text.split(","):
-        low, _, high = part.partition("-")
-        numbers.update(range(int(low), int(high or low) + 1))
-    return frozenset(numbers)

@@ -107,7 +107,9 @@ def _default(field: FieldInfo) -> str:
         return "see below" if isinstance(made, BaseModel) else _mapping(made)
     if value is None or value == ():
         return "–"
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 20:
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
+    if isinstance(value, int) and value >= 1 << 20:
         return f"`{format_size(value)}`"
     return f"`{value}`"
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from provision.inventory import Cluster
+from provision.inventory import Cluster, Host
 from provision.placement.layout import reserved_cpus
 from provision.placement.model import Pinning, Placement, Tenant
 from provision.topology import Cell, Topology
@@ -13,20 +15,66 @@ SHOWN_FREE = 8
 """Free cores that are listed one by one; more are only counted."""
 
 
+@dataclass(frozen=True)
+class Owner:
+    """Who is on CPUs of a NUMA node: `cores` are, per core, the CPUs that it has there. `free` are nobody's."""
+
+    name: str
+    cores: tuple[tuple[int, ...], ...]
+    free: bool = False
+
+    def __str__(self) -> str:
+        if self.free and len(self.cores) > SHOWN_FREE:
+            return f"free on {len(self.cores)} cores"
+        return " ".join([self.name, *("+".join(map(str, core)) for core in self.cores)])
+
+
+@dataclass(frozen=True)
+class CellMap:
+    """One NUMA node of a host and its owners."""
+
+    host: str
+    cell: int
+    owners: tuple[Owner, ...]
+
+    def __str__(self) -> str:
+        return f"{self.host} cell {self.cell}: {' | '.join(map(str, self.owners))}"
+
+    def as_data(self) -> dict[str, Any]:
+        """For JSON."""
+        owners = [{"owner": owner.name, "cores": [list(core) for core in owner.cores]} for owner in self.owners]
+        return {"host": self.host, "cell": self.cell, "owners": owners}
+
+
 def as_map(
     placement: Placement, cluster: Cluster, topologies: Mapping[str, Topology], current: Sequence[Tenant] = ()
 ) -> str:
     """One line per host and cell; siblings of one core are joined by +. `current`: foreign guests are shown too."""
-    lines = []
-    for host in cluster.hosts:
-        topology = topologies[host.name]
-        held = {"host": set(reserved_cpus(host, topology))}
-        held |= _foreign(topology, [tenant for tenant in current if tenant.host == host.name])
-        for pinning in placement.pinnings:
-            if pinning.host == host.name:
-                held |= _ours(pinning, cluster, topology, held["host"])
-        lines += [f"{host.name} cell {cell.id}: {' | '.join(_owners(cell, held))}" for cell in topology.cells]
-    return "\n".join(lines)
+    return "\n".join(map(str, cell_maps(placement, cluster, topologies, current)))
+
+
+def cell_maps(
+    placement: Placement, cluster: Cluster, topologies: Mapping[str, Topology], current: Sequence[Tenant] = ()
+) -> tuple[CellMap, ...]:
+    """The map, as data."""
+    return tuple(
+        CellMap(host.name, cell.id, tuple(_owners(cell, held)))
+        for host in cluster.hosts
+        for held in [_held(host, placement, cluster, topologies[host.name], current)]
+        for cell in topologies[host.name].cells
+    )
+
+
+def _held(
+    host: Host, placement: Placement, cluster: Cluster, topology: Topology, current: Sequence[Tenant]
+) -> dict[str, set[int]]:
+    """CPUs by owner: the host itself, foreign guests, ours."""
+    held = {"host": set(reserved_cpus(host, topology))}
+    held |= _foreign(topology, [tenant for tenant in current if tenant.host == host.name])
+    for pinning in placement.pinnings:
+        if pinning.host == host.name:
+            held |= _ours(pinning, cluster, topology, held["host"])
+    return held
 
 
 def _foreign(topology: Topology, tenants: Sequence[Tenant]) -> dict[str, set[int]]:
@@ -48,16 +96,16 @@ def _ours(pinning: Pinning, cluster: Cluster, topology: Topology, reserved: set[
     return held
 
 
-def _owners(cell: Cell, held: Mapping[str, set[int]]) -> Iterator[str]:
+def _owners(cell: Cell, held: Mapping[str, set[int]]) -> Iterator[Owner]:
     for owner, cpus in held.items():
         if cores := _cores(cell, cpus):
-            yield f"{owner} {' '.join(cores)}"
+            yield Owner(owner, cores)
     free = _cores(cell, {cpu.id for cpu in cell.cpus} - set[int]().union(*held.values()))
     if free:
-        yield f"free {' '.join(free)}" if len(free) <= SHOWN_FREE else f"free on {len(free)} cores"
+        yield Owner("free", free, free=True)
 
 
-def _cores(cell: Cell, cpus: set[int]) -> list[str]:
-    """`1+5 2`: the given CPUs of each core."""
-    cores = {min(cpu.siblings): sorted(cpu.siblings & cpus) for cpu in cell.cpus if cpu.siblings & cpus}
-    return ["+".join(map(str, core)) for _, core in sorted(cores.items())]
+def _cores(cell: Cell, cpus: set[int]) -> tuple[tuple[int, ...], ...]:
+    """The given CPUs of each core."""
+    cores = {min(cpu.siblings): tuple(sorted(cpu.siblings & cpus)) for cpu in cell.cpus if cpu.siblings & cpus}
+    return tuple(core for _, core in sorted(cores.items()))

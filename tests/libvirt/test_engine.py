@@ -10,14 +10,14 @@ import pytest
 from provision import bundle, images
 from provision.bundle import Bundle, seal
 from provision.domain_xml import NetworkSeen, network_xml
-from provision.engine import World, _refuse_unwritten, destroy, make_plan, opened, plan_removal, provision
+from provision.engine import World, destroy, make_plan, opened, plan_removal, provision
 from provision.errors import ConflictError, HypervisorError, ImageError, PlacementError
 from provision.events import Event, RunFinished
 from provision.images.builder import path as image_path
 from provision.inventory import Cluster
 from provision.loader import load
-from provision.placement import Pinning
 from provision.plan import Verb
+from provision.plan_text import as_data, as_text
 from provision.stages.guests import _bring_up
 from tests.unit.test_bundle import lay_out
 
@@ -80,6 +80,13 @@ def test_planning_changes_nothing(world: World) -> None:
     assert world.calls.mutations == 0
 
 
+def test_the_plan_shows_who_is_on_which_cpus(world: World) -> None:
+    plan = make_plan(world)
+    assert "    hv1 cell 0: host 0 | cp1 1 2 | w1 3 4 | free 5 6 7\n" in as_text(plan)
+    (cell,) = as_data(plan)["cells"]
+    assert cell["owners"][1] == {"owner": "cp1", "cores": [[1], [2]]}
+
+
 def test_volumes_and_networks_are_made_once(world: World, events: list[Event]) -> None:
     provision(world, make_plan(world), "volumes")
     left = {action.stage for action in make_plan(world).changes}
@@ -130,21 +137,9 @@ def test_a_network_of_the_same_name_is_a_conflict_and_stays(world: World) -> Non
 def test_guests_that_do_not_fit_are_refused_before_anything_is_made(cluster: Cluster) -> None:
     large = cluster.nodes[1].model_copy(update={"vcpus": 64})
     with opened(cluster.model_copy(update={"nodes": (cluster.nodes[0], large)}), print) as world:
-        with pytest.raises(PlacementError, match="w1 needs"):
+        with pytest.raises(PlacementError, match=r"w1 needs 64(.|\n)*hv1 cell 0: host 0 \| cp1 1 2"):
             make_plan(world)
         assert world.calls.mutations == 0
-
-
-@pytest.mark.parametrize(
-    ("pinning", "said"),
-    [
-        (Pinning("w1", "hv1", (0, 1), (1, 2), (0,), (0,)), "w1 over NUMA nodes 0, 1"),
-        (Pinning("w1", "hv1", (0,), (1, 2), (0,), (0,), ((0, 2048, 512),)), "w1 on huge pages"),
-    ],
-)
-def test_what_domains_cannot_carry_yet_is_refused_and_not_left_out(pinning: Pinning, said: str) -> None:
-    with pytest.raises(PlacementError, match=said):
-        _refuse_unwritten([pinning])
 
 
 def test_destroy_takes_ours_and_leaves_theirs(world: World) -> None:

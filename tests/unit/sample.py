@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provision.desired import Artifact, Desired, base_image, bundle_disk, desired
+from provision.desired import Artifact, Desired, GuestSpec, HostTraits, base_image, bundle_disk, desired
 from provision.inventory import Cluster
 from provision.placement import Pinning
 
@@ -39,7 +39,20 @@ ARTIFACTS: tuple[Artifact, ...] = (
 )
 
 
+SPLIT = Pinning("cp1", "hv1", (0, 1), (2, 34, 3, 35), (0, 32), (0, 32), ((0, 2048, 768), (1, 2048, 768)), threads=2)
+"""A guest over two NUMA nodes on huge pages, two vCPUs to a core."""
+
+
+def split_guest(virtualization: str = "kvm", vendor: str = "Intel") -> GuestSpec:
+    """What should exist for SPLIT on a host with a policy for everything."""
+    host = CLUSTER.hosts[0].model_copy(update={"locked": True, "allocation_threads": 4})
+    node = CLUSTER.nodes[0].model_copy(update={"vcpus": 4})
+    cluster = CLUSTER.model_copy(update={"hosts": (host,), "nodes": (node,)})
+    traits = {"hv1": HostTraits(virtualization, numa=True, cpu_vendor=vendor)}
+    return desired(cluster, {"cp1": SPLIT}, traits, {}, ARTIFACTS, {"cp1": "c" * 64}).guest("cp1")
+
+
 def wanted(virtualization: str = "kvm", remembered: dict[str, str] | None = None) -> Desired:
     """What should exist for CLUSTER."""
     seeds = {"cp1": "c" * 64, "w1": "d" * 64}
-    return desired(CLUSTER, PINNINGS, {"hv1": virtualization}, remembered or {}, ARTIFACTS, seeds)
+    return desired(CLUSTER, PINNINGS, {"hv1": HostTraits(virtualization)}, remembered or {}, ARTIFACTS, seeds)

@@ -22,7 +22,7 @@ from provision.domain_xml import (
     root_volume_xml,
     upload_volume_xml,
 )
-from tests.unit.sample import wanted
+from tests.unit.sample import split_guest, wanted
 
 GOLDEN = Path(__file__).parents[1] / "data" / "xml"
 STAMP = Stamp("lab", "cp1", "0123456789abcdef", "10.77.0.11", "ssh-ed25519 AAAAC3 lab-cp1", "lab.cp1.seed.iso")
@@ -37,6 +37,7 @@ def guest(virtualization: str = "kvm") -> GuestSpec:
     [
         ("domain-kvm", domain_xml(guest("kvm"), STAMP)),
         ("domain-qemu", domain_xml(guest("qemu"), STAMP)),
+        ("domain-split", domain_xml(split_guest(), STAMP)),
         ("network-nat", network_xml(wanted().networks[0])),
         ("pool", pool_xml(wanted().pools[0])),
         ("root-volume", root_volume_xml(wanted().roots[0])),

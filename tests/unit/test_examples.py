@@ -9,7 +9,7 @@ import yaml
 from lxml import etree
 
 from provision.data import folder
-from provision.desired import Desired, base_image, bundle_disk, desired
+from provision.desired import Desired, HostTraits, base_image, bundle_disk, desired
 from provision.domain_xml import Stamp, domain_xml, network_xml, parse_domain, pool_xml, root_volume_xml
 from provision.hostkey import new_host_key
 from provision.inventory import Cluster
@@ -33,7 +33,7 @@ def wanted(cluster: Cluster) -> Desired:
     topology = host(cells=2, cores=8, threads=2, memory_mib=65536)
     placement = place(cluster, {one.name: topology for one in cluster.hosts}, [])
     assert not placement.refusals
-    kvm = {one.name: "kvm" for one in cluster.hosts}
+    kvm = {one.name: HostTraits("kvm", numa=True) for one in cluster.hosts}
     seeds = {node.name: "ab" * 32 for node in cluster.nodes}
     return desired(cluster, {pin.node: pin for pin in placement.pinnings}, kvm, {}, ARTIFACTS, seeds)
 
