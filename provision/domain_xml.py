@@ -15,6 +15,7 @@ from provision.cpu_lists import parse_cpu_list as parse_cpu_list
 from provision.desired import GuestSpec, NetworkSpec, PoolSpec, RootSpec, digest
 from provision.hardware_xml import cpu, cputune, features, memory_elements, numatune
 from provision.hardware_xml import element as _element
+from provision.units import KIB, MIB
 
 STAMP_URI = "urn:meshctl:stamp:1"
 STAMP = f"{{{STAMP_URI}}}stamp"
@@ -316,18 +317,26 @@ def parse_domain(xml: str, *, active: bool) -> DomainSeen:
     )
 
 
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
+
+
+def _bytes(number: str, unit: str | None) -> int:
+    """A scaled number as libvirt writes it: KiB when there is no unit; `k`, `M` and so on are powers of 1024, `KB` of 1000."""
+    text = (unit or "KiB").upper().removesuffix("BYTES")
+    base = 1000 if len(text) == 2 and text.endswith("B") else 1024
+    return int(number) * int(base ** _POWERS[text.removesuffix("B").removesuffix("I")])
+
+
 def _hugepage_kib(hugepages: Any) -> int:
     """The size of the (first) huge page; where the domain names none, 2 MiB, the default of every x86 kernel."""
     if hugepages is None:
         return 0
     page = hugepages.find("page")
-    factors = {"KiB": 1, "MiB": 1024, "GiB": 1048576, "G": 1048576, "M": 1024}
-    return 2048 if page is None else int(page.get("size")) * factors.get(page.get("unit", "KiB"), 1)
+    return 2048 if page is None else _bytes(page.get("size"), page.get("unit")) // KIB
 
 
 def _memory_mib(memory: Any) -> int:
-    factors = {"b": 1 / 1048576, "bytes": 1 / 1048576, "KiB": 1 / 1024, "MiB": 1, "GiB": 1024, "TiB": 1048576}
-    return 0 if memory is None else int(int(memory.text) * factors[memory.get("unit", "KiB")])
+    return 0 if memory is None else _bytes(memory.text, memory.get("unit")) // MIB
 
 
 def parse_network(xml: str, *, active: bool) -> NetworkSeen:

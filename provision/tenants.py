@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from provision.domain_xml import DomainSeen, parse_cpu_list
+from provision.cpu_lists import parse_cpu_list
+from provision.domain_xml import DomainSeen
 from provision.placement import Tenant
 
 
@@ -18,6 +19,7 @@ def tenants(cluster: str, host: str, domains: Iterable[DomainSeen]) -> list[Tena
             vcpu_cpus=tuple(parse_cpu_list(cpus) for cpus in domain.vcpu_cpus),
             memory_mib=domain.memory_mib,
             emulator_cpus=parse_cpu_list(domain.emulator_cpus),
+            iothread_cpus=frozenset(cpu for cpus in domain.iothread_cpus for cpu in parse_cpu_list(cpus)),
             memory_cells=tuple(sorted(parse_cpu_list(domain.memory_nodes))),
             hugepage_kib=domain.hugepage_kib,
         )

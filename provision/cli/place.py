@@ -102,9 +102,11 @@ def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
     from provision.tenants import tenants
 
     if not Path(folder).is_dir():
-        raise InventoryError(f"{folder}: there is no such folder", hint="it holds one domain XML a file, named *.xml")
+        raise InventoryError(f"{folder}: there is no such folder", hint="it holds one domain XML a file")
     found = []
-    for path in sorted(Path(folder).glob("*.xml")):
+    for path in sorted(Path(folder).iterdir()):
+        if not _holds_domain(path):
+            continue
         try:
             domain = parse_domain(_read(path), active=True)
         except (XMLSyntaxError, ValueError, KeyError) as error:
@@ -115,6 +117,11 @@ def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
             raise InventoryError(f"{path}: is not a domain", hint="it is the output of `virsh dumpxml`")
         found.append(domain)
     return tenants(cluster.cluster, host, found)
+
+
+def _holds_domain(path: Path) -> bool:
+    """Whether a file is to be read: those named *.xml must be domains, of others only those that begin like one."""
+    return path.is_file() and (path.suffix == ".xml" or _read(path).lstrip().startswith("<domain"))
 
 
 def _read(path: Path) -> str:

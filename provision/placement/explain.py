@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from provision.inventory import Spread
 from provision.placement.need import Need, Share, page_name
 from provision.placement.pick import best
 from provision.placement.room import CellRoom, HostRoom
-from provision.placement.seats import parts
+from provision.placement.seats import parts, seats
 from provision.units import KIB
 
 LONELY = "but no NUMA node has a CPU for the emulator besides"
@@ -35,10 +37,22 @@ def _of_cells(host: HostRoom, need: Need) -> Iterator[str]:
             f" on each of {need.cells} NUMA nodes" if need.cells > 1 else ""
         )
     else:
-        found = list(_per_cell(host, need, count))
+        found = [*_per_cell(host, need, count), *_together(host, need, count)]
         if not count and not need.cells and len(host.cells) > 1:
             found.append(f"{name}: even empty it could not hold the guest, whole or in equal parts")
         yield from found or [f"{name}: {LONELY}"]
+
+
+def _together(host: HostRoom, need: Need, count: int) -> Iterator[str]:
+    """Says when a guest that one empty node could hold would fit if it asked to be split: unasked it never is."""
+    if count == 1 and not need.cells:
+        for several in range(2, len(host.cells) + 1):
+            if seats(host, replace(need, cells=several), Spread()) is not None:
+                yield (
+                    f"{host.host.name}: {_nodes(several)} together have room; a guest that one can hold is split only"
+                    f" when it says numa_cells: {several}"
+                )
+                return
 
 
 def _nodes(count: int) -> str:

@@ -14,19 +14,29 @@ from provision.placement.seats import parts
 
 
 def occupy(host: HostRoom, tenant: Tenant) -> None:
-    """Takes off what a guest holds that is not ours to place: the CPUs it is pinned to, its memory.
+    """Takes off what a guest holds that is not ours to place: the CPUs that it is pinned to, its memory.
 
     One that floats over all CPUs claims none of them; its memory may be anywhere and is counted on every node in proportion.
     """
-    everything = {cpu for cell in host.layout.cells for cpu in cell.cpus}
+    online = host.layout.online
     for cpus in tenant.vcpu_cpus:
-        if cpus < everything:
-            _claim(host, cpus)
-    _claim_memory(host, tenant, everything)
+        held = pinned(cpus, online)
+        _claim(host, held, 1.0 / max(1, len(held)))
+    own = pinned(tenant.emulator_cpus, online) | pinned(tenant.iothread_cpus, online)
+    if not any(own.issuperset(cell.cpus) for cell in host.layout.cells if cell.cpus):
+        # QEMU's threads float over a whole NUMA node where they are pinned to all of it, and claim nothing there.
+        _claim(host, own, 0.0)
+    _claim_memory(host, tenant)
 
 
-def _claim(host: HostRoom, cpus: frozenset[int]) -> None:
-    """Makes a foreign vCPU's CPUs unavailable; where CPUs are shared anyway, loaded."""
+def pinned(cpus: frozenset[int], online: frozenset[int]) -> frozenset[int]:
+    """The CPUs that a thread is bound to, those that are offline left out; none for one that may use all."""
+    found = cpus & online
+    return frozenset() if found == online else found
+
+
+def _claim(host: HostRoom, cpus: frozenset[int], load: float) -> None:
+    """Makes CPUs unavailable; where CPUs are shared anyway, loaded."""
     for cpu in cpus:
         index = host.layout.cell_of.get(cpu)
         if index is None:
@@ -35,19 +45,19 @@ def _claim(host: HostRoom, cpus: frozenset[int]) -> None:
         cell.drop((cpu,))
         if host.shared:
             # Whoever overloads a CPU makes it full, not its neighbours.
-            cell.load[cpu] = min(cell.ratio, cell.load.get(cpu, 0.0) + 1.0 / len(cpus))
+            cell.load[cpu] = min(cell.ratio, cell.load.get(cpu, 0.0) + load)
 
 
-def _claim_memory(host: HostRoom, tenant: Tenant, everything: set[int]) -> None:
-    for cell, memory_mib in _memory_of(host, tenant, everything):
+def _claim_memory(host: HostRoom, tenant: Tenant) -> None:
+    for cell, memory_mib in _memory_of(host, tenant):
         cell.take_memory(memory_mib, tenant.hugepage_kib)
 
 
-def _memory_of(host: HostRoom, tenant: Tenant, everything: set[int]) -> list[tuple[CellRoom, int]]:
+def _memory_of(host: HostRoom, tenant: Tenant) -> list[tuple[CellRoom, int]]:
     """How much of a guest's memory each cell holds, as far as can be known."""
-    pinned = {cpu for cpus in tenant.vcpu_cpus if cpus < everything for cpu in cpus}
+    held = {cpu for cpus in tenant.vcpu_cpus for cpu in pinned(cpus, host.layout.online)}
     cells = [cell for cell in host.cells if cell.layout.id in tenant.memory_cells]
-    cells = cells or [cell for cell in host.cells if cell.layout.has_memory and pinned & set(cell.layout.cpus)]
+    cells = cells or [cell for cell in host.cells if cell.layout.has_memory and held & set(cell.layout.cpus)]
     if cells:
         return [(cell, tenant.memory_mib // len(cells)) for cell in cells]
     sizes = [_size(cell.layout) for cell in host.cells]

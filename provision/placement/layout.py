@@ -52,6 +52,11 @@ class HostLayout:
         return tuple(sorted(cpu for cell in self.cells for cpu in cell.reserved))
 
     @cached_property
+    def online(self) -> frozenset[int]:
+        """All CPUs, reserved ones too."""
+        return frozenset(cpu for cell in self.cells for cpu in cell.cpus)
+
+    @cached_property
     def cell_of(self) -> dict[int, int]:
         """Index of the cell of each CPU that guests may get."""
         return {cpu: index for index, cell in enumerate(self.cells) for cpu in cell.core_of}

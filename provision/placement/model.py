@@ -12,7 +12,7 @@ SHOWN_REASONS = 12
 @dataclass(frozen=True)
 class Tenant:
     """A guest that a host already has. `node` is its name in our inventory, None for a foreign one; `vcpu_cpus` is one
-    CPU set per vCPU (all CPUs for one that floats). `emulator_cpus` are empty when unknown; `memory_cells` are the
+    CPU set per vCPU (all CPUs for one that floats). `emulator_cpus` and `iothread_cpus` are empty when unknown; `memory_cells` are the
     NUMA nodes its memory is bound to, empty when unbound; `hugepage_kib` is 0 for ordinary memory.
     """
 
@@ -22,6 +22,7 @@ class Tenant:
     vcpu_cpus: tuple[frozenset[int], ...]
     memory_mib: int
     emulator_cpus: frozenset[int] = frozenset()
+    iothread_cpus: frozenset[int] = frozenset()
     memory_cells: tuple[int, ...] = ()
     hugepage_kib: int = 0
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.inventory import Cluster, Host
+from provision.placement.keep import pinned
 from provision.placement.layout import reserved_cpus
 from provision.placement.model import Pinning, Placement, Tenant
 from provision.topology import Cell, Topology
@@ -78,11 +79,9 @@ def _held(
 
 
 def _foreign(topology: Topology, tenants: Sequence[Tenant]) -> dict[str, set[int]]:
-    everything = {cpu.id for cpu in topology.cpus}
+    online = frozenset(cpu.id for cpu in topology.cpus)
     theirs = [tenant for tenant in tenants if tenant.node is None]
-    return {
-        f"({tenant.name})": {cpu for cpus in tenant.vcpu_cpus if cpus < everything for cpu in cpus} for tenant in theirs
-    }
+    return {f"({one.name})": {cpu for cpus in one.vcpu_cpus for cpu in pinned(cpus, online)} for one in theirs}
 
 
 def _ours(pinning: Pinning, cluster: Cluster, topology: Topology, reserved: set[int]) -> dict[str, set[int]]:

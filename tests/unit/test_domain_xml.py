@@ -66,6 +66,24 @@ def test_a_vcpu_without_a_pin_floats_on_the_cpuset_of_vcpu() -> None:
     assert parse_domain(xml, active=False).vcpu_cpus == ("0-3,^2", "5")
 
 
+@pytest.mark.parametrize(
+    ("memory", "mib"),
+    [
+        ("<memory>2097152</memory>", 2048),
+        ("<memory unit='KiB'>2097152</memory>", 2048),
+        ("<memory unit='k'>2097152</memory>", 2048),
+        ("<memory unit='M'>2048</memory>", 2048),
+        ("<memory unit='GiB'>2</memory>", 2048),
+        ("<memory unit='GB'>2</memory>", 1907),
+        ("<memory unit='T'>1</memory>", 1048576),
+        ("<memory unit='bytes'>2147483648</memory>", 2048),
+        ("<memory unit='b'>2147483648</memory>", 2048),
+    ],
+)
+def test_memory_is_read_in_all_of_libvirts_units(memory: str, mib: int) -> None:
+    assert parse_domain(f"<domain type='kvm'><name>x</name>{memory}</domain>", active=True).memory_mib == mib
+
+
 def test_a_balloon_is_seen() -> None:
     devices = "<devices><memballoon model='virtio'/></devices>"
     xml = f"<domain type='kvm'><name>x</name><memory unit='KiB'>1048576</memory><vcpu>1</vcpu>{devices}</domain>"

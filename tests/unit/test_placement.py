@@ -212,6 +212,15 @@ def test_memory_that_does_not_divide_into_the_hosts_huge_pages_is_refused() -> N
     assert refusal.reasons == ("hv1: 3072 MiB is not a whole number of huge pages of 1GiB on each of 2 NUMA nodes",)
 
 
+def test_a_refusal_says_when_several_numa_nodes_together_have_room() -> None:
+    (refusal,) = on("two-sockets-smt", node("a", 20), node("b", 20), node("c", 12)).refusals
+    assert refusal.reasons == (
+        "hv1 cell 0: 10 dedicated CPUs free, 12 needed",
+        "hv1 cell 1: 10 dedicated CPUs free, 12 needed",
+        "hv1: 2 NUMA nodes together have room; a guest that one can hold is split only when it says numa_cells: 2",
+    )
+
+
 def test_a_refusal_says_what_the_guest_needs() -> None:
     wishes = {"threads": "require", "emulator": "isolated"}
     (refusal,) = on("one-socket-no-smt", node("a", 2, cpu=wishes, hugepages="2MiB", host="hv1")).refusals
@@ -237,6 +246,20 @@ def test_foreign_guests_keep_their_cpus_and_memory() -> None:
     assert pins(full).keys() == {"a", "b"}
     over = on("two-sockets-smt", node("a", 30, numa_cells=1), node("b", 30, numa_cells=1), current=theirs)
     assert over.refusals[0].reasons[0] == "hv1 cell 0: 28 dedicated CPUs free, 30 needed"
+
+
+def test_a_foreign_pin_counts_though_one_of_its_cpus_is_offline() -> None:
+    theirs = [Tenant("hv1", "db", None, (frozenset({2, 9}), frozenset({4, 11})), 1024)]
+    assert not set(on("offline-cpus", node("a", 4), current=theirs).pinnings[0].vcpu_pins) & {2, 4}
+
+
+def test_cpus_of_a_foreign_emulator_are_left_to_it_unless_it_may_use_the_whole_node() -> None:
+    theirs = Tenant("hv1", "db", None, (frozenset({1}),), 1024, frozenset({2}), frozenset({3}))
+    assert pins(on("one-socket-no-smt", node("a", 4), current=[theirs])) == {"a": (4, 5, 6, 7)}
+    roaming = Tenant("hv1", "db", None, (frozenset({2}),), 1024, frozenset(range(0, 64, 2)))
+    assert pins(on("two-sockets-smt", node("a", 2), current=[roaming], pool={"numa_node": 0})) == {"a": (4, 36)}
+    shared = on("one-socket-no-smt", node("a", 8), current=[theirs], cpu={"policy": "shared", "ratio": 1.0}).refusals
+    assert shared[0].reasons == ("hv1 cell 0: 6 vCPUs left at ratio 1, 8 needed",)
 
 
 def test_pins_are_remembered_when_guests_come_and_go() -> None:
