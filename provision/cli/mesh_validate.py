@@ -67,7 +67,7 @@ def validate(
     place = Place(host_network, kubernetes, None, folder, plugins)
     known = None if release is None else known_release(release)
     mender = Mender(yes, quiet=as_json) if fix else None
-    every = [(file, found) for file in files for found in _findings(file, known, place, mender)]
+    every = [pair for file in files for pair in _findings(file, known, place, mender)]
     if as_json:
         import json
 
@@ -110,8 +110,8 @@ class Mender:
         return mended.left
 
 
-def _findings(file: str, release: str | None, place: Place, mender: Mender | None) -> tuple[Finding, ...]:
-    """The findings of one file, those that are left when it is mended; says their number on stderr."""
+def _findings(file: str, release: str | None, place: Place, mender: Mender | None) -> list[tuple[str, Finding]]:
+    """The findings of one file, those that are left when it is mended, and where each is; says their number on stderr."""
     from provision.cli.rewrite import read
     from provision.linkerd.document import Spot
     from provision.linkerd.finding import found
@@ -120,24 +120,16 @@ def _findings(file: str, release: str | None, place: Place, mender: Mender | Non
     try:
         original = read(file)
     except OSError:
-        fragment = f"config is not a file: {file}"
-        return (found("ML302", Spot(1, 1), (), "there is no such file", fragment, "a linkerd.yaml, or - for stdin"),)
+        fragment, fix = f"config is not a file: {file}", "a linkerd.yaml, or - for stdin"
+        return [(file, found("ML302", Spot(1, 1), (), "there is no such file", fragment, fix))]
     except UnicodeDecodeError as error:
-        return (
-            found(
-                "ML303",
-                Spot(1, 1),
-                (),
-                f"not UTF-8 text: byte 0x{error.object[error.start]:02x}",
-                "",
-                "save it as UTF-8",
-            ),
-        )
+        message = f"not UTF-8 text: byte 0x{error.object[error.start]:02x}"
+        return [(file, found("ML303", Spot(1, 1), (), message, "", "save it as UTF-8"))]
     subject = _subject(file, original.text, release, place)
     findings = check(subject.text, subject.release, subject.place) if mender is None else mender.mend(original, subject)
     errors = sum(one.severity == "error" for one in findings)
     click.echo(f"{file}: {errors} errors and {len(findings) - errors} traps for linkerd {subject.release}", err=True)
-    return findings
+    return [(subject.file, one) for one in findings]
 
 
 def _subject(file: str, text: str, release: str | None, place: Place) -> Subject:
@@ -149,7 +141,7 @@ def _subject(file: str, text: str, release: str | None, place: Place) -> Subject
 
 
 def _inventory(file: str, text: str, release: str | None, place: Place) -> Subject:
-    """What meshctl itself would install for an inventory."""
+    """What meshctl itself would install for an inventory: its own linkerd.yaml, or the one that is rendered."""
     from dataclasses import replace
 
     from provision.linkerd.settings import ENVIRONMENT, HOST_NETWORK
@@ -157,10 +149,12 @@ def _inventory(file: str, text: str, release: str | None, place: Place) -> Subje
     from provision.mesh.config import configuration
 
     cluster = load(file, text)
-    config = configuration(cluster.mesh).text
-    mine = replace(place, host_network=HOST_NETWORK, environment=ENVIRONMENT)
+    own, version = cluster.mesh.config_file, known_release(cluster.mesh.version)
+    if own is None and release not in (None, version):
+        raise click.UsageError(f"{file} is rendered for linkerd {version}: mesh.version says another, not --linkerd")
     kubernetes = place.kubernetes or cluster.kubernetes.version.removeprefix("v")
-    return Subject(file, config, release or known_release(cluster.mesh.version), replace(mine, kubernetes=kubernetes))
+    mine = replace(place, host_network=HOST_NETWORK, environment=ENVIRONMENT, kubernetes=kubernetes)
+    return Subject(own or f"{file}:linkerd.yaml", configuration(cluster.mesh).text, release or version, mine)
 
 
 def known_release(release: str) -> str:

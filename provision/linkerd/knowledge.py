@@ -32,7 +32,7 @@ LINKER = (
         Key("port", "port"),
         Key("shutdownGraceMs", "int"),
         Key("tls", ".serverTls", "1.1.3"),
-        Key("httpIdentifierPort", "port", "1.1.3"),
+        Key("httpIdentifierPort", "port", "1.1.0"),
         Key("workerThreads", "int", "1.4.4"),
         Key("security", ".adminSecurity", "1.4.5"),
         Key("socketOptions", ".socketOptions", "1.5.0"),

@@ -238,7 +238,7 @@ IDENTIFIERS = (
             Kind("io.l5d.h2.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress"),
             Kind("io.l5d.header.token", "identifier.header", "1.0.0"),
             Kind("io.l5d.header.path", "identifier.h2path", "1.0.0"),
-            Kind("io.l5d.path", "identifier.path", "1.4.0"),
+            Kind("io.l5d.path", "identifier.path", "1.0.0"),
             Kind("io.l5d.ingress", "identifier.ingress", "1.0.0"),
             Kind("io.l5d.k8s.istio", "identifier.istio", "1.1.0"),
             Kind("io.l5d.k8s.istio-ingress", "identifier.istioIngress", "1.1.0"),

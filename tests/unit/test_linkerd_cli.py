@@ -88,6 +88,23 @@ def test_what_an_inventory_would_install_starts(inventory: Path) -> None:
     assert run(str(inventory)).exit_code == 0
 
 
+def test_an_inventory_is_judged_for_its_own_release(tmp_path: Path) -> None:
+    lab = str(ROOT / "inventories" / "lab.yaml")
+    refused = run(lab, "--linkerd", "1.3.0")
+    assert (refused.exit_code, "mesh.version" in refused.output) == (2, True)
+
+
+def test_findings_in_an_inventorys_own_file_name_that_file(tmp_path: Path) -> None:
+    own = tmp_path / "linkerd.yaml"
+    own.write_text(CLEAN.replace("  bindingCache: {clients: 1000}\n", ""))
+    inventory = tmp_path / "inventory.yaml"
+    data = yaml.safe_load((ROOT / "inventories" / "lab.yaml").read_text())
+    data["mesh"] = {"config_file": "linkerd.yaml"}
+    inventory.write_text(yaml.safe_dump(data))
+    (found,) = json.loads(run(str(inventory), "--json").stdout)
+    assert (found["id"], found["file"], found["line"]) == ("ML352", str(own), 3)
+
+
 def test_the_shipped_hook_checks_the_files_that_it_names() -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     names = ["linkerd.yaml", "deploy/l5d-config.yml", "linkerd.json"]
