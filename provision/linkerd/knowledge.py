@@ -22,7 +22,7 @@ LINKER = (
         Key("tracers", "[@tracer]", until="0.9.0", becomes="telemetry"),
         Key("telemetry", "[@telemeter]"),
         Key("admin", ".admin"),
-        Key("usage", ".usage", "0.9.0"),
+        Key("usage", ".usage", "0.9.0", hint="take it out: before 0.9.0 linkerd reports to nobody"),
     ),
     obj("usage", "UsageDataTelemeterConfig", Key("orgId", "str"), Key("enabled", "bool")),
     obj(
@@ -187,13 +187,14 @@ def _side(
     every = (*common, *own)
     name = f"{protocol}.{section}"
     kind = Key("kind", "str", _SPLIT)
+    java = f"io.buoyant.linkerd.protocol.{java}"
     return (
         obj(f"{name}.global", java, kind, every),
         obj(f"{name}.static", java, kind, Key("configs", f"[.{name}.prefix]", required=True)),
         obj(f"{name}.prefix", java, Key("prefix", "str", required=True), every),
         Family(
             name,
-            f"io.buoyant.linkerd.protocol.{java}",
+            java,
             (
                 Kind("io.l5d.global", f"{name}.global", _SPLIT),
                 Kind("io.l5d.default", f"{name}.global", until=_SPLIT),

@@ -285,7 +285,7 @@ TELEMETERS = (
             Kind("io.l5d.statsd", "telemeter.statsd", "0.8.6", experimental=ALWAYS),
             Kind("io.l5d.recentRequests", "telemeter.recent", "0.8.6"),
             Kind("io.l5d.prometheus", "telemeter.prometheus", "0.9.0"),
-            Kind("io.l5d.zipkin", "zipkin", "0.9.0"),
+            Kind("io.l5d.zipkin", "zipkin", "0.9.0", hint="tracers: [{kind: io.l5d.zipkin, …}] before 0.9.0"),
             Kind("io.l5d.adminMetricsExport", "telemeter.export", "0.9.0"),
             Kind("io.l5d.influxdb", "telemeter.none", "1.0.0"),
             Kind("io.l5d.newrelic", "telemeter.newrelic", "1.0.0", experimental=ALWAYS),

@@ -75,11 +75,13 @@ class Kind:
     """The releases (from, before) in which it needs `experimental: true`."""
     becomes: str = ""
     """Its id from `until` on; `{protocol}` is the router's."""
+    hint: str = ""
+    """What does its work before `since`."""
 
     @property
     def instead(self) -> str:
         """What to write where a release does not have it."""
-        return _instead(self.becomes.replace("{protocol}", "http"), "", self.until)
+        return self.hint or _instead(self.becomes.replace("{protocol}", "http"), "", self.until)
 
     def known(self, version: str) -> bool:
         """Whether a release has the plugin."""

@@ -119,7 +119,10 @@ class _Shape:
 
     def _unknown(self, object_: Object, known: dict[str, Key], key: yaml.Node, at: Location) -> Finding:
         name = str(at[-1])
-        id_, fragment = _unknown_id(object_.name), f'Unrecognized field "{name}" (class {object_.java}'
+        id_, fragment = (
+            _unknown_id(object_.name),
+            f'Unrecognized field "{name}" (class {object_.java}), not marked as ignorable',
+        )
         times = object_.ever(name)
         if times:
             message = f"linkerd {self.version} does not know it: {_when(times)}"
@@ -149,7 +152,7 @@ class _Shape:
             self.say(self._unknown_kind(family, kinds, selector or node, id_, (*at, family.selector)))
 
     def _unknown_kind(self, family: Family, kinds: dict[str, Kind], node: yaml.Node, id_: str, at: Location) -> Finding:
-        fragment = f"Could not resolve type id '{id_}' into a subtype of [simple type, class {family.java}"
+        fragment = f"Could not resolve type id '{id_}' into a subtype of [simple type, class {family.java}]"
         times = family.ever(id_)
         if times:
             message = f"linkerd {self.version} does not have {id_}: {_when(times)}"
