@@ -19,14 +19,30 @@ from provision.domain_xml import parse_domain
 from provision.engine import World, destroy, make_plan, opened, plan_removal, provision
 from provision.errors import StorageError
 from provision.events import Event, Progress, nowhere
-from provision.host_disks import observe_storage
+from provision.host_disks import (
+    clear,
+    fill,
+    make_group,
+    make_logical,
+    make_thin_pool,
+    mark_ready,
+    observe_storage,
+    remove_group,
+    remove_logical,
+)
 from provision.lab import Lab, down, exec_argv, up
 from provision.loader import load
 from provision.plan import Plan
 from provision.plan_text import as_text
 from provision.sessions import target
 from provision.shell import Local, Ssh
-from provision.storage.allot import claims
+from provision.storage import Pool
+from provision.storage.allot import Allotment, Wish, allot, claims
+from provision.storage.claims import OWN_TAG, READY_TAG, THIN_POOL
+from provision.storage.devices import physical
+from provision.storage.guard import Wiping
+from provision.storage.seen import StorageSeen
+from tests.lab import lvm_in_guest
 from tests.lab.conftest import for_lab
 
 pytestmark = pytest.mark.lab
@@ -78,7 +94,9 @@ def inventory(pool: dict[str, Any], *, require: str = "any", volumes: bool = Tru
     said["hosts"][0]["pool"] |= pool
     said["storage"] = {"require": require}
     node = said["nodes"][0] | {"memory": "2GiB", "disk": "9GiB"}
-    said["nodes"] = [node | ({"volumes": [{"name": "t", "size": "64MiB", "mount": "/var/lib/t"}]} if volumes else {})]
+    wanted = {"t": "64MiB", "lvm": "600MiB"} if volumes else {}
+    data = [{"name": name, "size": size, "mount": f"/var/lib/{name}"} for name, size in wanted.items()]
+    said["nodes"] = [node | {"volumes": data}]
     return dict(said)
 
 
@@ -222,21 +240,58 @@ def test_a_guest_on_partitions(tmp_path: Path) -> None:
         devices = [f"{loop}p{number}" for number in (1, 2, 3)]
         with world(tmp_path, inventory({"type": "block", "devices": devices})) as made:
             plan, shell = _boot(made)
-            root, data = plan.desired.volumes
-            assert (root.path, data.path) == (devices[1], devices[0])  # the first is too small for the root volume
-            assert root.size_mib == 10 * 1024 - 1
-            _check_guest(made, shell, root.size_mib)
+            volumes = plan.desired.volumes
+            # In the inventory's order, those left out that are too small for the root volume and for `lvm`.
+            assert [volume.path for volume in volumes] == [devices[1], devices[0], devices[2]]
+            assert volumes[0].size_mib == 10 * 1024 - 1
+            _check_guest(made, shell, volumes[0].size_mib)
             (domain,) = made.hypervisors["hv1"].domains()
             assert domain.disks[0] == devices[1]
             seen = observe_storage(sh, made.cluster.hosts[0].pool)
-            assert {path: claim.name for path, claim in claims(seen).items()} == {
-                root.path: root.name,
-                data.path: data.name,
-            }
+            assert {path: claim.name for path, claim in claims(seen).items()} == {v.path: v.name for v in volumes}
+            _thin_volumes_on_a_real_device_mapper(shell)
             destroy(made, plan_removal(made, purge=False))
             assert plan_removal(made, purge=False) == ()
             seen = observe_storage(sh, made.cluster.hosts[0].pool)
             assert [(one.claim, one.signatures) for one in seen.named.values()] == [("", ())] * 3
+
+
+def _thin_volumes_on_a_real_device_mapper(guest: Ssh) -> None:
+    """The guest plays a host: its kernel has device-mapper, its disks have serial numbers that an inventory can name."""
+    lvm_in_guest.install(guest)
+    device = "/dev/disk/by-id/virtio-data-lvm"
+    pool = Pool(type="logical", volume_group="vg0", devices=(device,), thin=True)
+    root = Wish("lab.w9.root.00000000", 2000)  # larger than the device
+
+    def given(serial: str, *, asked: bool) -> Allotment:
+        return allot(pool, [root], observe_storage(guest, pool), Wiping(frozenset({serial}), asked))
+
+    assert "/dev/vde is mounted at /var/lib/lvm" in str(given("data-lvm", asked=True).faults[0])
+    guest.run(["umount", "/var/lib/lvm"])
+    assert "name its serial number (data-lvm) under storage.wipe" in str(given("S1", asked=True).faults[0])
+    assert "--wipe on the command line lets it be lost" in str(given("data-lvm", asked=False).faults[0])
+    with pytest.raises(StorageError, match="now it holds ext4"):
+        clear(guest, device, wipe=False)
+    assert [(one.path, one.holds) for one in given("data-lvm", asked=True).wipes] == [(device, ("ext4",))]
+    clear(guest, device, wipe=True)
+    make_group(guest, "vg0", [device])
+    make_thin_pool(guest, "vg0")
+    make_logical(guest, "vg0", root.name, root.size_mib, thin=True)
+    guest.run(["qemu-img", "create", "-q", "-f", "qcow2", "/root/base.qcow2", "16M"])
+    fill(guest, f"/dev/vg0/{root.name}", "/root/base.qcow2")
+    mark_ready(guest, "vg0", root.name)
+    seen = observe_storage(guest, pool)
+    assert {one.name: one.tags for one in seen.logicals} == {root.name: (READY_TAG,), THIN_POOL: (OWN_TAG,)}
+    assert [one.name for one in physical(seen.devices, _dm_of(seen, root.name))] == ["vde"]
+    for name in (root.name, THIN_POOL):
+        remove_logical(guest, "vg0", name)
+    remove_group(guest, "vg0")
+    seen = observe_storage(guest, pool)
+    assert (dict(seen.groups), seen.logicals, seen.named[device].signatures) == ({}, (), ())
+
+
+def _dm_of(seen: StorageSeen, volume: str) -> str:
+    return next(device.name for device in seen.devices.values() if device.path == f"/dev/mapper/vg0-{volume}")
 
 
 @pytest.fixture
@@ -260,15 +315,14 @@ def test_a_guest_on_logical_volumes(tmp_path: Path, mapper: str) -> None:
         with world(tmp_path, inventory(pool)) as made:
             plan, shell = _boot(made)
             assert [a.kind for a in plan.of("hosts")] == ["volume group"]
-            root, data = plan.desired.volumes
+            root = plan.desired.volumes[0]
             assert root.path == f"/dev/{GROUP}/{root.name}"
             _check_guest(made, shell, root.size_mib)
             sh.run(["lvcreate", "--driverloaded", "n", "--activate", "n", "--zero", "n", "--wipesignatures", "n", "--yes",
                     "--type", "linear", "--size", "8m", "--name", "theirs", GROUP])  # fmt: skip
             seen = observe_storage(sh, made.cluster.hosts[0].pool)
-            assert {one.name: one.tags for one in seen.logicals} == {
-                root.name: ("meshctl.ready",), data.name: ("meshctl.ready",), "theirs": (),
-            }  # fmt: skip
+            ready = {volume.name: (READY_TAG,) for volume in plan.desired.volumes}
+            assert {one.name: one.tags for one in seen.logicals} == {**ready, "theirs": ()}
             destroy(made, plan_removal(made, purge=True))
             seen = observe_storage(sh, made.cluster.hosts[0].pool)
             assert [one.name for one in seen.logicals] == ["theirs"]
