@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from provision.placement.layout import CellLayout
+from provision.placement.layout import HostLayout
 from provision.placement.model import Tenant
 from provision.placement.need import Need, Share
 from provision.placement.pick import emulator_only
@@ -22,11 +22,15 @@ def occupy(host: HostRoom, tenant: Tenant) -> None:
     for cpus in tenant.vcpu_cpus:
         held = pinned(cpus, online)
         _claim(host, held, 1.0 / max(1, len(held)))
-    own = pinned(tenant.emulator_cpus, online) | pinned(tenant.iothread_cpus, online)
-    if not any(own.issuperset(cell.cpus) for cell in host.layout.cells if cell.cpus):
-        # QEMU's threads float over a whole NUMA node where they are pinned to all of it, and claim nothing there.
-        _claim(host, own, 0.0)
-    _claim_memory(host, tenant)
+    _claim(host, own_threads(host.layout, tenant), 0.0)
+    for cell, memory_mib in memory_of(host.layout, tenant):
+        host.cells[cell].take_memory(memory_mib, tenant.hugepage_kib)
+
+
+def own_threads(layout: HostLayout, tenant: Tenant) -> frozenset[int]:
+    """CPUs of a guest's emulator and iothreads: none where they float over a whole NUMA node, as they claim nothing there."""
+    own = pinned(tenant.emulator_cpus, layout.online) | pinned(tenant.iothread_cpus, layout.online)
+    return frozenset() if any(own.issuperset(cell.cpus) for cell in layout.cells if cell.cpus) else own
 
 
 def pinned(cpus: frozenset[int], online: frozenset[int]) -> frozenset[int]:
@@ -48,25 +52,16 @@ def _claim(host: HostRoom, cpus: frozenset[int], load: float) -> None:
             cell.load[cpu] = min(cell.ratio, cell.load.get(cpu, 0.0) + load)
 
 
-def _claim_memory(host: HostRoom, tenant: Tenant) -> None:
-    for cell, memory_mib in _memory_of(host, tenant):
-        cell.take_memory(memory_mib, tenant.hugepage_kib)
-
-
-def _memory_of(host: HostRoom, tenant: Tenant) -> list[tuple[CellRoom, int]]:
-    """How much of a guest's memory each cell holds, as far as can be known."""
-    held = {cpu for cpus in tenant.vcpu_cpus for cpu in pinned(cpus, host.layout.online)}
-    cells = [cell for cell in host.cells if cell.layout.id in tenant.memory_cells]
-    cells = cells or [cell for cell in host.cells if cell.layout.has_memory and held & set(cell.layout.cpus)]
+def memory_of(layout: HostLayout, tenant: Tenant) -> list[tuple[int, int]]:
+    """How many MiB of a guest's memory each cell (by index) holds, as far as can be known."""
+    held = {cpu for cpus in tenant.vcpu_cpus for cpu in pinned(cpus, layout.online)}
+    cells = [index for index, cell in enumerate(layout.cells) if cell.id in tenant.memory_cells]
+    cells = cells or [i for i, cell in enumerate(layout.cells) if cell.has_memory and held & set(cell.cpus)]
     if cells:
         return [(cell, tenant.memory_mib // len(cells)) for cell in cells]
-    sizes = [_size(cell.layout) for cell in host.cells]
+    sizes = [cell.memory_mib if cell.has_memory else 0 for cell in layout.cells]
     total = sum(sizes)
-    return [(cell, tenant.memory_mib * size // total) for cell, size in zip(host.cells, sizes, strict=True) if total]
-
-
-def _size(layout: CellLayout) -> int:
-    return layout.memory_mib if layout.has_memory else 0
+    return [(cell, tenant.memory_mib * size // total) for cell, size in enumerate(sizes) if total]
 
 
 def kept(host: HostRoom, tenant: Tenant, need: Need, held: Mapping[int, int]) -> tuple[Seat, ...] | None:

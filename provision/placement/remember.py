@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from provision.inventory import Cluster, Node
@@ -48,7 +48,7 @@ class _Present:
         return found - set(self.cpus)
 
 
-def staying(cluster: Cluster, hosts: Mapping[str, HostRoom], current: Sequence[Tenant]) -> dict[str, Tenant]:
+def staying(cluster: Cluster, hosts: Container[str], current: Sequence[Tenant]) -> dict[str, Tenant]:
     """The guest of each node where its pins could stay; none that belongs to a former node, or runs on a former host."""
     nodes = {node.name: node for node in cluster.nodes}
     found: dict[str, Tenant] = {}

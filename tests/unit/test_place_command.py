@@ -98,3 +98,13 @@ def test_files_that_are_something_else_are_named(tmp_path: Path) -> None:
     assert "a.xml: is not a domain" in wrong.exception.message
     missing = run(tmp_path, "--capabilities", f"hv1={tmp_path / 'none.xml'}")
     assert "cannot be read: No such file" in str(missing.exception)
+
+
+def test_a_picture_is_written_beside_the_answer_also_of_a_refusal(tmp_path: Path) -> None:
+    picture = tmp_path / "p.svg"
+    found = run(tmp_path, "--capabilities", f"hv1={TWO_SOCKETS}", "--json", "--svg", str(picture), vcpus=31)
+    assert found.exit_code == PlacementError.exit_code
+    assert json.loads(found.output)["refusals"]
+    assert "w1 fits nowhere" in picture.read_text()
+    nowhere = run(tmp_path, "--capabilities", f"hv1={TWO_SOCKETS}", "--svg", str(tmp_path / "no" / "p.svg"))
+    assert "cannot be written: No such file" in str(nowhere.exception)

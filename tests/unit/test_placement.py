@@ -405,3 +405,14 @@ def test_the_map_shows_who_is_where() -> None:
     topologies = {"hv1": host()}
     text = as_map(place(inventory, topologies, foreign), inventory, topologies, foreign)
     assert text == "hv1 cell 0: host 0+4 | (db) 7 | a 2+6 | b 1 | b's emulator 3 | idle for b 5"
+
+
+def test_the_map_shows_foreign_emulators_and_guests_that_are_to_go() -> None:
+    inventory = several([{"name": "hv1"}], [node("a", 2)])
+    topologies = {"hv1": machine("one-socket-no-smt")}
+    there = [
+        Tenant("hv1", "db", None, (frozenset({7}),), 1024, frozenset({0, 6})),
+        Tenant("hv1", "t-gone", "gone", (frozenset({5}),), 1024, frozenset({0})),
+    ]
+    text = as_map(place(inventory, topologies, there), inventory, topologies, there)
+    assert text == "hv1 cell 0: host 0 | (db) 6 7 | (t-gone) 5 | a 1 2 | free 3 4"
