@@ -110,20 +110,24 @@ def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
 
     if not Path(folder).is_dir():
         raise InventoryError(f"{folder}: there is no such folder", hint="it holds one domain XML a file")
-    found = []
-    for path in sorted(Path(folder).iterdir()):
-        if not _holds_domain(path):
-            continue
+    found: dict[str, Tenant] = {}
+    files: dict[str, Path] = {}
+    for path in filter(_holds_domain, sorted(Path(folder).iterdir())):
         try:
-            domain = parse_domain(_read(path), active=True)
+            (tenant,) = tenants(cluster.cluster, host, [parse_domain(_read(path), active=True)])
         except (XMLSyntaxError, ValueError, KeyError) as error:
+            said = f"there is no unit {error}" if isinstance(error, KeyError) else str(error)
             raise InventoryError(
-                f"{path}: is not a domain: {error}", hint="it is the output of `virsh dumpxml`"
+                f"{path}: is not a domain: {said}", hint="it is the output of `virsh dumpxml`"
             ) from error
-        if not domain.name:
+        if not tenant.name:
             raise InventoryError(f"{path}: is not a domain", hint="it is the output of `virsh dumpxml`")
-        found.append(domain)
-    return tenants(cluster.cluster, host, found)
+        if tenant.name in found:
+            raise InventoryError(
+                f"{files[tenant.name]} and {path} are both guest {tenant.name}", hint="keep one of the two files"
+            )
+        found[tenant.name], files[tenant.name] = tenant, path
+    return list(found.values())
 
 
 def _holds_domain(path: Path) -> bool:

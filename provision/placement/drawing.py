@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from lxml import etree
 from lxml.builder import ElementMaker
 
 from provision.cpu_lists import cpu_list
-from provision.inventory import Cluster
+from provision.inventory import Cluster, Node
 from provision.placement.model import Pinning, Placement, Tenant
 from provision.placement.need import page_name
 from provision.placement.palette import HUES, style
@@ -52,10 +53,8 @@ def draw(
     """The picture of all hosts, as the text of an SVG file."""
     maps = cell_maps(placement, cluster, topologies, current)
     hues = {node.name: f"g{number % len(HUES)}" for number, node in enumerate(cluster.nodes)}
-    blocks = [
-        _host(host.name, topologies[host.name], [one for one in maps if one.host == host.name], hues)
-        for host in cluster.hosts
-    ]
+    of_host = {name: list(of_one) for name, of_one in groupby(maps, key=lambda one: one.host)}
+    blocks = [_host(host.name, topologies[host.name], of_host.get(host.name, []), hues) for host in cluster.hosts]
     blocks.append(_legend(placement, cluster, maps, hues))
     height = EDGE + sum(block.height + GAP for block in blocks) + EDGE - GAP
     counts = _counted((len(placement.pinnings), "guest")), _counted((len(cluster.hosts), "host"))
@@ -251,7 +250,8 @@ def _gib(mib: int) -> str:
 
 
 def _legend(placement: Placement, cluster: Cluster, maps: Sequence[CellMap], hues: Mapping[str, str]) -> _Block:
-    guests = [_guest_said(cluster, pin) for pin in placement.pinnings]
+    nodes = {node.name: node for node in cluster.nodes}
+    guests = [_guest_said(nodes[pin.node], pin) for pin in placement.pinnings]
     refused = [(Who("refused"), f"{one.node} fits nowhere: it needs {one.needs}") for one in placement.refusals]
     drawn, top = [], 0.0
     for entries, columns in ((list(_kinds(maps)), LEGEND_COLUMNS), (guests, LEGEND_COLUMNS), (refused, 1)):
@@ -278,8 +278,7 @@ def _kinds(maps: Sequence[CellMap]) -> Iterator[tuple[Who, str]]:
     yield from ((Who(kind), text) for kind, text in said.items() if kind in there)
 
 
-def _guest_said(cluster: Cluster, pin: Pinning) -> tuple[Who, str]:
-    node = cluster.node(pin.node)
+def _guest_said(node: Node, pin: Pinning) -> tuple[Who, str]:
     kind = "" if pin.exclusive else "shared "
     said = f"{node.name}: {_counted((node.vcpus, f'{kind}vCPU'))}, {_gib(node.memory_mib)}"
     return Who("guest", node.name), f"{said}; QEMU's own threads on {cpu_list(pin.emulator_cpus)}"

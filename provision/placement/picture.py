@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provision.inventory import Cluster, Host
+from provision.inventory import Cluster, Host, Node
 from provision.placement.keep import memory_of, own_threads, pinned
 from provision.placement.layout import CellLayout, HostLayout, layout
 from provision.placement.model import Pinning, Placement, Tenant
@@ -31,6 +32,10 @@ class Who:
 
 
 HOST, PAGES, FREE = Who("host"), Who("pages"), Who("free")
+
+
+_Guest = tuple[Node, Pinning]
+"""A node and where it runs."""
 
 
 @dataclass(frozen=True)
@@ -90,30 +95,29 @@ def cell_maps(
 ) -> tuple[CellMap, ...]:
     """The map, as data."""
     ours = staying(cluster, topologies, current)
-    others = [tenant for tenant in current if ours.get(tenant.node or "") is not tenant]
+    nodes = {node.name: node for node in cluster.nodes}
+    guests: dict[str, list[_Guest]] = defaultdict(list)
+    for pinning in placement.pinnings:
+        guests[pinning.host].append((nodes[pinning.node], pinning))
+    others: dict[str, list[Tenant]] = defaultdict(list)
+    for tenant in current:
+        if ours.get(tenant.node or "") is not tenant:
+            others[tenant.host].append(tenant)
     return tuple(
         cell_map
         for host in cluster.hosts
-        for cell_map in _of_host(
-            host,
-            topologies[host.name],
-            cluster,
-            [pinning for pinning in placement.pinnings if pinning.host == host.name],
-            [tenant for tenant in others if tenant.host == host.name],
-        )
+        for cell_map in _of_host(host, topologies[host.name], guests[host.name], others[host.name])
     )
 
 
-def _of_host(
-    host: Host, topology: Topology, cluster: Cluster, pinnings: Sequence[Pinning], others: Sequence[Tenant]
-) -> Iterator[CellMap]:
+def _of_host(host: Host, topology: Topology, guests: Sequence[_Guest], others: Sequence[Tenant]) -> Iterator[CellMap]:
     """`others` are guests that placement does not move: foreign ones, and ours that should go."""
     plan = layout(host, topology)
     held = {HOST: set(plan.reserved)} | _foreign(plan, others)
-    for pinning in pinnings:
-        held |= _ours(pinning, cluster, topology, held[HOST])
+    for guest in guests:
+        held |= _ours(guest, topology, held[HOST])
     for index, cell in enumerate(topology.cells):
-        stocks = _stocks(index, cell, plan, cluster, pinnings, others)
+        stocks = _stocks(index, cell, plan, guests, others)
         yield CellMap(host.name, cell.id, tuple(_owners(cell, held)), tuple(stocks))
 
 
@@ -125,8 +129,9 @@ def _foreign(plan: HostLayout, others: Sequence[Tenant]) -> dict[Who, set[int]]:
     }
 
 
-def _ours(pinning: Pinning, cluster: Cluster, topology: Topology, reserved: set[int]) -> dict[Who, set[int]]:
-    node, pins, emulator = cluster.node(pinning.node), set(pinning.vcpu_pins), set(pinning.emulator_cpus)
+def _ours(guest: _Guest, topology: Topology, reserved: set[int]) -> dict[Who, set[int]]:
+    node, pinning = guest
+    pins, emulator = set(pinning.vcpu_pins), set(pinning.emulator_cpus)
     held = {Who("guest", pinning.node): pins}
     if node.cpu.emulator == "isolated":
         held[Who("emulator", pinning.node)] = emulator
@@ -155,19 +160,11 @@ def _cores(cell: Cell, cpus: set[int]) -> tuple[tuple[int, ...], ...]:
 
 
 def _stocks(
-    index: int,
-    cell: Cell,
-    plan: HostLayout,
-    cluster: Cluster,
-    pinnings: Sequence[Pinning],
-    others: Sequence[Tenant],
+    index: int, cell: Cell, plan: HostLayout, guests: Sequence[_Guest], others: Sequence[Tenant]
 ) -> Iterator[Stock]:
-    guests = [(tenant, dict(memory_of(plan, tenant)).get(index, 0)) for tenant in others]
-    theirs = [(Who("foreign", tenant.name), tenant.hugepage_kib, mib) for tenant, mib in guests]
-    here = [pinning for pinning in pinnings if cell.id in pinning.cells]
-    ours = [
-        (Who("guest", pin.node), _page_kib(pin), cluster.node(pin.node).memory_mib // len(pin.cells)) for pin in here
-    ]
+    theirs = [(Who("foreign", one.name), one.hugepage_kib, dict(memory_of(plan, one)).get(index, 0)) for one in others]
+    here = [(node, pin) for node, pin in guests if cell.id in pin.cells]
+    ours = [(Who("guest", node.name), _page_kib(pin), node.memory_mib // len(pin.cells)) for node, pin in here]
     aside = _set_aside(cell, plan.cells[index])
     ordinary = [*aside, *((who, mib) for who, page_kib, mib in (*theirs, *ours) if not page_kib)]
     yield Stock(0, cell.memory_mib, tuple((who, mib) for who, mib in ordinary if mib))

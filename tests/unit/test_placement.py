@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from provision.errors import PlacementError
 from provision.inventory import Cluster
 from provision.placement import Pinning, Placement, Tenant, place
 from provision.placement.picture import as_map
@@ -190,6 +191,11 @@ def test_a_guest_alone_on_a_machine(kind: str, guest: dict[str, Any], expected: 
             ["hv1 cell 0: 0 dedicated CPUs free, 2 needed", "hv1 cell 1: has no memory of its own"],
         ),
         (
+            "cell-without-memory",
+            [node("a", 8, numa_cells=2)],
+            ["hv1 cell 0: 3 dedicated CPUs free, 4 needed in each of 2 NUMA nodes", "hv1 cell 1: has no memory of its own"],
+        ),
+        (
             "two-sockets-smt",
             [node("a", 26, numa_cells=1, host="hv1"), node("b", 12, numa_cells=2)],
             [
@@ -299,6 +305,16 @@ def test_an_existing_guest_stays_on_its_host_even_if_it_must_be_refused_there() 
     refusal = place(several(hosts, [node("a", 8)]), topologies, there).refusals[0]
     assert refusal.needs.endswith("on hv2, where its volumes are")
     assert refusal.reasons == ("hv2 cell 0: 7 dedicated CPUs free, 8 needed",)
+
+
+def test_what_the_inventory_names_and_the_host_lacks_is_refused() -> None:
+    wrong = {"reserved_cpus": [0, 6, 9], "pool": {"numa_node": 3}}
+    with pytest.raises(PlacementError) as refused:
+        on("offline-cpus", node("a", 1), **wrong)
+    assert refused.value.message == (
+        "hv1: reserved_cpus names 6,9; the host has CPUs 0-5,7-8,10,12-13,15, others are offline or not there;"
+        " hv1: pool.numa_node is 3; the host has NUMA nodes 0"
+    )
 
 
 def test_groups_keep_guests_apart_and_hosts_are_filled_as_asked() -> None:
