@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -18,11 +19,12 @@ def occupy(host: HostRoom, tenant: Tenant) -> None:
 
     One that floats over all CPUs claims none of them; its memory may be anywhere and is counted on every node in proportion.
     """
-    online = host.layout.online
+    # Whoever else overloads a CPU makes it full, not its neighbours; those that we placed are within the ratio on average.
+    most = host.host.cpu.ratio if tenant.node is None else math.inf
     for cpus in tenant.vcpu_cpus:
-        held = pinned(cpus, online)
-        _claim(host, held, 1.0 / max(1, len(held)))
-    _claim(host, own_threads(host.layout, tenant), 0.0)
+        held = pinned(cpus, host.layout.online)
+        _claim(host, held, 1.0 / max(1, len(held)), most)
+    _claim(host, own_threads(host.layout, tenant), 0.0, most)
     for cell, memory_mib in memory_of(host.layout, tenant):
         host.cells[cell].take_memory(memory_mib, tenant.hugepage_kib)
 
@@ -39,8 +41,8 @@ def pinned(cpus: frozenset[int], online: frozenset[int]) -> frozenset[int]:
     return frozenset() if found == online else found
 
 
-def _claim(host: HostRoom, cpus: frozenset[int], load: float) -> None:
-    """Makes CPUs unavailable; where CPUs are shared anyway, loaded."""
+def _claim(host: HostRoom, cpus: frozenset[int], load: float, most: float) -> None:
+    """Makes CPUs unavailable; where CPUs are shared anyway, loaded, each with `most` at the most."""
     for cpu in cpus:
         index = host.layout.cell_of.get(cpu)
         if index is None:
@@ -48,8 +50,7 @@ def _claim(host: HostRoom, cpus: frozenset[int], load: float) -> None:
         cell = host.cells[index]
         cell.drop((cpu,))
         if host.shared:
-            # Whoever overloads a CPU makes it full, not its neighbours.
-            cell.load[cpu] = min(cell.ratio, cell.load.get(cpu, 0.0) + load)
+            cell.load[cpu] = min(most, cell.load.get(cpu, 0.0) + load)
 
 
 def memory_of(layout: HostLayout, tenant: Tenant) -> list[tuple[int, int]]:

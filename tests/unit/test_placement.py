@@ -350,6 +350,13 @@ def test_shared_cpus_overlap_up_to_the_ratio_and_load_is_even() -> None:
     assert place(over, {"hv1": two_cpus}, []).refusals[0].reasons == ("hv1 cell 0: 8 vCPUs left at ratio 4, 9 needed",)
 
 
+def test_a_shared_guest_that_should_go_counts_whole_until_it_is_gone() -> None:
+    there = [Tenant("hv1", "t-a", name, (frozenset({1}),), 1024) for name in ("a", "gone")]
+    shared = {"cpu": {"policy": "shared", "ratio": 1.5}, "reserved_cpus": [0, *range(3, 8)]}
+    (refusal,) = on("one-socket-no-smt", node("a", 1), node("b", 2), current=there, **shared).refusals
+    assert refusal.reasons == ("hv1 cell 0: 1 vCPUs left at ratio 1.5, 2 needed",)
+
+
 def test_dedicated_and_shared_guests_on_one_host_do_not_meet() -> None:
     found = on(
         "one-socket-no-smt",
