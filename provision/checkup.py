@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from provision.doctor import (
@@ -22,16 +24,21 @@ from provision.doctor import (
 from provision.engine import World
 from provision.errors import HostUnfit, HypervisorError, MeshctlError
 from provision.events import Failed, Found, StageFinished, StageStarted
+from provision.host_disks import observe_storage
 from provision.inventory import Host
 from provision.observe import observe_host
-from provision.parallel import for_each
-from provision.placement import Placement, place
+from provision.parallel import begin, for_each
+from provision.placement import Placement, absent, place
 from provision.plan import HostSeen
 from provision.shell import Shell
+from provision.storage.seen import StorageSeen
 from provision.tenants import tenants
 from provision.topology import Topology, parse_capabilities
 
 NAME = "doctor"
+
+LOOK_S = 5.0
+"""What a host has for all that is asked of it, the throw-away guest of the KVM probe (2 s) included."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class Look:
     facts: Facts | None = None
     seen: HostSeen | None = None
     topology: Topology | None = None
+    below: StorageSeen | None = None
     refused: str = ""
 
 
@@ -67,7 +75,9 @@ class Checkup:
 
 def check_hosts(world: World) -> Checkup:
     """Looks at every host at once and judges what was seen."""
-    looks = _walked(world, for_each(world.cluster.hosts, lambda host: _look(world, host)))
+    begun = [(host, begin(partial(_look, world, host))) for host in world.cluster.hosts]
+    until = time.monotonic() + LOOK_S
+    looks = _walked(world, [_in_time(host, look, until) for host, look in begun])
     placement = _placement(world, looks)
     findings = [finding for look in looks for finding in _judged(world, look, placement)]
     return Checkup(
@@ -92,21 +102,35 @@ def admit(world: World) -> None:
     world.emit(StageFinished(NAME, time.monotonic() - started))
 
 
+def _in_time(host: Host, look: Future[Look], until: float) -> Look:
+    try:
+        return look.result(max(0.0, until - time.monotonic()))
+    except TimeoutError:
+        return Look(host, LOOK_S, refused=f"no answer within {LOOK_S:g} s")
+
+
 def _look(world: World, host: Host) -> Look:
     started = time.monotonic()
-    hypervisor = world.hypervisors[host.name]
     try:
-        shell, no_shell = _shell(world, host)
-        cpus, memory_mib = hypervisor.size()
-        capabilities = hypervisor.capabilities()
-        libvirt = read_libvirt(hypervisor.versions(), capabilities)
-        seen = observe_host(world.cluster.cluster, host, hypervisor)
+        return _looked(world, host, started)
     except MeshctlError as error:
         return Look(host, time.monotonic() - started, refused=error.message)
+
+
+def _looked(world: World, host: Host, started: float) -> Look:
+    """Raises MeshctlError when libvirt cannot be asked."""
+    hypervisor = world.hypervisors[host.name]
+    shell, no_shell = _shell(world, host)
+    cpus, memory_mib = hypervisor.size()
+    capabilities = hypervisor.capabilities()
+    libvirt = read_libvirt(hypervisor.versions(), capabilities)
     # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
-    facts = _facts(host, shell, libvirt) if shell else Facts(libvirt, shell_error=no_shell)
+    facts = begin(partial(_facts, host, shell, libvirt, no_shell))
+    below = begin(partial(_below, host, shell))
+    seen = observe_host(world.cluster.cluster, host, hypervisor)
     topology = parse_capabilities(capabilities, cpus=cpus, memory_mib=memory_mib)
-    return Look(host, time.monotonic() - started, facts, seen, topology)
+    found = facts.result(), seen, topology, below.result()
+    return Look(host, time.monotonic() - started, *found)
 
 
 def _shell(world: World, host: Host) -> tuple[Shell | None, str]:
@@ -119,13 +143,23 @@ def _shell(world: World, host: Host) -> tuple[Shell | None, str]:
     return shell, ""
 
 
-def _facts(host: Host, shell: Shell, libvirt: LibvirtFacts) -> Facts:
+def _facts(host: Host, shell: Shell | None, libvirt: LibvirtFacts, no_shell: str) -> Facts:
+    if shell is None:
+        return Facts(libvirt, shell_error=no_shell)
     before = time.time()
     try:
         sections = gather(shell, host)
     except MeshctlError as error:
         return Facts(libvirt, shell_error=error.message)
     return read_facts(sections, libvirt, (before, time.time()))
+
+
+def _below(host: Host, shell: Shell | None) -> StorageSeen | None:
+    """What lies below the pool; None when nobody can look, which the facts then say."""
+    try:
+        return observe_storage(shell, host.pool) if shell else None
+    except MeshctlError:
+        return None
 
 
 def _walked(world: World, looks: list[Look]) -> list[Look]:
@@ -154,9 +188,9 @@ def _bridge_address(world: World, look: Look) -> str:
 
 
 def _placement(world: World, looks: Sequence[Look]) -> Placement:
-    """Where the guests would go: only known when every host could be looked at."""
+    """Where the guests would go: only known when every host could be looked at and has what the inventory names there."""
     topologies = {look.host.name: look.topology for look in looks if look.topology is not None}
-    if len(topologies) < len(looks):
+    if len(topologies) < len(looks) or any(absent(look.host, topologies[look.host.name]) for look in looks):
         return Placement((), ())
     cluster = world.cluster
     current = [t for look in looks if look.seen for t in tenants(cluster.cluster, look.host.name, look.seen.domains)]
@@ -167,7 +201,7 @@ def _judged(world: World, look: Look, placement: Placement) -> tuple[Finding, ..
     if look.facts is None or look.seen is None or look.topology is None:
         return (found("MC101", look.host.name, look.refused, uri=look.host.uri),)
     pinnings = tuple(pin for pin in placement.pinnings if pin.host == look.host.name)
-    return judge(Patient(world.cluster, look.host, look.facts, look.seen, look.topology, pinnings))
+    return judge(Patient(world.cluster, look.host, look.facts, look.seen, look.topology, pinnings, look.below))
 
 
 def _refusals(placement: Placement) -> tuple[Finding, ...]:

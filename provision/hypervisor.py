@@ -35,6 +35,9 @@ CHUNK = 256 * 1024
 KVM_PROBE_S = 2.0
 """A guest that KVM cannot run ends within the first instructions of its BIOS; one that runs after this, runs."""
 
+CLOSE_S = 1.0
+"""A daemon that takes a connection and says nothing is not waited for at the end."""
+
 OnBytes = Callable[[int], None]
 
 
@@ -231,12 +234,14 @@ class Hypervisor:
             pool.undefine()
 
     def close(self) -> None:
-        """Closes the connection, if there is one."""
-        with self._lock:
+        """Closes the connection, if there is one, and if nobody still waits for it to open."""
+        if not self._lock.acquire(timeout=CLOSE_S):
+            return
+        with suppress(libvirt.libvirtError):
             if self._connection is not None:
-                with suppress(libvirt.libvirtError):
-                    self._connection.close()
-                self._connection = None
+                self._connection.close()
+        self._connection = None
+        self._lock.release()
 
     # ── the door itself ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -66,13 +66,13 @@ class MemoryFacts:
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk at the bottom of what a pool lies on. `discard_max` in bytes: 0 when it cannot forget blocks."""
+    """A disk of the host, by the kernel's name. `discard_max` in bytes: 0 when it cannot forget blocks; `cell` is its NUMA node."""
 
     name: str
-    transport: str = "nvme"
     rotational: bool = False
     scheduler: str = "none"
     discard_max: int = 2**41
+    cell: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ class Folder:
 
 @dataclass(frozen=True)
 class StorageFacts:
-    """The filesystem that holds (or will hold) the pool, in bytes and inodes; `inodes` is 0 where it counts none."""
+    """The filesystem that holds (or will hold) the pool, in bytes and inodes; `inodes` is 0 where it counts none. `disks` are all
+    of the host's.
+    """
 
     device: str = ""
     filesystem: str = ""

@@ -109,7 +109,7 @@ def test_low_memlock(world: World, tmp_path: Path) -> None:
             finding = planted(world, "MC125")
         with saying(tmp_path, f"{process}/limits", high + "\n"):
             assert found(world, "MC125") is None
-    assert "(65536 bytes); the largest guest needs 4096 MiB" in finding.seen
+    assert "(65536 bytes); the largest guest needs 5328 MiB" in finding.seen
     assert "LimitMEMLOCK=infinity" in finding.fix
 
 

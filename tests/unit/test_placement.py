@@ -308,7 +308,7 @@ def test_an_existing_guest_stays_on_its_host_even_if_it_must_be_refused_there() 
 
 
 def test_what_the_inventory_names_and_the_host_lacks_is_refused() -> None:
-    wrong = {"reserved_cpus": [0, 6, 9], "pool": {"numa_node": 3}}
+    wrong: dict[str, Any] = {"reserved_cpus": [0, 6, 9], "pool": {"numa_node": 3}}
     with pytest.raises(PlacementError) as refused:
         on("offline-cpus", node("a", 1), **wrong)
     assert refused.value.message == (
@@ -352,7 +352,7 @@ def test_shared_cpus_overlap_up_to_the_ratio_and_load_is_even() -> None:
 
 def test_a_shared_guest_that_should_go_counts_whole_until_it_is_gone() -> None:
     there = [Tenant("hv1", "t-a", name, (frozenset({1}),), 1024) for name in ("a", "gone")]
-    shared = {"cpu": {"policy": "shared", "ratio": 1.5}, "reserved_cpus": [0, *range(3, 8)]}
+    shared: dict[str, Any] = {"cpu": {"policy": "shared", "ratio": 1.5}, "reserved_cpus": [0, *range(3, 8)]}
     (refusal,) = on("one-socket-no-smt", node("a", 1), node("b", 2), current=there, **shared).refusals
     assert refusal.reasons == ("hv1 cell 0: 1 vCPUs left at ratio 1.5, 2 needed",)
 

@@ -8,7 +8,7 @@ HOST = (
     error(
         "MC101",
         "libvirt does not answer",
-        happens="The host's libvirt could not be asked: no connection, no permission, or no daemon.",
+        happens="The host's libvirt could not be asked: no connection, no permission, no daemon, or no answer within 5 s.",
         matters="Nothing can be planned or made on this host.",
         fix="`virsh -c '{uri}' version` shows libvirt's own words; on the host: `systemctl start libvirtd` (or virtqemud.socket)",
         near_miss="A lab that has been taken down: `meshctl lab up` starts it.",
@@ -89,6 +89,14 @@ HOST = (
         fix="`echo 'MaxSessions {wanted}' > /etc/ssh/sshd_config.d/meshctl.conf && systemctl reload ssh` on {host}",
         near_miss="MaxSessions 10, OpenSSH's default, on a host that guests are not reached through.",
         source="man sshd_config: MaxSessions",
+    ),
+    error(
+        "MC162",
+        "the inventory names what the host does not have",
+        happens="`reserved_cpus` names CPUs that are offline or absent, or `pool.numa_node` a NUMA node that there is not.",
+        matters="It would reserve nothing and prefer nothing without a word; placement refuses it, and no guest is placed.",
+        fix="correct the inventory by what `lscpu -e` shows on {host}, or bring the CPUs online: `chcpu -e LIST`",
+        near_miss="`reserved_cpus: []`, which reserves none on purpose.",
     ),
     error(
         "MC161",

@@ -78,7 +78,7 @@ NETWORK = (
     error(
         "MC149",
         "a firewall blocks the bridge",
-        happens="Forwarding is dropped by default, and nothing lets the guests' bridge through.",
+        happens="What no rule accepts is dropped or rejected, by policy or by a last rule, and nothing lets the guests' bridge through.",
         matters="Guests start and reach nothing: joining the cluster hangs until its time is over.",
         fix="{remedy}",
         near_miss="Policy DROP with libvirt's own rules before it, or with a rule that accepts the bridge.",
