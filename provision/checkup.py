@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from provision.engine import World
 from provision.errors import HostUnfit, HypervisorError, MeshctlError
 from provision.events import Failed, Found, StageFinished, StageStarted
 from provision.host_disks import observe_storage
+from provision.hypervisor import Hypervisor
 from provision.inventory import Host
 from provision.observe import observe_host
 from provision.parallel import begin, for_each
@@ -37,8 +38,8 @@ from provision.topology import Topology, parse_capabilities
 
 NAME = "doctor"
 
-LOOK_S = 5.0
-"""What a host has for all that is asked of it, the throw-away guest of the KVM probe (2 s) included."""
+ANSWER_S = 5.0
+"""What libvirt has for its first answer, and the host's shell for what is read there: a daemon that hangs hangs for ever."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,7 @@ class Checkup:
 
 def check_hosts(world: World) -> Checkup:
     """Looks at every host at once and judges what was seen."""
-    begun = [(host, begin(partial(_look, world, host))) for host in world.cluster.hosts]
-    until = time.monotonic() + LOOK_S
-    looks = _walked(world, [_in_time(host, look, until) for host, look in begun])
+    looks = _walked(world, for_each(world.cluster.hosts, lambda host: _look(world, host)))
     placement = _placement(world, looks)
     findings = [finding for look in looks for finding in _judged(world, look, placement)]
     return Checkup(
@@ -102,35 +101,41 @@ def admit(world: World) -> None:
     world.emit(StageFinished(NAME, time.monotonic() - started))
 
 
-def _in_time(host: Host, look: Future[Look], until: float) -> Look:
-    try:
-        return look.result(max(0.0, until - time.monotonic()))
-    except TimeoutError:
-        return Look(host, LOOK_S, refused=f"no answer within {LOOK_S:g} s")
-
-
 def _look(world: World, host: Host) -> Look:
     started = time.monotonic()
     try:
-        return _looked(world, host, started)
+        shell, no_shell = _shell(world, host)
+        libvirt, topology = _asked(world.hypervisors[host.name])
+        # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
+        facts = begin(partial(_facts, host, shell, libvirt, no_shell))
+        below = begin(partial(_below, host, shell))
+        seen = observe_host(world.cluster.cluster, host, world.hypervisors[host.name])
     except MeshctlError as error:
         return Look(host, time.monotonic() - started, refused=error.message)
+    found = _with_pool(facts.result(), below)
+    return Look(host, time.monotonic() - started, found, seen, topology, below.result() if below.done() else None)
 
 
-def _looked(world: World, host: Host, started: float) -> Look:
-    """Raises MeshctlError when libvirt cannot be asked."""
-    hypervisor = world.hypervisors[host.name]
-    shell, no_shell = _shell(world, host)
-    cpus, memory_mib = hypervisor.size()
-    capabilities = hypervisor.capabilities()
-    libvirt = read_libvirt(hypervisor.versions(), capabilities)
-    # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
-    facts = begin(partial(_facts, host, shell, libvirt, no_shell))
-    below = begin(partial(_below, host, shell))
-    seen = observe_host(world.cluster.cluster, host, hypervisor)
-    topology = parse_capabilities(capabilities, cpus=cpus, memory_mib=memory_mib)
-    found = facts.result(), seen, topology, below.result()
-    return Look(host, time.monotonic() - started, *found)
+def _asked(hypervisor: Hypervisor) -> tuple[LibvirtFacts, Topology]:
+    """What libvirt says of itself and of the machine. Raises HypervisorError when it says nothing for too long."""
+
+    def ask() -> tuple[LibvirtFacts, Topology]:
+        cpus, memory_mib = hypervisor.size()
+        capabilities = hypervisor.capabilities()
+        topology = parse_capabilities(capabilities, cpus=cpus, memory_mib=memory_mib)
+        return read_libvirt(hypervisor.versions(), capabilities), topology
+
+    try:
+        return begin(ask).result(ANSWER_S)
+    except TimeoutError as error:
+        raise HypervisorError(f"{hypervisor.host}: {hypervisor.uri} gives no answer within {ANSWER_S:g} s") from error
+
+
+def _with_pool(facts: Facts, below: Future[StorageSeen | None]) -> Facts:
+    """The facts, and whether nobody could look below the pool in time though there is a shell."""
+    wait([below], ANSWER_S)
+    unseen = not facts.shell_error and (not below.done() or below.result() is None)
+    return replace(facts, unread=(*facts.unread, "what lies below the pool")) if unseen else facts
 
 
 def _shell(world: World, host: Host) -> tuple[Shell | None, str]:
@@ -138,7 +143,7 @@ def _shell(world: World, host: Host) -> tuple[Shell | None, str]:
     shell = world.shell(host.name)
     if shell is None:
         return None, f"{host.uri} leads to libvirt only, not to a shell"
-    if "+ssh" in host.uri and (tried := shell.read(["true"], within_s=6.0, check=False)).status != 0:
+    if "+ssh" in host.uri and (tried := shell.read(["true"], within_s=ANSWER_S, check=False)).status != 0:
         raise HypervisorError(f"{host.name}: no SSH to the host: {' '.join(tried.last_lines)}")
     return shell, ""
 

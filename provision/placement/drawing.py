@@ -147,7 +147,8 @@ def _counted(*parts: tuple[int, str]) -> str:
 
 def _cell(cell: Cell, one: CellMap, width: float, hues: Mapping[str, str]) -> _Block:
     owners = _by_cpu(one)
-    cores = sorted({tuple(sorted(cpu.siblings)) for cpu in cell.cpus})
+    ids = {cpu.id for cpu in cell.cpus}
+    cores = sorted({tuple(sorted(cpu.siblings & ids)) for cpu in cell.cpus})
     fitting = max(1, int((width - 2 * GAP + CORE_GAP) // (CORE_WIDTH + CORE_GAP)))
     per_row = -(-len(cores) // max(1, -(-len(cores) // fitting))) or 1
     threads = max((len(core) for core in cores), default=0)
