@@ -48,7 +48,7 @@ class HugePages:
 class MemoryFacts:
     """Memory in MiB; `memlock_bytes` is libvirtd's limit for locked memory: None when unknown, -1 for unlimited.
 
-    `may_raise_limits`: libvirtd has CAP_SYS_RESOURCE and raises the limit itself.
+    `may_raise_limits`: libvirtd has CAP_SYS_RESOURCE and raises the limit itself. `hugetlbfs_kib` are the page sizes that are mounted.
     """
 
     available_mib: int | None = None
@@ -57,7 +57,7 @@ class MemoryFacts:
     ksm_sharing_pages: int = 0
     ksm_tuned: bool = False
     hugepages: tuple[HugePages, ...] = ()
-    hugetlbfs_mounted: bool = True
+    hugetlbfs_kib: frozenset[int] = frozenset({2048, 1048576})
     memlock_bytes: int | None = None
     may_raise_limits: bool = True
     swap_mib: int = 0

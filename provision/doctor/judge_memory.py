@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from provision.doctor.finding import Finding, found
 from provision.doctor.patient import Patient
 from provision.hardware_xml import lock_limit_mib
+from provision.placement.need import page_name
 from provision.units import MIB
 
 OVERHEAD_MIB = 256
@@ -35,8 +36,11 @@ def _hugepages(patient: Patient) -> Iterator[Finding]:
     wanted: Counter[tuple[int, int]] = Counter()
     for pin in patient.idle_pinnings:
         wanted.update({(cell, size): count for cell, size, count in pin.hugepages})
-    if any(pin.hugepages for pin in patient.pinnings) and not patient.facts.memory.hugetlbfs_mounted:
-        yield found("MC124", patient.name, "no line of /proc/mounts is a hugetlbfs")
+    for size in sorted({size for pin in patient.pinnings for _, size, _ in pin.hugepages}):
+        if size not in patient.facts.memory.hugetlbfs_kib:
+            name = page_name(size)
+            seen = f"no hugetlbfs in /proc/mounts has pages of {name}"
+            yield found("MC124", patient.name, seen, size=f"{size // 1024}M", name=name)
     there = {(pages.cell, pages.size_kib): pages for pages in patient.facts.memory.hugepages}
     for (cell, size), count in sorted(wanted.items()):
         pages = there.get((cell, size))

@@ -213,7 +213,8 @@ CASES: dict[str, tuple[Patient, Patient]] = {
     "MC121": (patient(memory={"thp": "always"}), patient(memory={"thp": "never"})),
     "MC122": (patient(memory={"ksm_running": True}), patient(memory={"ksm_sharing_pages": 7})),
     "MC123": (patient(HUGE, memory={"hugepages": ELSEWHERE_ONLY}), patient(HUGE, memory={"hugepages": ENOUGH})),
-    "MC124": (patient(HUGE, memory={"hugetlbfs_mounted": False}), patient(memory={"hugetlbfs_mounted": False})),
+    "MC124": (patient(HUGE, memory={"hugetlbfs_kib": frozenset({1048576}), "hugepages": ENOUGH}),
+              patient(memory={"hugetlbfs_kib": frozenset()})),
     "MC125": (patient(memory={"memlock_bytes": 65536, "may_raise_limits": False}), patient(memory={"memlock_bytes": 65536})),
     "MC126": (patient(memory={"swap_mib": 976}), patient(ALL_HUGE, memory={"swap_mib": 976, "hugepages": ENOUGH})),
     "MC127": (patient(memory={"available_mib": 8000}), patient(ALL_HUGE, memory={"available_mib": 8000, "hugepages": ENOUGH})),
@@ -446,6 +447,7 @@ yes
 /sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages:4
 @@ mounts
 hugetlbfs /dev/hugepages hugetlbfs rw 0 0
+none /mnt/giants hugetlbfs rw,relatime,pagesize=1024M 0 0
 
 @@ meminfo
 MemTotal:       24684096 kB
