@@ -387,6 +387,12 @@ def test_all_that_was_asked_for_has_an_id_and_each_id_its_own_page() -> None:
     assert further == {"MC102", "MC117", "MC128", "MC153", "MC162"}
 
 
+def test_each_page_says_how_to_mend_it() -> None:
+    for check in CHECKS:
+        assert not re.search(r"REMEDY|COMMAND", check.fix), check.id
+        assert len(check.fix) > 30, check.id
+
+
 def test_errors_come_first() -> None:
     sick = patient(memory={"thp": "always"}, storage={"inodes_free": 1})
     assert [finding.id for finding in judge(sick)] == ["MC134", "MC121"]

@@ -19,6 +19,8 @@ HOST = (
         happens="Its shell does not answer, its URI leads to none (TCP, TLS), or the user there is not root.",
         matters="What could not be read has not been judged: silence about it is not good news.",
         fix="use a URI that leads to root, such as `qemu+ssh://root@{host}/system`, or let the user `sudo -n` there; then: {command}",
+        fixes="use a URI that leads to root, such as `qemu+ssh://root@{host}/system`, or let the user `sudo -n` there; "
+        "`apt-get install iproute2 util-linux coreutils` where one of these is missing",
         near_miss="libvirt's test driver has no host behind it: nothing is said of one.",
     ),
     error(
@@ -45,6 +47,8 @@ HOST = (
         happens="A throw-away guest did not survive two seconds under KVM: guests run in software emulation.",
         matters="Emulation is ten to fifty times slower, and pins cannot mend that. The device node alone proves nothing.",
         fix="{remedy}",
+        fixes="switch virtualization (VT-x, AMD-V) on in {host}'s firmware, or nested virtualization in its hypervisor; "
+        "`modprobe kvm_intel || modprobe kvm_amd` where there is no /dev/kvm; else QEMU's words are in /var/log/libvirt/qemu/meshctl-probe-*.log",
         near_miss="/dev/kvm is absent because the modules are not loaded: `modprobe kvm_intel` or `kvm_amd` is enough.",
         source="kernel.org: Documentation/virt/kvm; tried: a /dev/kvm that opens, and a guest that aborts on an MSR",
     ),

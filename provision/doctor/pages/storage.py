@@ -11,6 +11,8 @@ STORAGE = (
         happens="A disk at the bottom of the pool is not an NVMe, or turns (`storage.require`), or there is no such volume group or device.",
         matters="`plan` refuses it: a turning disk answers in milliseconds, SATA queues 32 requests, and etcd wants its fsync within 10 ms.",
         fix="{remedy}; `lsblk -o NAME,TRAN,ROTA` on {host} shows what there is",
+        fixes="put the pool on an NVMe (`pool: {{path: …}}`, `volume_group` or `devices` of {host}; `lsblk -o NAME,TRAN,ROTA` shows what there is), "
+        "or say `storage: {{require: ssd}}` or `any`; `vgcreate` a group that is missing",
         near_miss="NVMe below LVM, md or dm-crypt: the disks at the bottom are judged. `storage.require: any` judges none.",
         source="etcd.io: hardware recommendations",
     ),
@@ -20,6 +22,8 @@ STORAGE = (
         happens="Less is free in the pool's filesystem or volume group than what is still to be made needs at once, or its devices are too few.",
         matters="The upload fails midway; guests that run are paused by QEMU at the first block they cannot write.",
         fix="make room on {host} (look with {look}), or put the pool elsewhere{lacking}",
+        fixes="make room on {host} (look with `du -xh --max-depth=1 {folder} | sort -h`, `lvs {group}` or `lsblk`), put the pool elsewhere, "
+        "or add devices to it; the finding says how many MiB are lacking",
         near_miss="Overlays grow: that all of them full would not fit is MC133.",
     ),
     warning(
