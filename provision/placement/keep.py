@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from provision.placement.layout import CellLayout
 from provision.placement.model import Tenant
@@ -13,20 +13,39 @@ from provision.placement.room import TINY, CellRoom, HostRoom, Seat
 from provision.placement.seats import parts
 
 
-def occupy(host: HostRoom, tenant: Tenant) -> None:
-    """Takes off what a guest holds that is not ours to place: the CPUs that it is pinned to, its memory.
+def occupy(host: HostRoom, tenant: Tenant, spared: frozenset[int] = frozenset()) -> None:
+    """Takes off what a guest holds that is not ours to place: the CPUs that it is pinned to but for `spared`, its memory.
 
     One that floats over all CPUs claims none of them; its memory may be anywhere and is counted on every node in proportion.
     """
-    online = host.layout.online
-    for cpus in tenant.vcpu_cpus:
-        held = pinned(cpus, online)
-        _claim(host, held, 1.0 / max(1, len(held)))
-    own = pinned(tenant.emulator_cpus, online) | pinned(tenant.iothread_cpus, online)
-    if not any(own.issuperset(cell.cpus) for cell in host.layout.cells if cell.cpus):
-        # QEMU's threads float over a whole NUMA node where they are pinned to all of it, and claim nothing there.
-        _claim(host, own, 0.0)
+    for held, load in _claims(_cells(host), tenant):
+        _claim(host, held - spared, load)
     _claim_memory(host, tenant)
+
+
+def occupy_spared(host: HostRoom, tenant: Tenant, left: frozenset[int]) -> None:
+    """Takes off those of the spared CPUs that nobody kept after all."""
+    for held, load in _claims(_cells(host), tenant):
+        _claim(host, held & left, load)
+
+
+def claimed(cells: Sequence[Collection[int]], tenant: Tenant) -> frozenset[int]:
+    """All CPUs that a guest is pinned to, on a host whose NUMA nodes have these CPUs."""
+    return frozenset(cpu for held, _ in _claims(cells, tenant) for cpu in held)
+
+
+def _claims(cells: Sequence[Collection[int]], tenant: Tenant) -> list[tuple[frozenset[int], float]]:
+    """CPUs that a guest is pinned to, with how much of each it takes."""
+    online = frozenset(cpu for cell in cells for cpu in cell)
+    vcpus = [pinned(cpus, online) for cpus in tenant.vcpu_cpus]
+    own = pinned(tenant.emulator_cpus, online) | pinned(tenant.iothread_cpus, online)
+    # QEMU's threads float over a whole NUMA node where they are pinned to all of it, and claim nothing there.
+    roam = any(own.issuperset(cell) for cell in cells if cell)
+    return [*((held, 1.0 / max(1, len(held))) for held in vcpus), *([] if roam else [(own, 0.0)])]
+
+
+def _cells(host: HostRoom) -> list[tuple[int, ...]]:
+    return [cell.cpus for cell in host.layout.cells]
 
 
 def pinned(cpus: frozenset[int], online: frozenset[int]) -> frozenset[int]:

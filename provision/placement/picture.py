@@ -74,7 +74,7 @@ def _held(
     held |= _foreign(topology, [tenant for tenant in current if tenant.host == host.name])
     for pinning in placement.pinnings:
         if pinning.host == host.name:
-            held |= _ours(pinning, cluster, topology, held["host"])
+            held |= held_by(pinning, cluster, topology)
     return held
 
 
@@ -84,14 +84,15 @@ def _foreign(topology: Topology, tenants: Sequence[Tenant]) -> dict[str, set[int
     return {f"({one.name})": {cpu for cpus in one.vcpu_cpus for cpu in pinned(cpus, online)} for one in theirs}
 
 
-def _ours(pinning: Pinning, cluster: Cluster, topology: Topology, reserved: set[int]) -> dict[str, set[int]]:
+def held_by(pinning: Pinning, cluster: Cluster, topology: Topology) -> dict[str, set[int]]:
+    """CPUs that a guest of ours has: its own, its emulator's where that has one alone, those that stay idle for it."""
     node, pins, emulator = cluster.node(pinning.node), set(pinning.vcpu_pins), set(pinning.emulator_cpus)
     held = {pinning.node: pins}
     if node.cpu.emulator == "isolated":
         held[f"{pinning.node}'s emulator"] = emulator
     if pinning.exclusive and node.cpu.threads == "isolate":
         idle = {sibling for cpu in topology.cpus if cpu.id in pins for sibling in cpu.siblings}
-        held[f"idle for {pinning.node}"] = idle - pins - reserved
+        held[f"idle for {pinning.node}"] = idle - pins - reserved_cpus(cluster.host(pinning.host), topology)
     return held
 
 
