@@ -12,11 +12,23 @@ from provision import bundle, images
 from provision.backing import check_backing
 from provision.calls import Calls
 from provision.desired import Artifact, Desired, HostTraits, base_image, bundle_disk, desired, members
+from provision.drift import Drift, host_drifts, trespasses
 from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
-from provision.events import Changed, Emit, Failed, RunFinished, RunStarted, StageFinished, StageSkipped, StageStarted
+from provision.events import (
+    Changed,
+    Emit,
+    Failed,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageSkipped,
+    StageStarted,
+    Warned,
+)
 from provision.host_shell import host_shell
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster
+from provision.live import observe_live
 from provision.observe import (
     fits,
     observe_disks,
@@ -32,6 +44,7 @@ from provision.placement import Pinning, Placement, Tenant, place
 from provision.placement.picture import as_map, cell_maps
 from provision.plan import HostSeen, Plan, plan
 from provision.removal import Removal, removals
+from provision.repair import repaired
 from provision.seed import seed_digest
 from provision.sessions import Sessions, public_key
 from provision.shell import Shell
@@ -75,21 +88,51 @@ def opened(cluster: Cluster, emit: Emit) -> Iterator[World]:
             hypervisor.close()
 
 
-def make_plan(world: World) -> Plan:
-    """Observes everything and compares it with what the inventory wants."""
+@dataclass(frozen=True)
+class Intent:
+    """What should exist, and the hosts that it was placed on as they were seen then."""
+
+    wanted: Desired
+    placement: Placement
+    sealed: bundle.Bundle
+    hosts: Mapping[str, HostSeen]
+    topologies: Mapping[str, Topology]
+    current: Sequence[Tenant]
+
+
+def intent(world: World, *, probe: bool = True) -> Intent:
+    """Observes the hosts and says what should be on them. With `probe`, KVM is tried out where no guest shows it."""
     folder = bundle.find(world.cluster.kubernetes.bundle)
     sealed = _sealed(world.cluster, folder)
     artifacts = _artifacts(world, folder, sealed)
-    hosts = observe_hosts(world.cluster, world.hypervisors)
+    hosts = observe_hosts(world.cluster, world.hypervisors, probe=probe)
     topologies = observe_topologies(world.cluster, world.hypervisors)
     current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
     placement = placed(world.cluster, topologies, current)
-    _check_storage(world, placement.pinnings)
     wanted = _desired(world, hosts, topologies, placement, artifacts)
-    backing_notes = check_backing(wanted.guests, hosts, world.shell)
-    shown = cell_maps(placement, world.cluster, topologies, current)
-    found = plan(wanted, observe_inside(world.cluster, wanted, hosts, sealed, world.sessions))
-    return replace(found, cells=shown, notes=(*found.notes, *backing_notes))
+    return Intent(wanted, placement, sealed, hosts, topologies, current)
+
+
+def make_plan(world: World, *, restart: bool = False) -> Plan:
+    """Observes everything and compares it with what the inventory wants; `restart` as for `provision`."""
+    meant = intent(world)
+    _check_storage(world, meant.placement.pinnings)
+    backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell)
+    shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
+    found = plan(meant.wanted, observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions))
+    drifts, blind = drifted(world, meant)
+    whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
+    return repaired(whole, drifts, restart=restart)
+
+
+def drifted(world: World, meant: Intent) -> tuple[tuple[Drift, ...], tuple[str, ...]]:
+    """What on the hosts is not as it should be, and notes about what could not be looked at."""
+    live = observe_live(meant.wanted, world.hypervisors, world.shell)
+    strangers = trespasses(meant.placement.pinnings, world.cluster, meant.topologies, meant.current)
+    blind = (
+        f"{host}: its threads' affinities were not looked at: {one.unseen}" for host, one in live.items() if one.unseen
+    )
+    return (*host_drifts(meant.wanted, meant.hosts, live), *strangers), tuple(blind)
 
 
 def _sealed(cluster: Cluster, folder: Path) -> bundle.Bundle:
@@ -169,9 +212,12 @@ def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequen
     return placement
 
 
-def provision(world: World, agreed: Plan, last: str | None) -> None:
-    """Runs the stages up to `last`. Plans again first, and refuses when that is no longer the plan agreed to."""
-    if agreed.changes and make_plan(world) != agreed:
+def provision(world: World, agreed: Plan, last: str | None, *, restart: bool = False) -> None:
+    """Runs the stages up to `last`. Plans again first, and refuses when that is no longer the plan agreed to.
+
+    `restart`: as the plan was made.
+    """
+    if agreed.changes and make_plan(world, restart=restart) != agreed:
         raise ConflictError(
             "the world changed since the plan was shown", hint="look at the new plan: run the command again"
         )
@@ -182,6 +228,8 @@ def provision(world: World, agreed: Plan, last: str | None) -> None:
     with recorded(world, "provision"):
         for stage in stages:
             _run_stage(stage, part, doors)
+        for text in agreed.pending:
+            world.emit(Warned(text))
 
 
 def _run_stage(stage: Stage, part: Plan, doors: Doors) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from provision.placement.layout import HostLayout
 from provision.placement.model import Tenant
@@ -14,25 +14,45 @@ from provision.placement.room import TINY, CellRoom, HostRoom, Seat
 from provision.placement.seats import parts
 
 
-def occupy(host: HostRoom, tenant: Tenant) -> None:
-    """Takes off what a guest holds that is not ours to place: the CPUs that it is pinned to, its memory.
+def occupy(host: HostRoom, tenant: Tenant, spared: frozenset[int] = frozenset()) -> None:
+    """Takes off what a guest holds that is not ours to place: the CPUs that it is pinned to but for `spared`, its memory.
 
     One that floats over all CPUs claims none of them; its memory may be anywhere and is counted on every node in proportion.
     """
-    # Whoever else overloads a CPU makes it full, not its neighbours; those that we placed are within the ratio on average.
-    most = host.host.cpu.ratio if tenant.node is None else math.inf
-    for cpus in tenant.vcpu_cpus:
-        held = pinned(cpus, host.layout.online)
-        _claim(host, held, 1.0 / max(1, len(held)), most)
-    _claim(host, own_threads(host.layout, tenant), 0.0, most)
+    for held, load in _claims(host.layout.cpus_of_cells, tenant):
+        _claim(host, held - spared, load, _most(host, tenant))
     for cell, memory_mib in memory_of(host.layout, tenant):
         host.cells[cell].take_memory(memory_mib, tenant.hugepage_kib)
 
 
-def own_threads(layout: HostLayout, tenant: Tenant) -> frozenset[int]:
+def occupy_spared(host: HostRoom, tenant: Tenant, left: frozenset[int]) -> None:
+    """Takes off those of the spared CPUs that nobody kept after all."""
+    for held, load in _claims(host.layout.cpus_of_cells, tenant):
+        _claim(host, held & left, load, _most(host, tenant))
+
+
+def claimed(cells: Sequence[Collection[int]], tenant: Tenant) -> frozenset[int]:
+    """All CPUs that a guest is pinned to, on a host whose NUMA nodes have these CPUs."""
+    return frozenset(cpu for held, _ in _claims(cells, tenant) for cpu in held)
+
+
+def own_threads(cells: Sequence[Collection[int]], tenant: Tenant) -> frozenset[int]:
     """CPUs of a guest's emulator and iothreads: none where they float over a whole NUMA node, as they claim nothing there."""
-    own = pinned(tenant.emulator_cpus, layout.online) | pinned(tenant.iothread_cpus, layout.online)
-    return frozenset() if any(own.issuperset(cell.cpus) for cell in layout.cells if cell.cpus) else own
+    online = frozenset(cpu for cell in cells for cpu in cell)
+    own = pinned(tenant.emulator_cpus, online) | pinned(tenant.iothread_cpus, online)
+    return frozenset() if any(own.issuperset(cell) for cell in cells if cell) else own
+
+
+def _claims(cells: Sequence[Collection[int]], tenant: Tenant) -> list[tuple[frozenset[int], float]]:
+    """CPUs that a guest is pinned to, with how much of each it takes."""
+    online = frozenset(cpu for cell in cells for cpu in cell)
+    vcpus = [pinned(cpus, online) for cpus in tenant.vcpu_cpus]
+    return [*((held, 1.0 / max(1, len(held))) for held in vcpus), (own_threads(cells, tenant), 0.0)]
+
+
+def _most(host: HostRoom, tenant: Tenant) -> float:
+    """Whoever else overloads a CPU makes it full, not its neighbours; those that we placed are within the ratio on average."""
+    return host.host.cpu.ratio if tenant.node is None else math.inf
 
 
 def pinned(cpus: frozenset[int], online: frozenset[int]) -> frozenset[int]:

@@ -53,6 +53,11 @@ class HostLayout:
         return tuple(sorted(cpu for cell in self.cells for cpu in cell.reserved))
 
     @cached_property
+    def cpus_of_cells(self) -> tuple[tuple[int, ...], ...]:
+        """The CPUs of each cell, reserved ones too."""
+        return tuple(cell.cpus for cell in self.cells)
+
+    @cached_property
     def online(self) -> frozenset[int]:
         """All CPUs, reserved ones too."""
         return frozenset(cpu for cell in self.cells for cpu in cell.cpus)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +115,7 @@ def _of_host(host: Host, topology: Topology, guests: Sequence[_Guest], others: S
     plan = layout(host, topology)
     held = {HOST: set(plan.reserved)} | _foreign(plan, others)
     for guest in guests:
-        held |= _ours(guest, topology, held[HOST])
+        held |= held_by(guest, topology, held[HOST])
     for index, cell in enumerate(topology.cells):
         stocks = _stocks(index, cell, plan, guests, others)
         yield CellMap(host.name, cell.id, tuple(_owners(cell, held)), tuple(stocks))
@@ -124,12 +124,13 @@ def _of_host(host: Host, topology: Topology, guests: Sequence[_Guest], others: S
 def _foreign(plan: HostLayout, others: Sequence[Tenant]) -> dict[Who, set[int]]:
     return {
         Who("foreign", one.name): {cpu for cpus in one.vcpu_cpus for cpu in pinned(cpus, plan.online)}
-        | (own_threads(plan, one) - set(plan.reserved))
+        | (own_threads(plan.cpus_of_cells, one) - set(plan.reserved))
         for one in others
     }
 
 
-def _ours(guest: _Guest, topology: Topology, reserved: set[int]) -> dict[Who, set[int]]:
+def held_by(guest: tuple[Node, Pinning], topology: Topology, reserved: Collection[int]) -> dict[Who, set[int]]:
+    """CPUs that a guest of ours has: its own, its emulator's where that has one alone, those that stay idle for it."""
     node, pinning = guest
     pins, emulator = set(pinning.vcpu_pins), set(pinning.emulator_cpus)
     held = {Who("guest", pinning.node): pins}
@@ -137,7 +138,7 @@ def _ours(guest: _Guest, topology: Topology, reserved: set[int]) -> dict[Who, se
         held[Who("emulator", pinning.node)] = emulator
     if pinning.exclusive and node.cpu.threads == "isolate":
         idle = {sibling for cpu in topology.cpus if cpu.id in pins for sibling in cpu.siblings}
-        held[Who("idle", pinning.node)] = idle - pins - reserved
+        held[Who("idle", pinning.node)] = idle - pins - set(reserved)
     return held
 
 

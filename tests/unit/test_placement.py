@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -277,6 +278,17 @@ def test_pins_are_remembered_when_guests_come_and_go() -> None:
     )
     kept = {p.node: p.vcpu_pins for p in before.pinnings}
     assert {p.node: p.vcpu_pins for p in after.pinnings if p.node != "d"} == {"a": kept["a"], "c": kept["c"]}
+
+
+def test_a_foreign_guest_that_came_upon_cpus_that_we_gave_moves_nobody() -> None:
+    """It does where the pins are not known to be those that we gave, and where the guest asks for others anyway."""
+    late = Tenant("hv1", "late", None, (frozenset({1}), frozenset({5})), 1024)
+    given = Tenant("hv1", "t-a", "a", (frozenset({1}), frozenset({2})), 2048, placed=True)
+    machine_ = "one-socket-no-smt"
+    assert pins(on(machine_, node("a", 2), current=[late, given])) == {"a": (1, 2)}
+    assert pins(on(machine_, node("a", 2), node("b", 2), current=[late, given])) == {"a": (1, 2), "b": (3, 4)}
+    assert pins(on(machine_, node("a", 2), current=[late, replace(given, placed=False)])) == {"a": (2, 3)}
+    assert pins(on(machine_, node("a", 3), current=[late, given])) == {"a": (2, 3, 4)}
 
 
 def test_a_guest_that_should_go_still_holds_its_cpus() -> None:
