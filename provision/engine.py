@@ -44,7 +44,7 @@ from provision.placement import Pinning, Placement, Tenant, place
 from provision.placement.picture import as_map, cell_maps
 from provision.plan import HostSeen, Plan, plan
 from provision.removal import Removal, removals
-from provision.repair import repaired
+from provision.repair import repaired, restarts
 from provision.seed import seed_digest
 from provision.sessions import Sessions, public_key
 from provision.shell import Shell
@@ -117,10 +117,10 @@ def make_plan(world: World, *, restart: bool = False) -> Plan:
     """Observes everything and compares it with what the inventory wants; `restart` as for `provision`."""
     meant = intent(world)
     _check_storage(world, meant.placement.pinnings)
-    backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell)
+    drifts, blind = drifted(world, meant)
+    backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
     shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
     found = plan(meant.wanted, observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions))
-    drifts, blind = drifted(world, meant)
     whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
     return repaired(whole, drifts, restart=restart)
 
