@@ -7,7 +7,7 @@ boot-stages pages): the command `cloud-init status` says the same after importin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ printf '\\n{_MARK}\\n'
 grep -sH '' -- "$@"
 exit 0
 """
+
+_MOUNTS = "/proc/self/mounts"
 
 _SWAP = str.maketrans("./", "/.")
 
@@ -46,28 +48,31 @@ class Differing:
 @dataclass(frozen=True)
 class Boot:
     """A guest's first boot. `waiting` is what is not finished yet, `failed` cloud-init's errors, `degraded` what it
-    reports as recoverable (its exit code 2), `sysctl` the settings that differ.
+    reports as recoverable (its exit code 2), `sysctl` the settings that differ, `unmounted` one line per data volume
+    that is not where it should be.
     """
 
     waiting: str = ""
     failed: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
     sysctl: tuple[Differing, ...] = ()
+    unmounted: tuple[str, ...] = ()
 
     @property
     def faults(self) -> tuple[str, ...]:
         """Everything that is not as it must be; being degraded is not among it."""
-        return (*([self.waiting] if self.waiting else []), *self.failed, *map(str, self.sysctl))
+        return (*([self.waiting] if self.waiting else []), *self.failed, *map(str, self.sysctl), *self.unmounted)
 
 
-def observe_boot(shell: Shell, sysctl: Mapping[str, int | str]) -> Boot:
-    """Reads a guest. Raises Unreachable when there is no session."""
-    completed = shell.read(["sh", "-c", _READ, "boot", *map(_path, sorted(sysctl))])
+def observe_boot(shell: Shell, sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> Boot:
+    """Reads a guest; `mounts` are where its data volumes belong. Raises Unreachable when there is no session."""
+    files = [*map(_path, sorted(sysctl)), *([_MOUNTS] if mounts else [])]
+    completed = shell.read(["sh", "-c", _READ, "boot", *files])
     status, _, settings = completed.stdout.partition(_MARK)
-    return judge(status, settings, sysctl)
+    return judge(status, settings, sysctl, mounts)
 
 
-def judge(status: str, settings: str, sysctl: Mapping[str, int | str]) -> Boot:
+def judge(status: str, settings: str, sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> Boot:
     """Pure: what the two texts mean."""
     stages = _stages(status)
     final = stages.get("modules-final") or {}
@@ -77,7 +82,14 @@ def judge(status: str, settings: str, sysctl: Mapping[str, int | str]) -> Boot:
         failed=tuple(f"cloud-init {name}: {error}" for name, error in _said(stages, "errors")),
         degraded=tuple(f"{name}: {error}" for name, error in _said(stages, "recoverable_errors")),
         sysctl=tuple(_differing(settings, sysctl)),
+        unmounted=tuple(f"no volume is mounted at {mount}" for mount in mounts if mount not in _mounted(settings)),
     )
+
+
+def _mounted(settings: str) -> set[str]:
+    """Where something is mounted: the second word of each line of the kernel's list, behind grep's FILE:."""
+    lines = (line.removeprefix(f"{_MOUNTS}:") for line in settings.splitlines() if line.startswith(f"{_MOUNTS}:"))
+    return {line.split()[1] for line in lines}
 
 
 def _stages(status: str) -> Mapping[str, Any]:

@@ -208,6 +208,7 @@ def _disk(disk: Any) -> Iterator[tuple[str, str]]:
     yield f"{name} format", _attribute(driver, "type", DEFAULT)
     for option in DRIVER:
         yield f"{name} {option}", _attribute(driver, option, DEFAULT)
+    yield f"{name} serial", disk.findtext("serial", DEFAULT)
     yield f"{name} writable", "yes" if disk.find("readonly") is None else "no"
 
 

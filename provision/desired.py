@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from provision.addresses import mac_address, node_addresses, pod_subnet
 from provision.inventory import Cluster, Host, Node
+from provision.storage.allot import Device, Wish
+from provision.units import MIB
 
 if TYPE_CHECKING:
     from provision.placement import Pinning
@@ -61,7 +63,7 @@ def bundle_disk(version: str, path: str, bundle_digest: str, size: int) -> Artif
 
 @dataclass(frozen=True)
 class PoolSpec:
-    """A storage pool."""
+    """A storage pool of libvirt: a folder, whatever the inventory's type. It holds base image, bundle and seeds in any case."""
 
     host: str
     name: str
@@ -72,6 +74,16 @@ class PoolSpec:
     def uuid(self) -> str:
         """Pools have no metadata: the uuid is the stamp of one that we made."""
         return object_uuid("pool", self.name, self.path)
+
+
+@dataclass(frozen=True)
+class GroupSpec:
+    """An LVM volume group; `devices` are what it is made of when there is none, `thin`: its volumes are."""
+
+    host: str
+    name: str
+    devices: tuple[str, ...]
+    thin: bool
 
 
 @dataclass(frozen=True)
@@ -135,6 +147,21 @@ class CpuSpec:
 
 
 @dataclass(frozen=True)
+class DiskSpec:
+    """A disk that a guest writes to. `path` is on the host, `block`: a device; `serial` is what the guest knows it by.
+
+    `size_mib` is how much of a device is the guest's, 0 for all of it. `io` is QEMU's way: native (Linux AIO) or io_uring.
+    """
+
+    path: str
+    format: str
+    block: bool
+    serial: str
+    size_mib: int
+    io: str
+
+
+@dataclass(frozen=True)
 class GuestSpec:
     """A domain, complete enough to write its XML. Sizes in MiB; paths are on the host; `virtualization` as for `HostTraits`."""
 
@@ -154,7 +181,7 @@ class GuestSpec:
     virtualization: str
     memory: MemorySpec
     cpu: CpuSpec
-    root_path: str
+    disks: tuple[DiskSpec, ...]
     seed_path: str
     bundle_path: str
     console_path: str
@@ -171,15 +198,29 @@ class GuestSpec:
 
 
 @dataclass(frozen=True)
-class RootSpec:
-    """A root volume: an overlay on the base image, created once and never replaced unasked."""
+class VolumeSpec:
+    """A root or data volume, created once and never replaced unasked. `kind` is root or data-NAME.
+
+    `store` says what it is: a file of the pool (dir), a logical volume of `group` (logical), a whole device (block); `path`
+    where that is. `name` is its stamp. A root volume begins as `base_path`, the base image; a data volume, without one, blank.
+    """
 
     host: str
     pool: str
     node: str
+    kind: str
     name: str
     size_mib: int
+    store: str
+    path: str
+    group: str
+    thin: bool
     base_path: str
+
+    @property
+    def title(self) -> str:
+        """What plans and events call it."""
+        return "root volume" if self.kind == "root" else "data volume"
 
 
 @dataclass(frozen=True)
@@ -211,7 +252,8 @@ class Desired:
     pools: tuple[PoolSpec, ...]
     networks: tuple[NetworkSpec, ...]
     artifacts: tuple[Artifact, ...]
-    roots: tuple[RootSpec, ...]
+    groups: tuple[GroupSpec, ...]
+    volumes: tuple[VolumeSpec, ...]
     seeds: tuple[SeedSpec, ...]
     guests: tuple[GuestSpec, ...]
     members: tuple[Member, ...]
@@ -231,17 +273,27 @@ def mark(cluster: str, node: str, kind: str) -> str:
     return object_uuid(cluster, "volume", kind, node)[:8]
 
 
+def stem(cluster: str, node: str, kind: str) -> str:
+    """`lab.cp1.root.1a2b3c4d`; `kind` may carry more behind a hyphen (seed-0123456789ab, data-tracing)."""
+    return f"{cluster}.{node}.{kind}.{mark(cluster, node, kind.partition('-')[0])}"
+
+
 def volume_name(cluster: str, node: str, kind: str, suffix: str) -> str:
-    """`lab.cp1.root.1a2b3c4d.qcow2`; `kind` may carry a digest behind a hyphen (seed-0123456789ab)."""
-    return f"{cluster}.{node}.{kind}.{mark(cluster, node, kind.partition('-')[0])}.{suffix}"
+    """`lab.cp1.root.1a2b3c4d.qcow2`: the stem as a file of a pool."""
+    return f"{stem(cluster, node, kind)}.{suffix}"
 
 
 def volume_owner(name: str) -> tuple[str, str, str] | None:
-    """Cluster, node and kind of a volume that carries our stamp, None for any other."""
+    """Cluster, node and kind of a file that carries our stamp, None for any other."""
+    return stem_owner(name.rpartition(".")[0])
+
+
+def stem_owner(name: str) -> tuple[str, str, str] | None:
+    """The same for a logical volume or a device's claim, whose names have no suffix."""
     parts = name.split(".")
-    if len(parts) != 5:
+    if len(parts) != 4:
         return None
-    cluster, node, kind, found, _ = parts
+    cluster, node, kind, found = parts
     kind = kind.partition("-")[0]
     return (cluster, node, kind) if found == mark(cluster, node, kind) else None
 
@@ -268,6 +320,18 @@ def members(cluster: Cluster, remembered: Mapping[str, str], hosts: Mapping[str,
     )
 
 
+def wishes(cluster: Cluster, node: str) -> tuple[Wish, ...]:
+    """The volumes of a node, by the name that they have as logical volume or claim."""
+    said = cluster.node(node)
+    sizes = {"root": said.disk, **{f"data-{volume.name}": volume.size for volume in said.volumes}}
+    return tuple(Wish(stem(cluster.cluster, node, kind), size // MIB) for kind, size in sizes.items())
+
+
+def pool_spec(host: Host) -> PoolSpec:
+    """The pool of libvirt on a host."""
+    return PoolSpec(host.name, host.pool.name, "dir", host.pool.path)
+
+
 def desired(
     cluster: Cluster,
     pinnings: Mapping[str, Pinning],
@@ -275,21 +339,34 @@ def desired(
     remembered: Mapping[str, str],
     artifacts: tuple[Artifact, ...],
     seed_digests: Mapping[str, str],
+    devices: Mapping[str, Device] | None = None,
 ) -> Desired:
-    """What should exist: `pinnings` and `seed_digests` per node, `traits` per host, `remembered` addresses per node."""
+    """What should exist: `pinnings` and `seed_digests` per node, `traits` per host, `remembered` addresses per node, `devices`
+    by the name of the volume that gets one.
+    """
     base, bundle = artifacts
     used = tuple(host for host in cluster.hosts if any(pin.host == host.name for pin in pinnings.values()))
     places = members(cluster, remembered, {name: pin.host for name, pin in pinnings.items()})
     seeds = tuple(_seed(cluster, member, seed_digests[member.name]) for member in places)
+    volumes = {member.name: tuple(_volumes(cluster, member, base, devices or {})) for member in places}
     return Desired(
         cluster=cluster.cluster,
-        pools=tuple(PoolSpec(host.name, host.pool.name, host.pool.type, host.pool.path) for host in used),
+        pools=tuple(map(pool_spec, used)),
         networks=tuple(_network(cluster, host) for host in used),
         artifacts=artifacts,
-        roots=tuple(_root(cluster, member, base) for member in places),
+        groups=tuple(_group(host) for host in used if host.pool.type == "logical"),
+        volumes=tuple(volume for member in places for volume, _ in volumes[member.name]),
         seeds=seeds,
         guests=tuple(
-            _guest(cluster, member, pinnings[member.name], traits[member.host], seed, bundle)
+            _guest(
+                cluster,
+                member,
+                pinnings[member.name],
+                traits[member.host],
+                tuple(disk for _, disk in volumes[member.name]),
+                seed,
+                bundle,
+            )
             for member, seed in zip(places, seeds, strict=True)
         ),
         members=places,
@@ -304,11 +381,40 @@ def _network(cluster: Cluster, host: Host) -> NetworkSpec:
     )  # fmt: skip
 
 
-def _root(cluster: Cluster, member: Member, base: Artifact) -> RootSpec:
-    pool = cluster.host(member.host).pool
-    name = volume_name(cluster.cluster, member.name, "root", "qcow2")
-    size_mib = cluster.node(member.name).disk // (1024 * 1024)
-    return RootSpec(member.host, pool.name, member.name, name, size_mib, f"{pool.path}/{base.volume}")
+def _group(host: Host) -> GroupSpec:
+    return GroupSpec(host.name, str(host.pool.volume_group), host.pool.devices, host.pool.thin)
+
+
+def _volumes(
+    cluster: Cluster, member: Member, base: Artifact, devices: Mapping[str, Device]
+) -> Iterator[tuple[VolumeSpec, DiskSpec]]:
+    """Root first, then data, each with the disk that the guest has of it."""
+    pool, node = cluster.host(member.host).pool, cluster.node(member.name)
+    for kind, wish in zip(("root", *(f"data-{v.name}" for v in node.volumes)), wishes(cluster, node.name), strict=True):
+        form = "qcow2" if kind == "root" and pool.type == "dir" else "raw"
+        device = devices.get(wish.name, Device("", wish.size_mib))
+        path = {
+            "dir": f"{pool.path}/{wish.name}.{form}",
+            "logical": f"/dev/{pool.volume_group}/{wish.name}",
+            "block": device.path,
+        }[pool.type]
+        volume = VolumeSpec(
+            host=member.host,
+            pool=pool.name,
+            node=node.name,
+            kind=kind,
+            name=f"{wish.name}.{form}" if pool.type == "dir" else wish.name,
+            size_mib=device.size_mib,
+            store=pool.type,
+            path=path,
+            group=pool.volume_group or "",
+            thin=pool.thin,
+            base_path=f"{pool.path}/{base.volume}" if kind == "root" else "",
+        )
+        disk = DiskSpec(
+            path, form, pool.type != "dir", kind, device.size_mib if pool.type == "block" else 0, cluster.storage.io
+        )
+        yield volume, disk
 
 
 def _seed(cluster: Cluster, member: Member, seed_digest: str) -> SeedSpec:
@@ -317,7 +423,13 @@ def _seed(cluster: Cluster, member: Member, seed_digest: str) -> SeedSpec:
 
 
 def _guest(
-    cluster: Cluster, member: Member, pin: Pinning, traits: HostTraits, seed: SeedSpec, bundle: Artifact
+    cluster: Cluster,
+    member: Member,
+    pin: Pinning,
+    traits: HostTraits,
+    disks: tuple[DiskSpec, ...],
+    seed: SeedSpec,
+    bundle: Artifact,
 ) -> GuestSpec:
     host = cluster.host(member.host)
     pool = host.pool
@@ -339,7 +451,7 @@ def _guest(
         virtualization=traits.virtualization,
         memory=_memory(host, pin, traits),
         cpu=CpuSpec(pin.threads, pin.exclusive, traits.cpu_vendor),
-        root_path=f"{pool.path}/{volume_name(cluster.cluster, member.name, 'root', 'qcow2')}",
+        disks=disks,
         seed_path=f"{pool.path}/{seed.name}",
         bundle_path=f"{pool.path}/{bundle.volume}",
         console_path=f"{pool.path}/{volume_name(cluster.cluster, member.name, 'console', 'log')}",

@@ -11,7 +11,7 @@ from pathlib import Path
 from provision import bundle, images
 from provision.backing import check_backing
 from provision.calls import Calls
-from provision.desired import Artifact, Desired, HostTraits, base_image, bundle_disk, desired, members
+from provision.desired import Artifact, Desired, HostTraits, base_image, bundle_disk, desired, members, wishes
 from provision.drift import Drift, host_drifts, trespasses
 from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
 from provision.events import (
@@ -25,9 +25,10 @@ from provision.events import (
     StageStarted,
     Warned,
 )
+from provision.host_disks import release, remove_group, remove_logical
 from provision.host_shell import host_shell
 from provision.hypervisor import Hypervisor
-from provision.inventory import Cluster
+from provision.inventory import Cluster, Host
 from provision.live import observe_live
 from provision.observe import (
     fits,
@@ -35,7 +36,6 @@ from provision.observe import (
     observe_hosts,
     observe_inside,
     observe_topologies,
-    pool_specs,
     remembered_addresses,
     storage_faults,
 )
@@ -44,13 +44,16 @@ from provision.placement import Pinning, Placement, Tenant, place
 from provision.placement.picture import as_map, cell_maps
 from provision.plan import HostSeen, Plan, plan
 from provision.removal import Removal, removals
-from provision.repair import repaired
+from provision.repair import repaired, restarts
 from provision.seed import seed_digest
 from provision.sessions import Sessions, public_key
 from provision.shell import Shell
 from provision.stages.doors import Doors
 from provision.stages.order import Stage, until
-from provision.storage.check import needs_look
+from provision.storage.allot import Allotment, Wish, allot
+from provision.storage.check import Fault, needs_look
+from provision.storage.guard import Wiping
+from provision.storage.seen import StorageSeen
 from provision.tenants import tenants
 from provision.topology import Topology
 
@@ -67,11 +70,18 @@ class World:
 
     def doors(self, sealed: bundle.Bundle) -> Doors:
         """The doors as stages get them."""
-        return Doors(self.cluster, self.hypervisors, self.sessions, sealed, self.emit)
+        return Doors(self.cluster, self.hypervisors, self.sessions, sealed, self.emit, self.reached)
 
     def shell(self, host: str) -> Shell | None:
         """The shell of a host, None where its URI leads to none. Raises MeshctlError when its lab is not up."""
         return host_shell(self.cluster.host(host), self.calls)
+
+    def reached(self, host: str) -> Shell:
+        """The shell of a host that must have one. Raises StorageError where its URI leads to none."""
+        found = self.shell(host)
+        if found is None:
+            raise StorageError(f"{host}: its URI leads to no shell", hint="a qemu+ssh:// URI does")
+        return found
 
 
 @contextmanager
@@ -98,9 +108,10 @@ class Intent:
     hosts: Mapping[str, HostSeen]
     topologies: Mapping[str, Topology]
     current: Sequence[Tenant]
+    allotments: Mapping[str, Allotment]
 
 
-def intent(world: World, *, probe: bool = True) -> Intent:
+def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
     """Observes the hosts and says what should be on them. With `probe`, KVM is tried out where no guest shows it."""
     folder = bundle.find(world.cluster.kubernetes.bundle)
     sealed = _sealed(world.cluster, folder)
@@ -109,18 +120,20 @@ def intent(world: World, *, probe: bool = True) -> Intent:
     topologies = observe_topologies(world.cluster, world.hypervisors)
     current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
     placement = placed(world.cluster, topologies, current)
-    wanted = _desired(world, hosts, topologies, placement, artifacts)
-    return Intent(wanted, placement, sealed, hosts, topologies, current)
+    allotments, hosts = _storage(world, hosts, placement.pinnings, wipe=wipe)
+    wanted = _desired(world, hosts, topologies, placement, artifacts, allotments)
+    return Intent(wanted, placement, sealed, hosts, topologies, current, allotments)
 
 
-def make_plan(world: World, *, restart: bool = False) -> Plan:
-    """Observes everything and compares it with what the inventory wants; `restart` as for `provision`."""
-    meant = intent(world)
-    _check_storage(world, meant.placement.pinnings)
-    backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell)
-    shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
-    found = plan(meant.wanted, observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions))
+def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Plan:
+    """Observes everything and compares it with what the inventory wants; `wipe` and `restart` as for `provision`."""
+    meant = intent(world, wipe=wipe)
     drifts, blind = drifted(world, meant)
+    backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
+    shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
+    observed = observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions)
+    wipes = {host: one.wipes for host, one in meant.allotments.items() if one.wipes}
+    found = plan(meant.wanted, replace(observed, wipes=wipes))
     whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
     return repaired(whole, drifts, restart=restart)
 
@@ -164,6 +177,7 @@ def _desired(
     topologies: Mapping[str, Topology],
     placement: Placement,
     artifacts: tuple[Artifact, ...],
+    allotments: Mapping[str, Allotment],
 ) -> Desired:
     cluster = world.cluster
     remembered = remembered_addresses(cluster, hosts)
@@ -174,29 +188,47 @@ def _desired(
         for name, seen in hosts.items()
     }
     pinnings = {pinning.node: pinning for pinning in placement.pinnings}
-    return desired(cluster, pinnings, traits, remembered, artifacts, seeds)
+    devices = {name: device for one in allotments.values() for name, device in one.devices.items()}
+    return desired(cluster, pinnings, traits, remembered, artifacts, seeds, devices)
 
 
-def _check_storage(world: World, pinnings: Sequence[Pinning]) -> None:
-    """Raises StorageError with every fault of the pools that guests are placed on."""
-    used = {pin.host for pin in pinnings}
+def _storage(
+    world: World, hosts: Mapping[str, HostSeen], pinnings: Sequence[Pinning], *, wipe: bool
+) -> tuple[dict[str, Allotment], dict[str, HostSeen]]:
+    """What the pools give to the guests that are placed on them, and the hosts with what was seen below their pools.
+
+    Raises StorageError with every fault of every host.
+    """
     cluster = world.cluster
-    looked = [host for host in cluster.hosts if host.name in used and needs_look(host.pool, cluster.storage.require)]
-    seen = observe_disks(cluster, {host.name: world.shell(host.name) for host in looked})
-    faults = (*_unprovided(cluster), *storage_faults(cluster, used, seen))
+    used = [host for host in cluster.hosts if any(pin.host == host.name for pin in pinnings)]
+    looked = [host for host in used if needs_look(host.pool, cluster.storage.require)]
+    seen = observe_disks(looked, {host.name: world.shell(host.name) for host in looked}, hosts)
+    faults = [*storage_faults(cluster, used, seen), *_io_faults(world, used)]
+    wiping = Wiping(frozenset(cluster.storage.wipe), wipe)
+    allotments = {
+        host.name: allot(host.pool, _wishes(cluster, host.name, pinnings), seen[host.name], wiping)
+        for host in used
+        if host.name in seen
+    }
+    faults += [replace(f, message=f"{name}: {f.message}") for name, one in allotments.items() for f in one.faults]
     if faults:
         text = "\n".join(f"  {fault}" for fault in faults)
         raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
+    return allotments, {name: replace(one, storage=seen.get(name, one.storage)) for name, one in hosts.items()}
 
 
-def _unprovided(cluster: Cluster) -> Iterator[str]:
-    """What an inventory may say already and `provision` does not make yet: rather a refusal than something else."""
-    for host in cluster.hosts:
-        if host.pool.type != "dir":
-            yield f"{host.name}: pool {host.pool.name}: type {host.pool.type} is not yet provided"
-    for node in cluster.nodes:
-        if node.volumes:
-            yield f"{node.name}: data volumes are not yet provided"
+def _wishes(cluster: Cluster, host: str, pinnings: Sequence[Pinning]) -> list[Wish]:
+    return [wish for pin in pinnings if pin.host == host for wish in wishes(cluster, pin.node)]
+
+
+def _io_faults(world: World, hosts: Sequence[Host]) -> Iterator[Fault]:
+    """io_uring came with libvirt 6.3 and QEMU 5.0 (libvirt's formatdomain.html, `io`)."""
+    for host in hosts if world.cluster.storage.io == "io_uring" else ():
+        versions = world.hypervisors[host.name].versions()
+        for program, needed in (("libvirt", (6, 3)), ("hypervisor", (5, 0))):
+            if tuple(map(int, versions[program].split(".")[:2])) < needed:
+                what = f"{host.name}: {program} {versions[program]} has no io_uring, which storage.io asks for"
+                yield Fault(what, "storage.io: native")
 
 
 def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequence[Tenant]) -> Placement:
@@ -212,12 +244,12 @@ def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequen
     return placement
 
 
-def provision(world: World, agreed: Plan, last: str | None, *, restart: bool = False) -> None:
+def provision(world: World, agreed: Plan, last: str | None, *, wipe: bool = False, restart: bool = False) -> None:
     """Runs the stages up to `last`. Plans again first, and refuses when that is no longer the plan agreed to.
 
-    `restart`: as the plan was made.
+    `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew. Both as the plan was made.
     """
-    if agreed.changes and make_plan(world, restart=restart) != agreed:
+    if agreed.changes and make_plan(world, wipe=wipe, restart=restart) != agreed:
         raise ConflictError(
             "the world changed since the plan was shown", hint="look at the new plan: run the command again"
         )
@@ -263,8 +295,12 @@ def recorded(world: World, command: str) -> Iterator[None]:
 
 def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
     """What `destroy` would remove."""
-    hosts = observe_hosts(world.cluster, world.hypervisors, probe=False)
-    return removals(world.cluster.cluster, hosts, pool_specs(world.cluster), purge=purge)
+    cluster = world.cluster
+    hosts = observe_hosts(cluster, world.hypervisors, probe=False)
+    looked = [host for host in cluster.hosts if host.pool.type != "dir"]
+    seen = observe_disks(looked, {host.name: world.shell(host.name) for host in looked}, hosts)
+    pairs = [(host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()))) for host in cluster.hosts]
+    return removals(cluster.cluster, pairs, purge=purge)
 
 
 def destroy(world: World, agreed: tuple[Removal, ...]) -> None:
@@ -282,6 +318,12 @@ def _remove(removal: Removal, world: World) -> None:
         hypervisor.remove_network(removal.name)
     elif removal.kind == "pool":
         hypervisor.remove_pool(removal.name)
+    elif removal.kind == "volume group":
+        remove_group(world.reached(removal.host), removal.name)
+    elif removal.store == "logical":
+        remove_logical(world.reached(removal.host), removal.pool, removal.name)
+    elif removal.store == "block":
+        release(world.reached(removal.host), removal.name)
     else:
         hypervisor.delete_volume(removal.pool, removal.name)
     world.emit(Changed(removal.host, f"{removal.kind} {removal.name}", "remove"))

@@ -234,6 +234,11 @@ class Node(Strict):
         """Memory in MiB."""
         return self.memory // MIB
 
+    @property
+    def mounts(self) -> tuple[str, ...]:
+        """Where its data volumes are mounted."""
+        return tuple(volume.mount for volume in self.volumes)
+
 
 class Ssh(Strict):
     """How meshctl reaches the guests."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from provision.boot import observe_boot
 from provision.bundle import Bundle, MeshImage
-from provision.desired import Desired, Member, PoolSpec, domain_name
+from provision.desired import Desired, Member, domain_name
 from provision.domain_xml import DomainSeen
 from provision.errors import KubernetesError, MeshError, ShellError
 from provision.host_disks import observe_storage
@@ -60,20 +60,27 @@ def observe_topologies(cluster: Cluster, hypervisors: Mapping[str, Hypervisor]) 
     }
 
 
-def observe_disks(cluster: Cluster, shells: Mapping[str, Shell | None]) -> dict[str, StorageSeen]:
-    """What lies below the pools of those hosts that have a shell and whose pool wants a look."""
-    hosts = [host for host in cluster.hosts if needs_look(host.pool, cluster.storage.require)]
+def observe_disks(
+    hosts: Iterable[Host], shells: Mapping[str, Shell | None], seen: Mapping[str, HostSeen]
+) -> dict[str, StorageSeen]:
+    """What lies below the pools of those of these hosts that have a shell, and which domains have disks there."""
     asked = [(host, shell) for host in hosts if (shell := shells.get(host.name)) is not None]
-    seen = for_each(asked, lambda one: observe_storage(one[1], one[0].pool))
-    return {host.name: one for (host, _), one in zip(asked, seen, strict=True)}
+    found = for_each(asked, lambda one: observe_storage(one[1], one[0].pool, _disks(seen[one[0].name])))
+    return {host.name: one for (host, _), one in zip(asked, found, strict=True)}
 
 
-def storage_faults(cluster: Cluster, hosts: Iterable[str], seen: Mapping[str, StorageSeen]) -> Iterator[Fault]:
-    """Everything against the pools of these hosts. libvirt's test driver has no disks to judge."""
-    for host in (cluster.host(name) for name in sorted(set(hosts))):
+def _disks(seen: HostSeen) -> dict[str, str]:
+    return {path: domain.name for domain in seen.domains for path in domain.disks}
+
+
+def storage_faults(cluster: Cluster, hosts: Iterable[Host], seen: Mapping[str, StorageSeen]) -> Iterator[Fault]:
+    """Everything against the pools of these hosts. A folder of libvirt's test driver has no disks to judge."""
+    for host in hosts:
         if host.name in seen:
             yield from pool_faults(host.name, host.pool, cluster.storage.require, seen[host.name])
-        elif needs_look(host.pool, cluster.storage.require) and not host.uri.startswith("test:"):
+        elif host.pool.type != "dir" or (
+            needs_look(host.pool, cluster.storage.require) and not host.uri.startswith("test:")
+        ):
             message = f"{host.name}: pool {host.pool.name}: nobody can look below it: {host.uri} leads to no shell"
             yield Fault(message, "a qemu+ssh:// URI, or a pool of type dir with storage.require: any")
 
@@ -86,11 +93,6 @@ def remembered_addresses(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> dic
         for stamp in stamps
         if stamp is not None and stamp.cluster == cluster.cluster and stamp.node
     }
-
-
-def pool_specs(cluster: Cluster) -> dict[str, PoolSpec]:
-    """The inventory's pool on each host."""
-    return {host.name: PoolSpec(host.name, host.pool.name, host.pool.type, host.pool.path) for host in cluster.hosts}
 
 
 def kubernetes_spec(cluster: Cluster, members: tuple[Member, ...], sealed: Bundle) -> Spec:
@@ -141,7 +143,7 @@ def _runs(name: str, domains: Iterable[DomainSeen]) -> bool:
 
 def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> NodeSeen:
     try:
-        boot = observe_boot(shell, cluster.sysctl)
+        boot = observe_boot(shell, cluster.sysctl, cluster.node(member.name).mounts)
         state = observe(shell, profile_for(spec.generation), spec, member)
     except ShellError as error:
         return NodeSeen(unreachable=error.message)

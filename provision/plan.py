@@ -12,10 +12,24 @@ from enum import StrEnum
 
 import netaddr
 
-from provision.desired import Artifact, Desired, GuestSpec, NetworkSpec, PoolSpec, RootSpec, SeedSpec, digest
+from provision.desired import (
+    Artifact,
+    Desired,
+    GroupSpec,
+    GuestSpec,
+    NetworkSpec,
+    PoolSpec,
+    SeedSpec,
+    VolumeSpec,
+    digest,
+)
 from provision.domain_xml import DomainSeen, NetworkSeen, PoolSeen, VolumeSeen
 from provision.errors import ConflictError
 from provision.placement.picture import CellMap
+from provision.storage.allot import claims
+from provision.storage.claims import THIN_POOL, Claim, claim_of_tags
+from provision.storage.guard import Obstacle
+from provision.storage.seen import StorageSeen
 
 
 class Verb(StrEnum):
@@ -41,13 +55,14 @@ class Action:
 
 @dataclass(frozen=True)
 class HostSeen:
-    """One host, observed. `volumes` are those of the inventory's pool there."""
+    """One host, observed. `volumes` are the files of the inventory's pool there, `storage` is what a look below it gave."""
 
     domains: tuple[DomainSeen, ...]
     networks: tuple[NetworkSeen, ...]
     pools: tuple[PoolSeen, ...]
     volumes: tuple[VolumeSeen, ...]
     virtualization: str = "qemu"
+    storage: StorageSeen = field(default_factory=StorageSeen)
 
     def domain(self, name: str) -> DomainSeen | None:
         """The domain called `name`, if there is one."""
@@ -70,11 +85,15 @@ class NodeSeen:
 
 @dataclass(frozen=True)
 class Observed:
-    """Everything that the plan compares with. `mesh` says what is stale in the mesh: None when nobody could ask."""
+    """Everything that the plan compares with. `mesh` says what is stale in the mesh: None when nobody could ask.
+
+    `wipes` are, by host, the devices that hold what the inventory and the command allow to be lost.
+    """
 
     hosts: Mapping[str, HostSeen]
     nodes: Mapping[str, NodeSeen] = field(default_factory=dict)
     mesh: tuple[str, ...] | None = None
+    wipes: Mapping[str, tuple[Obstacle, ...]] = field(default_factory=dict)
 
     def stamped(self, cluster: str) -> Iterator[tuple[str, DomainSeen]]:
         """Our domains: host and domain."""
@@ -128,13 +147,15 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
         )
     actions = (
         *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
+        *(_wipe(host, one) for host, found in sorted(observed.wipes.items()) for one in found),
+        *(action for group in wanted.groups for action in _group(group, observed.hosts[group.host])),
         *(
             _artifact(artifact, pool, observed.hosts[pool.host])
             for pool in wanted.pools
             for artifact in wanted.artifacts
         ),
         *(_network(network, observed.hosts[network.host]) for network in wanted.networks),
-        *(_root(root, observed.hosts[root.host]) for root in wanted.roots),
+        *(_volume(volume, observed.hosts[volume.host]) for volume in wanted.volumes),
         *(_seed(seed, wanted.guest(seed.node), observed.hosts[seed.host]) for seed in wanted.seeds),
         *(_guest(guest, observed.hosts[guest.host]) for guest in wanted.guests),
         *(_boot(member.name, observed.nodes.get(member.name)) for member in wanted.members),
@@ -239,11 +260,47 @@ def _network(network: NetworkSpec, seen: HostSeen) -> Action:
     return Action("networks", verb, network.host, "network", network.name, reason)
 
 
-def _root(root: RootSpec, seen: HostSeen) -> Action:
-    if any(volume.name == root.name for volume in seen.volumes):
-        return Action("volumes", Verb.LEAVE, root.host, "root volume", root.name, "exists")
-    reason = f"there is none; {root.size_mib} MiB over the base image"
-    return Action("volumes", Verb.CREATE, root.host, "root volume", root.name, reason)
+def _wipe(host: str, found: Obstacle) -> Action:
+    reason = f"WIPED: {', '.join(found.holds)}; serial number {', '.join(found.serials)} is named under storage.wipe"
+    return Action("hosts", Verb.CHANGE, host, "device", found.path, reason)
+
+
+def _group(group: GroupSpec, seen: HostSeen) -> Iterator[Action]:
+    if group.name in seen.storage.groups:
+        verb, reason = Verb.LEAVE, "exists"
+    else:
+        verb, reason = Verb.CREATE, f"there is none; of {', '.join(group.devices)}"
+    yield Action("hosts", verb, group.host, "volume group", group.name, reason)
+    if group.thin:
+        there = seen.storage.logical(group.name, THIN_POOL) is not None
+        verb, reason = (Verb.LEAVE, "exists") if there else (Verb.CREATE, "there is none; on 90 % of what is free")
+        yield Action("hosts", verb, group.host, "thin pool", f"{group.name}/{THIN_POOL}", reason)
+
+
+def _volume(volume: VolumeSpec, seen: HostSeen) -> Action:
+    found = claim_on(volume, seen)
+    if found is None:
+        content = "over the base image" if volume.store == "dir" else "with the base image's content"
+        way = f" {content}" if volume.base_path else ", blank"
+        where = f" on {volume.path}" if volume.store != "dir" else ""
+        verb, reason = Verb.CREATE, f"there is none; {volume.size_mib} MiB{where}{way}"
+    elif found.ready:
+        verb, reason = Verb.LEAVE, "exists"
+    else:
+        verb, reason = Verb.CHANGE, "an earlier run was ended while it was being filled: filled again"
+    return Action("volumes", verb, volume.host, volume.title, volume.name, reason)
+
+
+def claim_on(volume: VolumeSpec, seen: HostSeen) -> Claim | None:
+    """What there is of a volume, None when there is nothing. A file is there as a whole or not at all."""
+    if volume.store == "logical":
+        logical = seen.storage.logical(volume.group, volume.name)
+        return None if logical is None else claim_of_tags(logical.name, logical.tags)
+    if volume.store == "block":
+        found = claims(seen.storage).get(volume.path)
+        return found if found is not None and found.name == volume.name else None
+    there = any(one.name == volume.name for one in seen.volumes)
+    return Claim(volume.name, ready=True) if there else None
 
 
 def _seed(seed: SeedSpec, guest: GuestSpec, seen: HostSeen) -> Action:

@@ -24,6 +24,11 @@ def repaired(plan: Plan, drifts: Sequence[Drift], *, restart: bool) -> Plan:
     return replace(plan, actions=actions, notes=(*plan.notes, *notes), pending=pending)
 
 
+def restarts(drifts: Iterable[Drift]) -> frozenset[str]:
+    """Nodes that run with something that only a restart mends."""
+    return frozenset(drift.object.removeprefix("guest ") for drift in drifts if drift.mend is Mend.RESTART)
+
+
 def _left(drift: Drift) -> str:
     return f"left as it is; to mend it: {MEANS[drift.mend]}"
 

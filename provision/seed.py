@@ -22,6 +22,20 @@ from provision.secret import Secret
 LABEL = "cidata"
 """The volume label by which cloud-init's NoCloud finds its seed (cloud-init docs, datasources/nocloud)."""
 
+MOUNT_VOLUME = """
+disk=/dev/disk/by-id/virtio-$1
+udevadm settle --exit-if-exists="$disk"
+blkid -p "$disk" > /dev/null 2>&1
+if [ $? = 2 ] && [ -b "$disk" ]; then "mkfs.$3" -q "$disk"; fi
+if ! grep -qsF "$disk $2 " /etc/fstab; then echo "$disk $2 $3 defaults,nofail,discard 0 2" >> /etc/fstab; fi
+mkdir -p "$2"
+if ! mountpoint -q "$2"; then mount "$2"; fi
+"""
+"""Runs at each boot, with serial number, mount point and filesystem of a data volume. Status 2 of blkid(8) is its word for a
+disk on which it finds nothing; cloud-init's own fs_setup would make a filesystem over another one that it did not expect,
+and needs modules (disk_setup, mounts) that the base image does not load.
+"""
+
 
 @dataclass(frozen=True)
 class HostKey:
@@ -95,6 +109,11 @@ def _words(cluster: Cluster, member: Member, members: Sequence[Member], public_k
         "nameservers": list(nameservers),
         # No resolver runs in the guest: networkd alone writes no resolv.conf.
         "resolv_conf": "".join(f"nameserver {address}\n" for address in nameservers),
+        "mount_volume": MOUNT_VOLUME,
+        "volumes": [
+            {"serial": f"data-{volume.name}", "mount": volume.mount, "filesystem": volume.filesystem}
+            for volume in cluster.node(member.name).volumes
+        ],
     }
 
 

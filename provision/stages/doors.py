@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from provision.bundle import Bundle
@@ -10,7 +10,7 @@ from provision.events import Emit
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster
 from provision.sessions import Sessions, target
-from provision.shell import Ssh
+from provision.shell import Shell, Ssh
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Doors:
     sessions: Sessions
     bundle: Bundle
     emit: Emit
+    host_shell: Callable[[str], Shell]
+    """The shell of a host; raises StorageError where there is none."""
 
     def shells(self) -> dict[str, Ssh]:
         """A session to every node, by name, from the stamps as they are now (one bulk read per host)."""

@@ -92,6 +92,12 @@ def settle(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
         doors.emit(Warned(f"{guest.node}: cloud-init is degraded: {text}", hint))
     if boot.failed:
         raise MeshctlError(f"{guest.node}: {'; '.join(boot.failed)}", hint="see /var/log/cloud-init.log in the guest")
+    if boot.unmounted:
+        raise MeshctlError(
+            f"{guest.node}: {'; '.join(boot.unmounted)}",
+            hint=f"a guest mounts what its seed says: one that is older than the volume has to be rebuilt; else look at "
+            f"meshctl ssh INVENTORY {guest.node} -- lsblk -f",
+        )
     if boot.sysctl:
         raise MeshctlError(
             f"{guest.node}: sysctl is not as the inventory says:\n" + "\n".join(f"    {line}" for line in boot.sysctl),
@@ -141,7 +147,7 @@ def _member(plan: Plan, node: str) -> Member:
 def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> Boot:
     try:
         return wait_until(
-            lambda: _look(shell, doors),
+            lambda: _look(guest.node, shell, doors),
             what=f"{guest.node}: first boot",
             within_s=BOOT_S,
             every_s=2.0,
@@ -155,9 +161,9 @@ def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> Boot:
         ) from error
 
 
-def _look(shell: Ssh, doors: Doors) -> Ready[Boot] | NotYet:
+def _look(node: str, shell: Ssh, doors: Doors) -> Ready[Boot] | NotYet:
     try:
-        boot = observe_boot(shell, doors.cluster.sysctl)
+        boot = observe_boot(shell, doors.cluster.sysctl, doors.cluster.node(node).mounts)
     except HostKeyMismatch:
         raise
     except Unreachable as error:

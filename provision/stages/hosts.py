@@ -1,19 +1,39 @@
-"""Stage hosts: the storage pools."""
+"""Stage hosts: the storage pools, and what of LVM the guests' volumes need."""
 
 from __future__ import annotations
 
 from provision.domain_xml import pool_xml
 from provision.events import Changed
+from provision.host_disks import clear, make_group, make_thin_pool
 from provision.parallel import for_each
 from provision.plan import Action, Plan, Verb
+from provision.repair import AUTOSTART
 from provision.stages.doors import Doors
 
 NAME, TITLE = "hosts", "storage pools"
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Creates or starts each host's pool, and marks it for autostart where somebody took that off."""
-    for_each(plan.of(NAME), lambda action: _pool(action, plan, doors))
+    """Creates or starts each host's pool, and marks it for autostart where somebody took that off; wipes what may be wiped,
+    makes volume groups and thin pools. Hosts at once.
+    """
+    for_each(sorted({action.where for action in plan.of(NAME)}), lambda host: _host(host, plan, doors))
+
+
+def _host(host: str, plan: Plan, doors: Doors) -> None:
+    work = {
+        "pool": _pool,
+        f"pool {AUTOSTART}": _pool,
+        "device": _wipe,
+        "volume group": _group,
+        "thin pool": _thin_pool,
+    }
+    for action in plan.of(NAME):
+        if action.where == host:
+            work[action.kind](action, plan, doors)
+            doors.emit(
+                Changed(host, f"{action.kind} {action.name}", "wipe" if action.kind == "device" else action.verb)
+            )
 
 
 def _pool(action: Action, plan: Plan, doors: Doors) -> None:
@@ -24,4 +44,21 @@ def _pool(action: Action, plan: Plan, doors: Doors) -> None:
         hypervisor.start_pool(action.name)
     else:
         hypervisor.create_pool(pool_xml(next(pool for pool in plan.desired.pools if pool.host == action.where)))
-    doors.emit(Changed(action.where, f"{action.kind} {action.name}", action.verb))
+
+
+def _wipe(action: Action, plan: Plan, doors: Doors) -> None:
+    del plan
+    clear(doors.host_shell(action.where), action.name, wipe=True)
+
+
+def _group(action: Action, plan: Plan, doors: Doors) -> None:
+    shell = doors.host_shell(action.where)
+    group = next(group for group in plan.desired.groups if group.host == action.where)
+    for device in group.devices:
+        clear(shell, device, wipe=False)
+    make_group(shell, group.name, group.devices)
+
+
+def _thin_pool(action: Action, plan: Plan, doors: Doors) -> None:
+    del plan
+    make_thin_pool(doors.host_shell(action.where), action.name.partition("/")[0])

@@ -1,22 +1,51 @@
-"""Stage volumes: root volumes over the base image."""
+"""Stage volumes: root volumes with the base image, and data volumes, blank."""
 
 from __future__ import annotations
 
-from provision.domain_xml import root_volume_xml
+from provision.desired import VolumeSpec
+from provision.domain_xml import volume_xml
 from provision.events import Changed
+from provision.host_disks import claim, clear, fill, make_logical, mark_ready
 from provision.parallel import for_each
-from provision.plan import Action, Plan
+from provision.plan import Action, Plan, Verb
 from provision.stages.doors import Doors
+from provision.storage.claims import Claim
 
-NAME, TITLE = "volumes", "root volumes and seeds"
+NAME, TITLE = "volumes", "root volumes, data volumes and seeds"
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Creates the root volumes that are missing. Seeds are made with their guest: their host key lives in its stamp."""
-    for_each(plan.of(NAME, "root volume"), lambda action: _root(action, plan, doors))
+    """Creates the volumes that are missing. Seeds are made with their guest: their host key lives in its stamp."""
+    actions = [action for action in plan.of(NAME) if action.kind != "seed"]
+    for_each(actions, lambda action: _volume(action, plan, doors))
 
 
-def _root(action: Action, plan: Plan, doors: Doors) -> None:
-    root = next(root for root in plan.desired.roots if root.name == action.name)
-    doors.hypervisors[action.where].create_volume(root.pool, root_volume_xml(root))
-    doors.emit(Changed(action.where, f"root volume {root.name}", "create"))
+def _volume(action: Action, plan: Plan, doors: Doors) -> None:
+    volume = next(volume for volume in plan.desired.volumes if volume.name == action.name)
+    if volume.store == "dir":
+        doors.hypervisors[action.where].create_volume(volume.pool, volume_xml(volume))
+    elif volume.store == "logical":
+        _logical(volume, action.verb, doors)
+    else:
+        _device(volume, action.verb, doors)
+    doors.emit(Changed(action.where, f"{volume.title} {volume.name}", action.verb))
+
+
+def _logical(volume: VolumeSpec, verb: Verb, doors: Doors) -> None:
+    shell = doors.host_shell(volume.host)
+    if verb is Verb.CREATE:
+        make_logical(shell, volume.group, volume.name, volume.size_mib, thin=volume.thin)
+    if volume.base_path:
+        fill(shell, volume.path, volume.base_path)
+    mark_ready(shell, volume.group, volume.name)
+
+
+def _device(volume: VolumeSpec, verb: Verb, doors: Doors) -> None:
+    """The claim comes first, so that a device that is half filled is known to be ours, and says that it is not ready."""
+    shell = doors.host_shell(volume.host)
+    if verb is Verb.CREATE:
+        clear(shell, volume.path, wipe=False)
+        claim(shell, volume.path, Claim(volume.name, ready=False))
+    if volume.base_path:
+        fill(shell, volume.path, volume.base_path)
+    claim(shell, volume.path, Claim(volume.name, ready=True))

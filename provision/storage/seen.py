@@ -1,4 +1,4 @@
-"""What a host says of its storage: the answer of one script, read into data. Pure; `host_storage` asks.
+"""What a host says of its storage: the answer of one script, read into data. Pure; `host_disks` asks.
 
 The answer is in sections, each begun by a line `@NAME ARGUMENT`. Programs that a host lacks leave their section empty.
 """
@@ -6,7 +6,7 @@ The answer is in sections, each begun by a line `@NAME ARGUMENT`. Programs that 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,21 +23,24 @@ printf '\\n@folder %s\\n' "$folder"; findmnt --json --output SOURCE,FSTYPE,MAJ:M
 if command -v vgs > /dev/null; then
   report="--reportformat json --units b --nosuffix"
   printf '\\n@vgs\\n'; vgs $report -o vg_name,vg_size,vg_free,vg_tags,pv_name 2> /dev/null
-  printf '\\n@lvs\\n'; lvs $report -a -o vg_name,lv_name,lv_size,lv_tags,lv_attr,lv_layout 2> /dev/null
+  printf '\\n@lvs\\n'; lvs $report -o vg_name,lv_name,lv_size,lv_tags 2> /dev/null
 fi
-for device; do
-  printf '\\n@device %s\\n' "$device"
-  readlink -f -- "$device"
-  [ -b "$device" ] || continue
-  bytes=$(blockdev --getsize64 "$device")
+for argument; do
+  path=${{argument#*:}}
+  if [ "${{argument%%:*}}" = used ]; then printf '\\n@used %s\\n' "$path"; readlink -f -- "$path"; continue; fi
+  printf '\\n@device %s\\n' "$path"
+  readlink -f -- "$path"
+  [ -b "$path" ] || continue
+  bytes=$(blockdev --getsize64 "$path")
   printf '%s\\n' "$bytes"
-  dd if="$device" bs=1048576 skip=$((bytes / 1048576 - 1)) count=1 2> /dev/null | head -c 512 | tr -cd '[:print:]'
+  dd if="$path" bs=1048576 skip=$((bytes / 1048576 - 1)) count=1 2> /dev/null | head -c 512 | tr -cd '[:print:]'
   printf '\\n'
-  wipefs --no-act --json "$device" 2> /dev/null || blkid -p -o value -s TYPE "$device"
+  wipefs --no-act --json "$path" 2> /dev/null || blkid -p -o value -s TYPE "$path"
 done
 true
 """
-"""Reads only. $1 is the pool's folder, the other arguments are devices. The claim of `claim` is in a device's last MiB."""
+"""Reads only. $1 is the pool's folder; then device:PATH for each that the inventory names, used:PATH for each disk of a
+domain. A device's claim is in its last whole MiB (`claims`)."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Logical:
-    """A logical volume; `size` in bytes, `tags` are LVM's."""
+    """A logical volume; `size` in bytes, `tags` are LVM's. LVM's own parts of others (a thin pool's data) are left out."""
 
     group: str
     name: str
     size: int
-    tags: tuple[str, ...]
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class StorageSeen:
     """A host's storage. `folder` is the nearest existing folder of the pool, `folder_source` what is mounted there.
 
     `folder_device` is the kernel name of the device below that folder, "" when it has none of its own (overlay, NFS, tmpfs).
-    `mapper`: the kernel has device-mapper, without which no logical volume can be used.
+    `mapper`: the kernel has device-mapper, without which no logical volume can be used. `users` are domains by the
+    kernel name of a device that they have as a disk.
     """
 
     devices: Mapping[str, Device] = field(default_factory=dict)
@@ -88,10 +92,20 @@ class StorageSeen:
     groups: Mapping[str, Group] = field(default_factory=dict)
     logicals: tuple[Logical, ...] = ()
     named: Mapping[str, Named] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
+
+    def logical(self, group: str, name: str) -> Logical | None:
+        """The logical volume of a group, if there is one."""
+        return next((one for one in self.logicals if (one.group, one.name) == (group, name)), None)
 
 
-def parse(answer: str) -> StorageSeen:
-    """The answer of SCRIPT."""
+def arguments(folder: str, devices: Iterable[str], disks: Iterable[str]) -> list[str]:
+    """What SCRIPT gets: the pool's folder, the inventory's devices, the disks of domains."""
+    return [folder, *(f"device:{path}" for path in devices), *(f"used:{path}" for path in disks)]
+
+
+def parse(answer: str, domains: Mapping[str, str] | None = None) -> StorageSeen:
+    """The answer of SCRIPT; `domains` are the names of domains by the path of their disks."""
     sections = _sections(answer)
     plain = {name: body for (name, argument), body in sections.items() if not argument}
     devices = parse_lsblk(plain["lsblk"])
@@ -107,6 +121,11 @@ def parse(answer: str) -> StorageSeen:
         groups=_groups(plain.get("vgs", "")),
         logicals=_logicals(plain.get("lvs", "")),
         named=named,
+        users={
+            real.strip().rpartition("/")[2]: (domains or {}).get(path, "")
+            for (kind, path), real in sections.items()
+            if kind == "used"
+        },
     )
 
 
@@ -162,7 +181,7 @@ def _named(path: str, body: str, devices: Mapping[str, Device]) -> Named:
     if not size.strip():
         return Named(path, "")
     known = [device.name for device in devices.values() if device.path == real]
-    return Named(path, known[0] if known else real.rpartition("/")[2], int(size), claim, _signatures(rest))
+    return Named(path, known[0] if known else real.rpartition("/")[2], int(size), claim.strip(), _signatures(rest))
 
 
 def _signatures(text: str) -> tuple[str, ...]:

@@ -19,6 +19,9 @@ VolumeGroup = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,62}
 SMALLEST_VOLUME = 64 * MIB
 """A data volume below that is a slip of the unit: ext4's own structures would be a good part of it."""
 
+LONGEST_NAME = 15
+"""virtio's serial numbers have 20 bytes (virtio specification, 5.2.6: VIRTIO_BLK_T_GET_ID); `data-` takes five."""
+
 RESERVED_MOUNTS = ("/", "/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/usr", "/var")
 """A volume mounted over one of these hides what the guest needs to boot, or is hidden itself."""
 
@@ -95,6 +98,9 @@ class Storage(Strict):
     require: Require = Field(
         "nvme", description="nvme: every device below a pool is an NVMe; ssd: none of them rotates; any: not judged"
     )
+    io: Literal["native", "io_uring"] = Field(
+        "native", description="how QEMU writes: native (Linux AIO), or io_uring (libvirt 6.3 and QEMU 5.0 or newer)"
+    )
     wipe: tuple[str, ...] = Field(
         (),
         strict=False,
@@ -105,10 +111,21 @@ class Storage(Strict):
 class Volume(Strict):
     """A data volume of a node: a disk of its own, formatted once, mounted at every boot."""
 
-    name: Name = Field(description="the volume's name, part of the disk's serial number in the guest")
+    name: Name = Field(
+        description="the volume's name, at most 15 characters: part of the disk's serial number in the guest"
+    )
     size: Size = Field(description="its size")
     mount: str = Field(description="where the guest mounts it, an absolute path")
     filesystem: Literal["ext4"] = Field("ext4", description="made when the volume is blank, never over another")
+
+    @field_validator("name")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        if len(value) > LONGEST_NAME:
+            raise ValueError(
+                f"{value} has {len(value)} characters\na disk's serial number takes {LONGEST_NAME} of them"
+            )
+        return value
 
     @field_validator("size")
     @classmethod

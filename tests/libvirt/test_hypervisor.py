@@ -7,15 +7,7 @@ import io
 import pytest
 
 from provision.desired import GuestSpec
-from provision.domain_xml import (
-    Stamp,
-    domain_xml,
-    network_xml,
-    pool_xml,
-    root_volume_xml,
-    upload_volume_xml,
-    with_pins,
-)
+from provision.domain_xml import Stamp, domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml, with_pins
 from provision.errors import HypervisorError
 from provision.hypervisor import Hypervisor
 from tests.unit.sample import wanted
@@ -65,11 +57,11 @@ def test_pools_and_volumes(hypervisor: Hypervisor) -> None:
     assert (seen.name, seen.uuid, seen.active, seen.type, seen.path) == ("meshctl", pool.uuid, True, "dir", "/srv/pool")
     hypervisor.create_volume("meshctl", upload_volume_xml("base.qcow2", private=False))
     hypervisor.upload("meshctl", "base.qcow2", io.BytesIO(b"x"))
-    hypervisor.create_volume("meshctl", root_volume_xml(wanted().roots[0]))
-    assert {volume.name for volume in hypervisor.volumes("meshctl")} == {"base.qcow2", wanted().roots[0].name}
+    hypervisor.create_volume("meshctl", volume_xml(wanted().volumes[0]))
+    assert {volume.name for volume in hypervisor.volumes("meshctl")} == {"base.qcow2", wanted().volumes[0].name}
     hypervisor.delete_volume("meshctl", "base.qcow2")
     hypervisor.delete_volume("meshctl", "base.qcow2")
-    assert [volume.name for volume in hypervisor.volumes("meshctl")] == [wanted().roots[0].name]
+    assert [volume.name for volume in hypervisor.volumes("meshctl")] == [wanted().volumes[0].name]
 
 
 def test_an_unknown_element_is_refused_and_not_ignored(hypervisor: Hypervisor) -> None:

@@ -47,8 +47,16 @@ def test_each_setting_that_differs_is_named_with_both_values() -> None:
     assert judge(status(), "", {"net.x": 1}).sysctl == (Differing("net.x", "1", "nothing"),)
 
 
+def test_a_data_volume_that_is_not_mounted_is_a_fault() -> None:
+    mounts = "/proc/self/mounts:/dev/vda1 / ext4 rw 0 0\n/proc/self/mounts:/dev/vdd /var/lib/tracing ext4 rw 0 0\n"
+    assert judge(status(), RIGHT + mounts, WANTED, ["/var/lib/tracing"]) == Boot()
+    found = judge(status(), RIGHT + mounts, WANTED, ["/srv"])
+    assert found.faults == ("no volume is mounted at /srv",)
+
+
 def test_this_machine_is_read_as_a_guest_would_be() -> None:
     found = observe_boot(Local(), {"kernel.ostype": "Linux", "net.no.such": 1})
     assert found.waiting or found.sysctl == (Differing("net.no.such", "1", "nothing"),)
+    assert observe_boot(Local(), {}, ["/"]).unmounted == ()
     settings = Local().read(["grep", "-H", "", "/proc/sys/kernel/ostype"]).stdout
     assert judge(status(), settings, {"kernel.ostype": "Linux"}) == Boot()

@@ -20,8 +20,8 @@ from provision.domain_xml import (
     parse_domain,
     parse_network,
     pool_xml,
-    root_volume_xml,
     upload_volume_xml,
+    volume_xml,
 )
 from tests.unit.sample import split_guest, wanted
 
@@ -41,7 +41,7 @@ def guest(virtualization: str = "kvm") -> GuestSpec:
         ("domain-split", domain_xml(split_guest(), STAMP)),
         ("network-nat", network_xml(wanted().networks[0])),
         ("pool", pool_xml(wanted().pools[0])),
-        ("root-volume", root_volume_xml(wanted().roots[0])),
+        ("root-volume", volume_xml(wanted().volumes[0])),
         ("seed-volume", upload_volume_xml("lab.cp1.seed.iso", private=True)),
     ],
 )
@@ -58,7 +58,7 @@ def test_what_was_written_is_read_back() -> None:
     assert seen.stamp == replace(STAMP, vcpu_pins="1,2", emulator_cpus="0", iothread_cpus="0")
     assert (seen.vcpu_cpus, seen.emulator_cpus, seen.iothread_cpus) == (("1", "2"), "0", ("0",))
     assert (seen.memory_mib, seen.vcpus, seen.type, seen.balloon) == (3072, 2, "kvm", False)
-    assert seen.disks[0] == guest().root_path
+    assert seen.disks[0] == guest().disks[0].path
 
 
 def test_a_vcpu_without_a_pin_floats_on_the_cpuset_of_vcpu() -> None:

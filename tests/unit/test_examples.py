@@ -10,7 +10,7 @@ from lxml import etree
 
 from provision.data import folder
 from provision.desired import Desired, HostTraits, base_image, bundle_disk, desired
-from provision.domain_xml import Stamp, domain_xml, network_xml, parse_domain, pool_xml, root_volume_xml
+from provision.domain_xml import Stamp, domain_xml, network_xml, parse_domain, pool_xml, volume_xml
 from provision.hostkey import new_host_key
 from provision.inventory import Cluster
 from provision.kubernetes import profile_for
@@ -61,7 +61,7 @@ def test_it_is_rendered_for_libvirt(path: Path) -> None:
         seen = parse_domain(domain_xml(guest, Stamp(found.cluster, guest.node, "d")), active=False)
         assert seen.vcpu_cpus == tuple(map(str, guest.vcpu_pins))
         assert not seen.balloon
-    texts = [*map(network_xml, found.networks), *map(pool_xml, found.pools), *map(root_volume_xml, found.roots)]
+    texts = [*map(network_xml, found.networks), *map(pool_xml, found.pools), *map(volume_xml, found.volumes)]
     assert all(etree.fromstring(text) is not None for text in texts)
 
 

@@ -11,7 +11,7 @@ from provision.domain_xml import DomainSeen, NetworkSeen, PoolSeen, Stamp, Volum
 from provision.errors import ConflictError
 from provision.plan import HostSeen, NodeSeen, Observed, Plan, Verb, plan
 from provision.removal import removals
-from tests.unit.sample import wanted
+from tests.unit.sample import CLUSTER, wanted
 
 EMPTY = HostSeen((), (), (), (), "kvm")
 
@@ -39,7 +39,7 @@ def complete(**more: object) -> HostSeen:
         pools=(PoolSeen("meshctl", desired.pools[0].uuid, True, "dir", "/srv/pool", 10**12),),
         volumes=(
             *(VolumeSeen(a.volume, "", a.size) for a in desired.artifacts),
-            *(VolumeSeen(root.name, "", 1) for root in desired.roots),
+            *(VolumeSeen(root.name, "", 1) for root in desired.volumes),
             *(VolumeSeen(seed.name, "", 1) for seed in desired.seeds),
         ),
         virtualization="kvm",
@@ -177,27 +177,25 @@ def test_destroy_removes_what_is_stamped_and_nothing_else() -> None:
         networks=(*complete().networks, NetworkSeen("theirs", "u", True, None, "", ())),
         volumes=(*complete().volumes, *foreign, VolumeSeen(volume_name("lab", "gone", "root", "qcow2"), "", 1)),
     )
-    found = removals("lab", {"hv1": seen}, {"hv1": wanted().pools[0]}, purge=False)
+    found = removals("lab", [(CLUSTER.hosts[0], seen)], purge=False)
     assert [removal.kind for removal in found if removal.order < 2] == ["guest", "guest", "network"]
     volumes = {removal.name for removal in found if removal.order == 2}
-    assert volumes == {root.name for root in wanted().roots} | {seed.name for seed in wanted().seeds} | {
+    assert volumes == {root.name for root in wanted().volumes} | {seed.name for seed in wanted().seeds} | {
         volume_name("lab", "gone", "root", "qcow2")
     }
 
 
 def test_purge_also_removes_the_caches_and_our_own_pool_when_it_is_empty_then() -> None:
-    found = removals("lab", {"hv1": complete()}, {"hv1": wanted().pools[0]}, purge=True)
+    found = removals("lab", [(CLUSTER.hosts[0], complete())], purge=True)
     assert {removal.name for removal in found if removal.order == 3} == {
         artifact.volume for artifact in wanted().artifacts
     }
-    assert [removal.name for removal in found if removal.order == 4] == ["meshctl"]
+    assert [removal.name for removal in found if removal.order == 5] == ["meshctl"]
 
 
 def test_purge_keeps_base_images_that_another_cluster_lives_on() -> None:
     other = VolumeSeen(volume_name("other", "n", "root", "qcow2"), "", 1)
-    found = removals(
-        "lab", {"hv1": complete(volumes=(*complete().volumes, other))}, {"hv1": wanted().pools[0]}, purge=True
-    )
+    found = removals("lab", [(CLUSTER.hosts[0], complete(volumes=(*complete().volumes, other)))], purge=True)
     assert all(removal.order <= 2 for removal in found)
 
 
