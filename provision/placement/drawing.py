@@ -282,7 +282,8 @@ def _kinds(maps: Sequence[CellMap]) -> Iterator[tuple[Who, str]]:
 def _guest_said(node: Node, pin: Pinning) -> tuple[Who, str]:
     kind = "" if pin.exclusive else "shared "
     said = f"{node.name}: {_counted((node.vcpus, f'{kind}vCPU'))}, {_gib(node.memory_mib)}"
-    return Who("guest", node.name), f"{said}; QEMU's own threads on {cpu_list(pin.emulator_cpus)}"
+    cpus = f"CPU{'' if len(pin.emulator_cpus) == 1 else 's'} {cpu_list(pin.emulator_cpus)}"
+    return Who("guest", node.name), f"{said}; QEMU's own threads on {cpus}"
 
 
 def _entry(who: Who, said: str, width: float, hues: Mapping[str, str]) -> Any:
