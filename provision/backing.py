@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from provision.cpu_lists import parse_cpu_list
 from provision.desired import GuestSpec
+from provision.domain_xml import DomainSeen
 from provision.errors import MeshctlError, PlacementError
 from provision.hardware_xml import lock_limit_mib
 from provision.parallel import for_each
@@ -77,18 +79,22 @@ class Backing:
 
 
 def check_backing(
-    guests: Sequence[GuestSpec], hosts: Mapping[str, HostSeen], shell: Callable[[str], Shell | None]
+    guests: Sequence[GuestSpec],
+    hosts: Mapping[str, HostSeen],
+    shell: Callable[[str], Shell | None],
+    restarting: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Looks at every host where a guest is to be started. Raises PlacementError with everything that is short.
 
-    Gives notes about hosts that could not be looked at although their guests' memory is special.
+    Nodes in `restarting` run, and give back what they have first. Gives notes about hosts that could not be looked at
+    although their guests' memory is special.
     """
     starting: dict[str, list[GuestSpec]] = defaultdict(list)
     for guest in guests:
         found = hosts[guest.host].domain(guest.domain)
-        if found is None or not found.active:
+        if found is None or not found.active or guest.node in restarting:
             starting[guest.host].append(guest)
-    looks = for_each(tuple(starting), lambda host: _look(host, shell))
+    looks = for_each(tuple(starting), lambda host: _returned(_look(host, shell), starting[host], hosts[host]))
     faults = [fault for look, there in zip(looks, starting.values(), strict=True) for fault in _faults(look, there)]
     if faults:
         text = "\n".join(f"  {what}\n    {mend}" for what, mend in faults)
@@ -124,6 +130,28 @@ def _look(host: str, shell: Callable[[str], Shell | None]) -> _Look:
     except MeshctlError as error:
         return _Look(host, unseen=error.message)
     return _Look(host, backing, "" if backing.daemon else "its libvirtd was not found, or only root may look at it")
+
+
+def _returned(look: _Look, guests: Iterable[GuestSpec], seen: HostSeen) -> _Look:
+    """The look as it will be when those of the guests that run are gone."""
+    running = [found for guest in guests if (found := seen.domain(guest.domain)) and found.active]
+    return replace(look, backing=with_memory_of(running, look.backing))
+
+
+def with_memory_of(domains: Iterable[DomainSeen], backing: Backing) -> Backing:
+    """What a host has when these running domains have given their memory back: to the NUMA nodes that it is bound to, that of
+    an unbound one to the first.
+    """
+    pages, memory = dict(backing.free_pages), dict(backing.free_mib)
+    for domain in domains:
+        cells = sorted(parse_cpu_list(domain.memory_nodes)) or sorted(memory)[:1]
+        for cell in cells:
+            share_mib, key = domain.memory_mib // len(cells), (cell, domain.hugepage_kib)
+            if key in pages:
+                pages[key] += share_mib * KIB // domain.hugepage_kib
+            elif cell in memory:
+                memory[cell] += share_mib
+    return replace(backing, free_pages=pages, free_mib=memory)
 
 
 def _faults(look: _Look, guests: Sequence[GuestSpec]) -> Iterator[tuple[str, str]]:

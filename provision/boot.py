@@ -34,22 +34,34 @@ def _path(key: str) -> str:
 
 
 @dataclass(frozen=True)
+class Differing:
+    """A kernel setting that is not the inventory's."""
+
+    key: str
+    wanted: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: wanted {self.wanted}, found {self.found}"
+
+
+@dataclass(frozen=True)
 class Boot:
     """A guest's first boot. `waiting` is what is not finished yet, `failed` cloud-init's errors, `degraded` what it
-    reports as recoverable (its exit code 2), `sysctl` one line per setting that differs, `unmounted` one per data volume
+    reports as recoverable (its exit code 2), `sysctl` the settings that differ, `unmounted` one line per data volume
     that is not where it should be.
     """
 
     waiting: str = ""
     failed: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
-    sysctl: tuple[str, ...] = ()
+    sysctl: tuple[Differing, ...] = ()
     unmounted: tuple[str, ...] = ()
 
     @property
     def faults(self) -> tuple[str, ...]:
         """Everything that is not as it must be; being degraded is not among it."""
-        return (*([self.waiting] if self.waiting else []), *self.failed, *self.sysctl, *self.unmounted)
+        return (*([self.waiting] if self.waiting else []), *self.failed, *map(str, self.sysctl), *self.unmounted)
 
 
 def observe_boot(shell: Shell, sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> Boot:
@@ -104,10 +116,10 @@ def _said(stages: Mapping[str, Any], key: str) -> Iterator[tuple[str, str]]:
             yield name, str(text)
 
 
-def _differing(settings: str, wanted: Mapping[str, int | str]) -> Iterator[str]:
+def _differing(settings: str, wanted: Mapping[str, int | str]) -> Iterator[Differing]:
     # grep prints FILE:VALUE; tabs within a value are as good as blanks.
     found = dict(line.split(":", 1) for line in settings.splitlines() if ":" in line)
     for key, value in sorted(wanted.items()):
         now = found.get(_path(key), "").split()
         if str(value).split() != now:
-            yield f"{key}: wanted {value}, found {' '.join(now) or 'nothing'}"
+            yield Differing(key, str(value), " ".join(now) or "nothing")

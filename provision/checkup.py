@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from provision.doctor import (
@@ -22,16 +24,22 @@ from provision.doctor import (
 from provision.engine import World
 from provision.errors import HostUnfit, HypervisorError, MeshctlError
 from provision.events import Failed, Found, StageFinished, StageStarted
+from provision.host_disks import observe_storage
+from provision.hypervisor import Hypervisor
 from provision.inventory import Host
 from provision.observe import observe_host
-from provision.parallel import for_each
-from provision.placement import Placement, place
+from provision.parallel import begin, for_each
+from provision.placement import Placement, absent, place
 from provision.plan import HostSeen
 from provision.shell import Shell
+from provision.storage.seen import StorageSeen
 from provision.tenants import tenants
 from provision.topology import Topology, parse_capabilities
 
 NAME = "doctor"
+
+ANSWER_S = 5.0
+"""What libvirt has for its first answer, and the host's shell for what is read there: a daemon that hangs hangs for ever."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class Look:
     facts: Facts | None = None
     seen: HostSeen | None = None
     topology: Topology | None = None
+    below: StorageSeen | None = None
     refused: str = ""
 
 
@@ -94,19 +103,39 @@ def admit(world: World) -> None:
 
 def _look(world: World, host: Host) -> Look:
     started = time.monotonic()
-    hypervisor = world.hypervisors[host.name]
     try:
         shell, no_shell = _shell(world, host)
-        cpus, memory_mib = hypervisor.size()
-        capabilities = hypervisor.capabilities()
-        libvirt = read_libvirt(hypervisor.versions(), capabilities)
-        seen = observe_host(world.cluster.cluster, host, hypervisor)
+        libvirt, topology = _asked(world.hypervisors[host.name])
+        # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
+        facts = begin(partial(_facts, host, shell, libvirt, no_shell))
+        below = begin(partial(_below, host, shell))
+        seen = observe_host(world.cluster.cluster, host, world.hypervisors[host.name])
     except MeshctlError as error:
         return Look(host, time.monotonic() - started, refused=error.message)
-    # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
-    facts = _facts(host, shell, libvirt) if shell else Facts(libvirt, shell_error=no_shell)
-    topology = parse_capabilities(capabilities, cpus=cpus, memory_mib=memory_mib)
-    return Look(host, time.monotonic() - started, facts, seen, topology)
+    found = _with_pool(facts.result(), below)
+    return Look(host, time.monotonic() - started, found, seen, topology, below.result() if below.done() else None)
+
+
+def _asked(hypervisor: Hypervisor) -> tuple[LibvirtFacts, Topology]:
+    """What libvirt says of itself and of the machine. Raises HypervisorError when it says nothing for too long."""
+
+    def ask() -> tuple[LibvirtFacts, Topology]:
+        cpus, memory_mib = hypervisor.size()
+        capabilities = hypervisor.capabilities()
+        topology = parse_capabilities(capabilities, cpus=cpus, memory_mib=memory_mib)
+        return read_libvirt(hypervisor.versions(), capabilities), topology
+
+    try:
+        return begin(ask).result(ANSWER_S)
+    except TimeoutError as error:
+        raise HypervisorError(f"{hypervisor.host}: {hypervisor.uri} gives no answer within {ANSWER_S:g} s") from error
+
+
+def _with_pool(facts: Facts, below: Future[StorageSeen | None]) -> Facts:
+    """The facts, and whether nobody could look below the pool in time though there is a shell."""
+    wait([below], ANSWER_S)
+    unseen = not facts.shell_error and (not below.done() or below.result() is None)
+    return replace(facts, unread=(*facts.unread, "what lies below the pool")) if unseen else facts
 
 
 def _shell(world: World, host: Host) -> tuple[Shell | None, str]:
@@ -114,18 +143,28 @@ def _shell(world: World, host: Host) -> tuple[Shell | None, str]:
     shell = world.shell(host.name)
     if shell is None:
         return None, f"{host.uri} leads to libvirt only, not to a shell"
-    if "+ssh" in host.uri and (tried := shell.read(["true"], within_s=6.0, check=False)).status != 0:
+    if "+ssh" in host.uri and (tried := shell.read(["true"], within_s=ANSWER_S, check=False)).status != 0:
         raise HypervisorError(f"{host.name}: no SSH to the host: {' '.join(tried.last_lines)}")
     return shell, ""
 
 
-def _facts(host: Host, shell: Shell, libvirt: LibvirtFacts) -> Facts:
+def _facts(host: Host, shell: Shell | None, libvirt: LibvirtFacts, no_shell: str) -> Facts:
+    if shell is None:
+        return Facts(libvirt, shell_error=no_shell)
     before = time.time()
     try:
         sections = gather(shell, host)
     except MeshctlError as error:
         return Facts(libvirt, shell_error=error.message)
     return read_facts(sections, libvirt, (before, time.time()))
+
+
+def _below(host: Host, shell: Shell | None) -> StorageSeen | None:
+    """What lies below the pool; None when nobody can look, which the facts then say."""
+    try:
+        return observe_storage(shell, host.pool) if shell else None
+    except MeshctlError:
+        return None
 
 
 def _walked(world: World, looks: list[Look]) -> list[Look]:
@@ -154,9 +193,9 @@ def _bridge_address(world: World, look: Look) -> str:
 
 
 def _placement(world: World, looks: Sequence[Look]) -> Placement:
-    """Where the guests would go: only known when every host could be looked at."""
+    """Where the guests would go: only known when every host could be looked at and has what the inventory names there."""
     topologies = {look.host.name: look.topology for look in looks if look.topology is not None}
-    if len(topologies) < len(looks):
+    if len(topologies) < len(looks) or any(absent(look.host, topologies[look.host.name]) for look in looks):
         return Placement((), ())
     cluster = world.cluster
     current = [t for look in looks if look.seen for t in tenants(cluster.cluster, look.host.name, look.seen.domains)]
@@ -167,7 +206,7 @@ def _judged(world: World, look: Look, placement: Placement) -> tuple[Finding, ..
     if look.facts is None or look.seen is None or look.topology is None:
         return (found("MC101", look.host.name, look.refused, uri=look.host.uri),)
     pinnings = tuple(pin for pin in placement.pinnings if pin.host == look.host.name)
-    return judge(Patient(world.cluster, look.host, look.facts, look.seen, look.topology, pinnings))
+    return judge(Patient(world.cluster, look.host, look.facts, look.seen, look.topology, pinnings, look.below))
 
 
 def _refusals(placement: Placement) -> tuple[Finding, ...]:

@@ -5,13 +5,14 @@ What placement decides is written by `hardware_xml`; the rest follows the low-la
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lxml import etree
 
 from provision.cpu_lists import cpu_list as cpu_list
 from provision.cpu_lists import parse_cpu_list as parse_cpu_list
+from provision.definition import Settings, domain_settings, network_settings, scaled_bytes
 from provision.desired import DiskSpec, GuestSpec, NetworkSpec, PoolSpec, VolumeSpec, digest
 from provision.hardware_xml import cpu, cputune, features, memory_elements, numatune
 from provision.hardware_xml import element as _element
@@ -19,13 +20,21 @@ from provision.units import KIB, MIB
 
 STAMP_URI = "urn:meshctl:stamp:1"
 STAMP = f"{{{STAMP_URI}}}stamp"
+STAMPED = (
+    *("cluster", "node", "digest", "address", "host_key", "seed"),
+    *("vcpu_pins", "emulator_cpus", "iothread_cpus"),
+)
 
 BALLOON_MODELS = ("virtio", "virtio-transitional", "virtio-non-transitional", "xen")
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """Our mark on a domain or a network. `host_key` is a guest's public SSH host key as OpenSSH writes it."""
+    """Our mark on a domain or a network. `host_key` is a guest's public SSH host key as OpenSSH writes it.
+
+    `vcpu_pins` (a CPU per vCPU, `1,2`), `emulator_cpus` and `iothread_cpus` are the pins that we gave a guest when we last
+    defined it, whatever somebody made of its elements since; empty on those that an older meshctl defined.
+    """
 
     cluster: str
     node: str
@@ -33,6 +42,9 @@ class Stamp:
     address: str = ""
     host_key: str = ""
     seed: str = ""
+    vcpu_pins: str = ""
+    emulator_cpus: str = ""
+    iothread_cpus: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class DomainSeen:
     """A domain as libvirt describes it now. `vcpu_cpus` is one CPU set per vCPU, in libvirt's notation.
 
     `memory_nodes` are the NUMA nodes that its memory is bound to, `hugepage_kib` is the size of its huge pages, 0 for none.
+    `settings` are its elements for a comparison; `next_start` is what a running domain of ours will be then.
     """
 
     name: str
@@ -56,6 +69,13 @@ class DomainSeen:
     disks: tuple[str, ...]
     memory_nodes: str = ""
     hugepage_kib: int = 0
+    settings: Settings = field(default_factory=dict)
+    next_start: DomainSeen | None = None
+
+    @property
+    def definition(self) -> DomainSeen:
+        """What it will be at its next start: itself where nothing else is known."""
+        return self.next_start or self
 
 
 @dataclass(frozen=True)
@@ -69,7 +89,7 @@ class VolumeSeen:
 
 @dataclass(frozen=True)
 class NetworkSeen:
-    """A network as libvirt describes it."""
+    """A network as libvirt describes it; `settings` for a comparison, `next_start` are those of its definition."""
 
     name: str
     uuid: str
@@ -77,6 +97,9 @@ class NetworkSeen:
     stamp: Stamp | None
     bridge: str
     addresses: tuple[str, ...]
+    autostart: bool = True
+    settings: Settings = field(default_factory=dict)
+    next_start: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,6 +112,7 @@ class PoolSeen:
     type: str
     path: str
     available: int
+    autostart: bool = True
 
 
 def _text(root: Any) -> str:
@@ -98,20 +122,27 @@ def _text(root: Any) -> str:
 def stamp_element(stamp: Stamp) -> Any:
     """The stamp as it stands in `<metadata>`."""
     element = etree.Element(STAMP, nsmap={"meshctl": STAMP_URI})
-    for name in ("cluster", "node", "digest", "address", "host_key", "seed"):
+    for name in STAMPED:
         if value := getattr(stamp, name):
             element.set(name, value)
     return element
+
+
+def with_pins(stamp: Stamp, guest: GuestSpec) -> Stamp:
+    """The stamp with the pins that the guest is to have: `domain_xml` writes it so."""
+    return replace(
+        stamp,
+        vcpu_pins=",".join(map(str, guest.vcpu_pins)),
+        emulator_cpus=cpu_list(guest.emulator_cpus),
+        iothread_cpus=cpu_list(guest.iothread_cpus),
+    )
 
 
 def _stamp_of(root: Any) -> Stamp | None:
     element = root.find(f"metadata/{STAMP}")
     if element is None:
         return None
-    get = element.get
-    return Stamp(
-        get("cluster", ""), get("node", ""), get("digest", ""), get("address", ""), get("host_key", ""), get("seed", "")
-    )
+    return Stamp(**{name: element.get(name, "") for name in STAMPED})
 
 
 def pool_xml(pool: PoolSpec) -> str:
@@ -188,7 +219,7 @@ def domain_xml(guest: GuestSpec, stamp: Stamp) -> str:
             _element("name", guest.domain),
             _element("uuid", guest.uuid),
             _element("title", f"meshctl {guest.cluster}/{guest.node}"),
-            _element("metadata", None, stamp_element(stamp)),
+            _element("metadata", None, stamp_element(with_pins(stamp, guest))),
             _element("memory", str(guest.memory_mib), unit="MiB"),
             _element("currentMemory", str(guest.memory_mib), unit="MiB"),
             *memory_elements(guest),
@@ -341,17 +372,8 @@ def parse_domain(xml: str, *, active: bool) -> DomainSeen:
         disks=tuple(source.get("file") or source.get("dev") or "" for source in root.findall("devices/disk/source")),
         memory_nodes=",".join(part.get("nodeset", "") for part in root.findall("numatune/memory")),
         hugepage_kib=_hugepage_kib(root.find("memoryBacking/hugepages")),
+        settings=domain_settings(root),
     )
-
-
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
-
-
-def _bytes(number: str, unit: str | None) -> int:
-    """A scaled number as libvirt writes it: KiB when there is no unit; `k`, `M` and so on are powers of 1024, `KB` of 1000."""
-    text = (unit or "KiB").upper().removesuffix("BYTES")
-    base = 1000 if len(text) == 2 and text.endswith("B") else 1024
-    return int(number) * int(base ** _POWERS[text.removesuffix("B").removesuffix("I")])
 
 
 def _hugepage_kib(hugepages: Any) -> int:
@@ -359,15 +381,15 @@ def _hugepage_kib(hugepages: Any) -> int:
     if hugepages is None:
         return 0
     page = hugepages.find("page")
-    return 2048 if page is None else _bytes(page.get("size"), page.get("unit")) // KIB
+    return 2048 if page is None else scaled_bytes(page.get("size"), page.get("unit")) // KIB
 
 
 def _memory_mib(memory: Any) -> int:
-    return 0 if memory is None else _bytes(memory.text, memory.get("unit")) // MIB
+    return 0 if memory is None else scaled_bytes(memory.text, memory.get("unit")) // MIB
 
 
-def parse_network(xml: str, *, active: bool) -> NetworkSeen:
-    """What libvirt says of a network."""
+def parse_network(xml: str, *, active: bool, autostart: bool = True, definition: str = "") -> NetworkSeen:
+    """What libvirt says of a network; `definition` is the XML that it will be started with, where that is another."""
     root = etree.fromstring(xml)
     bridge = root.find("bridge")
     return NetworkSeen(
@@ -377,10 +399,13 @@ def parse_network(xml: str, *, active: bool) -> NetworkSeen:
         stamp=_stamp_of(root),
         bridge="" if bridge is None else bridge.get("name", ""),
         addresses=tuple(f"{ip.get('address')}/{ip.get('prefix') or ip.get('netmask')}" for ip in root.findall("ip")),
+        autostart=autostart,
+        settings=network_settings(root),
+        next_start=network_settings(etree.fromstring(definition or xml)),
     )
 
 
-def parse_pool(xml: str, *, active: bool, available: int) -> PoolSeen:
+def parse_pool(xml: str, *, active: bool, available: int, autostart: bool = True) -> PoolSeen:
     """What libvirt says of a storage pool."""
     root = etree.fromstring(xml)
     return PoolSeen(
@@ -390,6 +415,7 @@ def parse_pool(xml: str, *, active: bool, available: int) -> PoolSeen:
         type=root.get("type", ""),
         path=root.findtext("target/path", ""),
         available=available,
+        autostart=autostart,
     )
 
 

@@ -12,12 +12,24 @@ from provision import bundle, images
 from provision.backing import check_backing
 from provision.calls import Calls
 from provision.desired import Artifact, Desired, HostTraits, base_image, bundle_disk, desired, members, wishes
+from provision.drift import Drift, host_drifts, trespasses
 from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
-from provision.events import Changed, Emit, Failed, RunFinished, RunStarted, StageFinished, StageSkipped, StageStarted
+from provision.events import (
+    Changed,
+    Emit,
+    Failed,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageSkipped,
+    StageStarted,
+    Warned,
+)
 from provision.host_disks import release, remove_group, remove_logical
 from provision.host_shell import host_shell
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
+from provision.live import observe_live
 from provision.observe import (
     fits,
     observe_disks,
@@ -32,6 +44,7 @@ from provision.placement import Pinning, Placement, Tenant, place
 from provision.placement.picture import as_map, cell_maps
 from provision.plan import HostSeen, Plan, plan
 from provision.removal import Removal, removals
+from provision.repair import repaired, restarts
 from provision.seed import seed_digest
 from provision.sessions import Sessions, public_key
 from provision.shell import Shell
@@ -85,23 +98,54 @@ def opened(cluster: Cluster, emit: Emit) -> Iterator[World]:
             hypervisor.close()
 
 
-def make_plan(world: World, *, wipe: bool = False) -> Plan:
-    """Observes everything and compares it with what the inventory wants. `wipe`: what `storage.wipe` names may be lost."""
+@dataclass(frozen=True)
+class Intent:
+    """What should exist, and the hosts that it was placed on as they were seen then."""
+
+    wanted: Desired
+    placement: Placement
+    sealed: bundle.Bundle
+    hosts: Mapping[str, HostSeen]
+    topologies: Mapping[str, Topology]
+    current: Sequence[Tenant]
+    allotments: Mapping[str, Allotment]
+
+
+def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
+    """Observes the hosts and says what should be on them. With `probe`, KVM is tried out where no guest shows it."""
     folder = bundle.find(world.cluster.kubernetes.bundle)
     sealed = _sealed(world.cluster, folder)
     artifacts = _artifacts(world, folder, sealed)
-    hosts = observe_hosts(world.cluster, world.hypervisors)
+    hosts = observe_hosts(world.cluster, world.hypervisors, probe=probe)
     topologies = observe_topologies(world.cluster, world.hypervisors)
     current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
     placement = placed(world.cluster, topologies, current)
     allotments, hosts = _storage(world, hosts, placement.pinnings, wipe=wipe)
     wanted = _desired(world, hosts, topologies, placement, artifacts, allotments)
-    backing_notes = check_backing(wanted.guests, hosts, world.shell)
-    shown = cell_maps(placement, world.cluster, topologies, current)
-    observed = observe_inside(world.cluster, wanted, hosts, sealed, world.sessions)
-    wipes = {host: one.wipes for host, one in allotments.items() if one.wipes}
-    found = plan(wanted, replace(observed, wipes=wipes))
-    return replace(found, cells=shown, notes=(*found.notes, *backing_notes))
+    return Intent(wanted, placement, sealed, hosts, topologies, current, allotments)
+
+
+def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Plan:
+    """Observes everything and compares it with what the inventory wants; `wipe` and `restart` as for `provision`."""
+    meant = intent(world, wipe=wipe)
+    drifts, blind = drifted(world, meant)
+    backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
+    shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
+    observed = observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions)
+    wipes = {host: one.wipes for host, one in meant.allotments.items() if one.wipes}
+    found = plan(meant.wanted, replace(observed, wipes=wipes))
+    whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
+    return repaired(whole, drifts, restart=restart)
+
+
+def drifted(world: World, meant: Intent) -> tuple[tuple[Drift, ...], tuple[str, ...]]:
+    """What on the hosts is not as it should be, and notes about what could not be looked at."""
+    live = observe_live(meant.wanted, world.hypervisors, world.shell)
+    strangers = trespasses(meant.placement.pinnings, world.cluster, meant.topologies, meant.current)
+    blind = (
+        f"{host}: its threads' affinities were not looked at: {one.unseen}" for host, one in live.items() if one.unseen
+    )
+    return (*host_drifts(meant.wanted, meant.hosts, live), *strangers), tuple(blind)
 
 
 def _sealed(cluster: Cluster, folder: Path) -> bundle.Bundle:
@@ -200,9 +244,12 @@ def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequen
     return placement
 
 
-def provision(world: World, agreed: Plan, last: str | None, *, wipe: bool = False) -> None:
-    """Runs the stages up to `last`. Plans again first, and refuses when that is no longer the plan agreed to."""
-    if agreed.changes and make_plan(world, wipe=wipe) != agreed:
+def provision(world: World, agreed: Plan, last: str | None, *, wipe: bool = False, restart: bool = False) -> None:
+    """Runs the stages up to `last`. Plans again first, and refuses when that is no longer the plan agreed to.
+
+    `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew. Both as the plan was made.
+    """
+    if agreed.changes and make_plan(world, wipe=wipe, restart=restart) != agreed:
         raise ConflictError(
             "the world changed since the plan was shown", hint="look at the new plan: run the command again"
         )
@@ -213,6 +260,8 @@ def provision(world: World, agreed: Plan, last: str | None, *, wipe: bool = Fals
     with recorded(world, "provision"):
         for stage in stages:
             _run_stage(stage, part, doors)
+        for text in agreed.pending:
+            world.emit(Warned(text))
 
 
 def _run_stage(stage: Stage, part: Plan, doors: Doors) -> None:

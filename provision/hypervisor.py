@@ -7,14 +7,15 @@ is decided by the URI (qemu+ssh://, qemu:///system, the lab's socket, test:///�
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import libvirt
 
 from provision.calls import Calls
+from provision.definition import DomainState, iothreads_in, pins_in
 from provision.domain_xml import (
     DomainSeen,
     NetworkSeen,
@@ -34,6 +35,9 @@ CHUNK = 256 * 1024
 
 KVM_PROBE_S = 2.0
 """A guest that KVM cannot run ends within the first instructions of its BIOS; one that runs after this, runs."""
+
+CLOSE_S = 1.0
+"""A daemon that takes a connection and says nothing is not waited for at the end."""
 
 OnBytes = Callable[[int], None]
 
@@ -81,16 +85,31 @@ class Hypervisor:
     def domains(self) -> tuple[DomainSeen, ...]:
         """All domains of the host, ours and others'."""
         with self._reading("list domains") as connection:
-            return tuple(
-                sorted(
-                    (seen for d in connection.listAllDomains() if (seen := _domain_seen(d))), key=lambda seen: seen.name
+            active = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE))
+            found = (_domain_seen(domain, domain.name() in active) for domain in connection.listAllDomains())
+            return tuple(sorted(filter(None, found), key=lambda seen: seen.name))
+
+    def states(self, domains: Iterable[str]) -> Mapping[str, DomainState]:
+        """The pins that apply now, autostart and permanence of those of these domains that there are."""
+        with self._reading("read pins") as connection:
+            there = {domain.name(): domain for domain in connection.listAllDomains()}
+            active = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE))
+            autostart = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART))
+            lasting = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT))
+            return {
+                name: replace(
+                    _live_state(there[name]) if name in active else DomainState(),
+                    autostart=name in autostart,
+                    persistent=name in lasting,
                 )
-            )
+                for name in domains
+                if name in there
+            }
 
     def networks(self) -> tuple[NetworkSeen, ...]:
         """All networks of the host."""
         with self._reading("list networks") as connection:
-            return tuple(parse_network(n.XMLDesc(), active=bool(n.isActive())) for n in connection.listAllNetworks())
+            return tuple(_network_seen(connection, network) for network in connection.listAllNetworks())
 
     def pools(self) -> tuple[PoolSeen, ...]:
         """All storage pools of the host."""
@@ -169,6 +188,16 @@ class Hypervisor:
         with self._changing(f"start network {name}") as connection:
             connection.networkLookupByName(name).create()
 
+    def define_network(self, xml: str) -> None:
+        """Redefines a network and marks it for autostart; one that is active stays as it is until it is started anew."""
+        with self._changing("define the network") as connection:
+            connection.networkDefineXML(xml).setAutostart(1)
+
+    def autostart_pool(self, name: str) -> None:
+        """Marks a pool for autostart."""
+        with self._changing(f"mark storage pool {name} for autostart") as connection:
+            connection.storagePoolLookupByName(name).setAutostart(1)
+
     def create_volume(self, pool: str, xml: str) -> None:
         """Creates a volume from its XML."""
         with self._changing("create a volume") as connection:
@@ -203,6 +232,31 @@ class Hypervisor:
             if not domain.isActive():
                 domain.create()
 
+    def pin_domain(self, name: str, vcpus: Iterable[int], emulator: Iterable[int], iothread: Iterable[int]) -> None:
+        """Puts the threads of a running domain on their CPUs: a CPU per vCPU, those of the emulator and of iothread 1.
+
+        Its definition stays as it is.
+        """
+        live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+        with self._changing(f"pin {name}") as connection:
+            domain = connection.lookupByName(name)
+            for vcpu, cpu in enumerate(vcpus):
+                domain.pinVcpu(vcpu, _cpu_map([cpu]))
+            domain.pinEmulator(_cpu_map(emulator), live)
+            domain.pinIOThread(1, _cpu_map(iothread), live)
+
+    def shut_down(self, name: str) -> None:
+        """Asks a domain to shut down: by its agent where that answers, else by ACPI. That it does not run is fine."""
+        with self._changing(f"shut down {name}") as connection:
+            domain = connection.lookupByName(name)
+            if domain.isActive():
+                domain.shutdown()
+
+    def runs(self, name: str) -> bool:
+        """Whether a domain runs."""
+        with self._reading(f"look at {name}") as connection:
+            return bool(connection.lookupByName(name).isActive())
+
     def remove_domain(self, name: str) -> None:
         """Ends a domain at once and undefines it, with NVRAM and saved state."""
         with self._changing(f"remove {name}") as connection:
@@ -231,12 +285,14 @@ class Hypervisor:
             pool.undefine()
 
     def close(self) -> None:
-        """Closes the connection, if there is one."""
-        with self._lock:
+        """Closes the connection, if there is one, and if nobody still waits for it to open."""
+        if not self._lock.acquire(timeout=CLOSE_S):
+            return
+        with suppress(libvirt.libvirtError):
             if self._connection is not None:
-                with suppress(libvirt.libvirtError):
-                    self._connection.close()
-                self._connection = None
+                self._connection.close()
+        self._connection = None
+        self._lock.release()
 
     # ── the door itself ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -332,14 +388,51 @@ def _hint(error: libvirt.libvirtError) -> str:
     return hints.get(error.get_error_code(), "")
 
 
-def _domain_seen(domain: Any) -> DomainSeen | None:
+def _names(objects: Iterable[Any]) -> frozenset[str]:
+    return frozenset(one.name() for one in objects)
+
+
+def _domain_seen(domain: Any, active: bool) -> DomainSeen | None:
     """None for a domain that vanished between the listing and the look: others work on the host too."""
     try:
-        return parse_domain(domain.XMLDesc(), active=bool(domain.isActive()))
+        seen = parse_domain(domain.XMLDesc(), active=active)
+        if seen.stamp is None or not active:
+            return seen
+        definition = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None
         raise
+    return replace(seen, next_start=parse_domain(definition, active=False))
+
+
+def _live_state(domain: Any) -> DomainState:
+    """Pins of a running domain; none when it does not run any longer."""
+    live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+    try:
+        pins = pins_in(domain.vcpuPinInfo(live), domain.emulatorPinInfo(live))
+        return DomainState(pins, iothreads_in(domain.ioThreadInfo(live)))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
+            return DomainState()
+        raise
+
+
+def _cpu_map(cpus: Iterable[int]) -> tuple[bool, ...]:
+    """CPUs as libvirt's binding takes them: a truth value for each, up to the last one that is meant."""
+    meant = set(cpus)
+    return tuple(cpu in meant for cpu in range(max(meant) + 1))
+
+
+def _network_seen(connection: Any, network: Any) -> NetworkSeen:
+    # The test driver knows one description of a network only.
+    inactive = 0 if _records_only(connection) else libvirt.VIR_NETWORK_XML_INACTIVE
+    return parse_network(
+        network.XMLDesc(),
+        active=bool(network.isActive()),
+        autostart=bool(network.autostart()),
+        definition=network.XMLDesc(inactive),
+    )
 
 
 def _pool(connection: Any, name: str) -> Any | None:
@@ -352,7 +445,9 @@ def _pool(connection: Any, name: str) -> Any | None:
 
 
 def _pool_seen(pool: Any) -> PoolSeen:
-    return parse_pool(pool.XMLDesc(), active=bool(pool.isActive()), available=pool.info()[3])
+    return parse_pool(
+        pool.XMLDesc(), active=bool(pool.isActive()), available=pool.info()[3], autostart=bool(pool.autostart())
+    )
 
 
 def _volume_seen(connection: Any, volume: Any) -> VolumeSeen:

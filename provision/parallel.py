@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from provision.errors import MeshctlError
@@ -30,6 +31,20 @@ def for_each(items: Iterable[Item], work: Callable[[Item], Result]) -> list[Resu
     if failures:
         raise _joined(failures)
     return [future.result() for future in futures]
+
+
+def begin(work: Callable[[], Result]) -> Future[Result]:
+    """Work in a thread of its own that keeps no process from ending: a call to libvirt that hangs cannot be ended."""
+    done: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
 
 
 def _joined(failures: list[BaseException]) -> BaseException:

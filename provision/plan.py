@@ -115,6 +115,8 @@ class Plan:
     actions: tuple[Action, ...]
     notes: tuple[str, ...] = ()
     cells: tuple[CellMap, ...] = ()
+    pending: tuple[str, ...] = ()
+    """What it leaves until `--restart` is said."""
 
     @property
     def changes(self) -> tuple[Action, ...]:
@@ -318,13 +320,19 @@ def _guest(guest: GuestSpec, seen: HostSeen) -> Action:
             "" if guest.virtualization == "kvm" else "; KVM does not start a guest here: software emulation, slow"
         )
         verb, reason = Verb.CREATE, f"there is none; {pins}{emulated}"
-    elif found.stamp is not None and found.stamp.digest != guest_digest(guest, found):
+    elif _definition_digest(found) != guest_digest(guest, found):
         verb, reason = Verb.CHANGE, f"the definition differs; takes effect when the guest restarts; {pins}"
     elif not found.active:
         verb, reason = Verb.START, "it is defined but not running"
     else:
         verb, reason = Verb.LEAVE, f"ours, running; {pins}"
     return Action("guests", verb, guest.host, "guest", guest.node, reason)
+
+
+def _definition_digest(found: DomainSeen) -> str:
+    """Of what it is at its next start: a running guest may still be what it was before a change."""
+    stamp = found.definition.stamp
+    return "" if stamp is None else stamp.digest
 
 
 def guest_digest(guest: GuestSpec, found: DomainSeen | None) -> str:

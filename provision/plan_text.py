@@ -24,7 +24,7 @@ def as_text(plan: Plan) -> str:
         lines.append(f"    {SIGNS[action.verb]} {action.where}: {action.kind}{name}: {action.reason}")
     lines += ["  placement", *(f"    {_placement(guest)}" for guest in plan.desired.guests)]
     lines += [f"    {cell}" for cell in plan.cells]
-    lines += [f"  note: {note}" for note in plan.notes]
+    lines += [f"  note: {note}" for note in (*plan.notes, *plan.pending)]
     return "\n".join([*lines, _sum(plan)])
 
 
@@ -87,4 +87,5 @@ def as_data(plan: Plan) -> dict[str, Any]:
         ],
         "cells": [cell.as_data() for cell in plan.cells],
         "notes": list(plan.notes),
+        "pending": list(plan.pending),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -112,12 +112,16 @@ def _mesh(pod: Mapping[str, Any]) -> str:
 def as_text(status: ClusterStatus) -> str:
     """A table, one guest a line."""
     head = ("NODE", "HOST", "STATE", "ADDRESS", "MEMORY", "VCPU PINS", "EMULATOR", "KUBERNETES", "VERSION", "MESH")
-    rows = [head, *(_row(guest) for guest in status.guests)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = table([head, *(_row(guest) for guest in status.guests)])
     return "\n".join(
         [*lines, *([f"Kubernetes could not be asked: {status.kubernetes_error}"] if status.kubernetes_error else [])]
     )
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines, columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _row(guest: GuestStatus) -> tuple[str, ...]:

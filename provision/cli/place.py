@@ -46,7 +46,10 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) 
     help="A folder of domain XML files (`virsh dumpxml`): the guests that a host already has.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Placements and refusals as JSON on stdout.")
-def place(inventory: str, capabilities: dict[str, str], domains: dict[str, str], as_json: bool) -> None:
+@click.option("--svg", metavar="FILE", type=click.Path(dir_okay=False), help="Writes a picture of it too.")
+def place(
+    inventory: str, capabilities: dict[str, str], domains: dict[str, str], as_json: bool, svg: str | None
+) -> None:
     """Show where the guests of INVENTORY would go on given machines, without touching any. Exit code 4 with a refusal."""
     from provision.errors import PlacementError
     from provision.loader import load
@@ -58,6 +61,10 @@ def place(inventory: str, capabilities: dict[str, str], domains: dict[str, str],
     topologies = {host.name: _topology(capabilities[host.name]) for host in cluster.hosts}
     current = [tenant for host, folder in domains.items() for tenant in _tenants(cluster, host, folder)]
     found = find(cluster, topologies, current)
+    if svg:
+        from provision.placement.drawing import draw
+
+        _write(Path(svg), draw(found, cluster, topologies, current))
     click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_map(found, cluster, topologies, current))
     if found.refusals and as_json:
         sys.exit(PlacementError.exit_code)
@@ -65,7 +72,7 @@ def place(inventory: str, capabilities: dict[str, str], domains: dict[str, str],
         refusals = "\n".join(f"  {refusal}" for refusal in found.refusals)
         raise PlacementError(
             f"{len(found.refusals)} of {len(cluster.nodes)} guests do not fit:\n{refusals}",
-            hint="give them less, or the hosts more; docs/inventory.md says what a node may ask",
+            hint="give them less, or the hosts more; docs/placement.md says how guests are placed",
         )
 
 
@@ -103,20 +110,24 @@ def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
 
     if not Path(folder).is_dir():
         raise InventoryError(f"{folder}: there is no such folder", hint="it holds one domain XML a file")
-    found = []
-    for path in sorted(Path(folder).iterdir()):
-        if not _holds_domain(path):
-            continue
+    found: dict[str, Tenant] = {}
+    files: dict[str, Path] = {}
+    for path in filter(_holds_domain, sorted(Path(folder).iterdir())):
         try:
-            domain = parse_domain(_read(path), active=True)
+            (tenant,) = tenants(cluster.cluster, host, [parse_domain(_read(path), active=True)])
         except (XMLSyntaxError, ValueError, KeyError) as error:
+            said = f"there is no unit {error}" if isinstance(error, KeyError) else str(error)
             raise InventoryError(
-                f"{path}: is not a domain: {error}", hint="it is the output of `virsh dumpxml`"
+                f"{path}: is not a domain: {said}", hint="it is the output of `virsh dumpxml`"
             ) from error
-        if not domain.name:
+        if not tenant.name:
             raise InventoryError(f"{path}: is not a domain", hint="it is the output of `virsh dumpxml`")
-        found.append(domain)
-    return tenants(cluster.cluster, host, found)
+        if tenant.name in found:
+            raise InventoryError(
+                f"{files[tenant.name]} and {path} are both guest {tenant.name}", hint="keep one of the two files"
+            )
+        found[tenant.name], files[tenant.name] = tenant, path
+    return list(found.values())
 
 
 def _holds_domain(path: Path) -> bool:
@@ -133,3 +144,12 @@ def _read(path: Path) -> str:
         raise InventoryError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InventoryError(f"{path}: is not UTF-8 text") from error
+
+
+def _write(path: Path, text: str) -> None:
+    from provision.errors import InventoryError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InventoryError(f"{path}: cannot be written: {error.strerror}") from error

@@ -10,7 +10,11 @@ import click
 from provision.stages.order import NAMES
 
 CHANGES_PENDING = 20
-"""Exit code of `plan --detailed-exitcode` when there is something to do."""
+"""Exit code of `plan --detailed-exitcode` when there is something to do, and of `status --drift` when there is drift."""
+
+RESTART = click.option(
+    "--restart", is_flag=True, help="Also start guests anew that run with something else than wanted, one at a time."
+)
 
 WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under storage.wipe."
 
@@ -20,14 +24,15 @@ WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON on stdout.")
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit code 20 when changes are pending.")
-def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool) -> None:
+@RESTART
+def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool, restart: bool) -> None:
     """Show what provision would create, change or leave, and why. Changes nothing."""
     from provision.cli.session import session
     from provision.engine import make_plan
     from provision.plan_text import as_data, as_text
 
     with session(inventory) as world:
-        found = make_plan(world, wipe=wipe)
+        found = make_plan(world, wipe=wipe, restart=restart)
     click.echo(json.dumps(as_data(found), indent=2) if as_json else as_text(found))
     if detailed_exitcode and found.changes:
         sys.exit(CHANGES_PENDING)
@@ -38,9 +43,12 @@ def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool) -> 
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--until", "last", type=click.Choice(NAMES), help="Stop after this stage.")
+@RESTART
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show what kubeadm and others say.")
-def provision(inventory: str, yes: bool, wipe: bool, last: str | None, as_json: bool, verbose: bool) -> None:
+def provision(
+    inventory: str, yes: bool, wipe: bool, last: str | None, restart: bool, as_json: bool, verbose: bool
+) -> None:
     """Turn the inventory into a serving mesh: checks the hosts, shows the plan, asks, plans again, runs the stages."""
     from provision.checkup import admit
     from provision.cli.session import session
@@ -50,11 +58,11 @@ def provision(inventory: str, yes: bool, wipe: bool, last: str | None, as_json: 
 
     with session(inventory, as_json=as_json, verbose=verbose, logged=True) as world:
         admit(world)
-        agreed = make_plan(world, wipe=wipe)
+        agreed = make_plan(world, wipe=wipe, restart=restart)
         click.echo(as_text(agreed), err=True)
         if agreed.changes and not yes:
             _ask(len(agreed.changes))
-        run(world, agreed, last, wipe=wipe)
+        run(world, agreed, last, wipe=wipe, restart=restart)
 
 
 def _ask(changes: int) -> None:

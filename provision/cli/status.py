@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import json
+import sys
+from typing import NoReturn
 
 import click
+
+from provision.cli.provision import CHANGES_PENDING
 
 
 @click.command()
 @click.argument("inventory", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="The status as JSON on stdout.")
-def status(inventory: str, as_json: bool) -> None:
+@click.option(
+    "--drift", is_flag=True, help="Only what is no longer as meshctl made it; exit code 20 when there is any."
+)
+def status(inventory: str, as_json: bool, drift: bool) -> None:
     """Show per guest what libvirt says live, and what Kubernetes and the mesh say."""
     from provision.cli.session import session
     from provision.status import as_text, cluster_status
 
+    if drift:
+        _drift(inventory, as_json=as_json)
     with session(inventory) as world:
         found = cluster_status(world)
     click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
+
+
+def _drift(inventory: str, *, as_json: bool) -> NoReturn:
+    from provision.cli.session import session
+    from provision.drift_report import as_text, drift_report
+
+    with session(inventory) as world:
+        found = drift_report(world)
+    click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
+    sys.exit(CHANGES_PENDING if found.drifts else 0)

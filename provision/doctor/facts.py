@@ -48,7 +48,7 @@ class HugePages:
 class MemoryFacts:
     """Memory in MiB; `memlock_bytes` is libvirtd's limit for locked memory: None when unknown, -1 for unlimited.
 
-    `may_raise_limits`: libvirtd has CAP_SYS_RESOURCE and raises the limit itself.
+    `may_raise_limits`: libvirtd has CAP_SYS_RESOURCE and raises the limit itself. `hugetlbfs_kib` are the page sizes that are mounted.
     """
 
     available_mib: int | None = None
@@ -57,7 +57,7 @@ class MemoryFacts:
     ksm_sharing_pages: int = 0
     ksm_tuned: bool = False
     hugepages: tuple[HugePages, ...] = ()
-    hugetlbfs_mounted: bool = True
+    hugetlbfs_kib: frozenset[int] = frozenset({2048, 1048576})
     memlock_bytes: int | None = None
     may_raise_limits: bool = True
     swap_mib: int = 0
@@ -66,13 +66,13 @@ class MemoryFacts:
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk at the bottom of what a pool lies on. `discard_max` in bytes: 0 when it cannot forget blocks."""
+    """A disk of the host, by the kernel's name. `discard_max` in bytes: 0 when it cannot forget blocks; `cell` is its NUMA node."""
 
     name: str
-    transport: str = "nvme"
     rotational: bool = False
     scheduler: str = "none"
     discard_max: int = 2**41
+    cell: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ class Folder:
 
 @dataclass(frozen=True)
 class StorageFacts:
-    """The filesystem that holds (or will hold) the pool, in bytes and inodes; `inodes` is 0 where it counts none."""
+    """The filesystem that holds (or will hold) the pool, in bytes and inodes; `inodes` is 0 where it counts none. `disks` are all
+    of the host's.
+    """
 
     device: str = ""
     filesystem: str = ""

@@ -77,7 +77,8 @@ while :; do
 done
 tool pool_label stat -c %C -- "$pool"
 file selinux /sys/fs/selinux/enforce
-tool lsblk lsblk --json --bytes --output NAME,KNAME,PATH,TYPE,ROTA,TRAN,SCHED,DISC-MAX,SERIAL,MODEL,MAJ:MIN
+tool lsblk lsblk --json --bytes --nodeps --output KNAME,ROTA,SCHED,DISC-MAX
+files disk_cells /sys/block/*/device/numa_node /sys/block/*/device/device/numa_node
 tool lvs lvs --reportformat json --units b --nosuffix -o vg_name,lv_name,lv_attr,data_percent,metadata_percent
 tool fstrim systemctl is-enabled fstrim.timer
 
@@ -100,7 +101,13 @@ def gather(shell: Shell, host: Host) -> Mapping[str, str]:
     return sections(said.stdout) or sections(said.checked().stdout)
 
 
-_PING = 'ping -n -q -c 1 -W 1 -M do -s "$2" "$1" >/dev/null 2>&1 && echo whole; ping -n -q -c 1 -W 1 "$1" >/dev/null 2>&1 && echo small'
+_PING = """
+(ping -n -q -c 1 -W 1 -M do -s "$2" "$1" >/dev/null 2>&1 && echo whole) &
+ping -n -q -c 1 -W 1 "$1" >/dev/null 2>&1 && echo small
+wait
+"""
+"""Both at once: what is lost is waited for one second."""
+
 IP_AND_ICMP = 28
 """Bytes of a ping's packet that are not its payload: 20 of IPv4 and 8 of ICMP."""
 

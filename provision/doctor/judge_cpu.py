@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from provision.doctor.finding import Finding, dedicated_cpus, found
 from provision.doctor.patient import Patient
 from provision.domain_xml import cpu_list
+from provision.placement import absent
 
 DEEP_US = 20
 """C1E wakes within some 10 µs, C6 within 80 to 130 and more (drivers/idle/intel_idle.c): 20 lies between."""
@@ -15,7 +16,9 @@ GOOD_CLOCKS = ("", "tsc", "kvm-clock", "arch_sys_counter")
 
 
 def judge_cpu(patient: Patient) -> Iterator[Finding]:
-    """MC111 to MC117."""
+    """MC111 to MC117, MC162."""
+    for fault in absent(patient.host, patient.topology):
+        yield found("MC162", patient.name, fault)
     yield from _governor(patient)
     yield from _idle(patient)
     yield from _cores(patient)

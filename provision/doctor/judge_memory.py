@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 from provision.doctor.finding import Finding, found
 from provision.doctor.patient import Patient
-from provision.units import GIB, MIB
+from provision.hardware_xml import lock_limit_mib
+from provision.placement.need import page_name
+from provision.units import MIB
 
 OVERHEAD_MIB = 256
 """What QEMU needs beside the guest's memory: 100 to 200 MiB with a few devices."""
-
-LOCK_OVERHEAD = 1 * GIB
-"""What libvirt adds to a guest's memory for its lock limit when it has to guess (qemuDomainGetMemLockLimitBytes)."""
 
 
 def judge_memory(patient: Patient) -> Iterator[Finding]:
@@ -37,8 +36,11 @@ def _hugepages(patient: Patient) -> Iterator[Finding]:
     wanted: Counter[tuple[int, int]] = Counter()
     for pin in patient.idle_pinnings:
         wanted.update({(cell, size): count for cell, size, count in pin.hugepages})
-    if any(pin.hugepages for pin in patient.pinnings) and not patient.facts.memory.hugetlbfs_mounted:
-        yield found("MC124", patient.name, "no line of /proc/mounts is a hugetlbfs")
+    for size in sorted({size for pin in patient.pinnings for _, size, _ in pin.hugepages}):
+        if size not in patient.facts.memory.hugetlbfs_kib:
+            name = page_name(size)
+            seen = f"no hugetlbfs in /proc/mounts has pages of {name}"
+            yield found("MC124", patient.name, seen, size=f"{size // 1024}M", name=name)
     there = {(pages.cell, pages.size_kib): pages for pages in patient.facts.memory.hugepages}
     for (cell, size), count in sorted(wanted.items()):
         pages = there.get((cell, size))
@@ -51,11 +53,11 @@ def _hugepages(patient: Patient) -> Iterator[Finding]:
 
 def _locked(patient: Patient) -> Iterator[Finding]:
     memory = patient.facts.memory
-    largest = max((node.memory for node in patient.nodes), default=0)
+    largest_mib = max((lock_limit_mib(node.vcpus, node.memory_mib) for node in patient.nodes), default=0)
     limit = memory.memlock_bytes
-    if limit is None or limit < 0 or memory.may_raise_limits or limit >= largest + LOCK_OVERHEAD:
+    if limit is None or limit < 0 or memory.may_raise_limits or limit >= largest_mib * MIB:
         return
-    needed = f"the largest guest needs {(largest + LOCK_OVERHEAD) // MIB} MiB"
+    needed = f"the largest guest needs {largest_mib} MiB"
     yield found("MC125", patient.name, f"libvirtd may lock {limit // MIB} MiB ({limit} bytes); {needed}")
 
 

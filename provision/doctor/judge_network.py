@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import netaddr
 
@@ -150,20 +150,28 @@ def _firewall(patient: Patient) -> Iterator[Finding]:
 
 def _bridged(patient: Patient, bridge: str) -> Iterator[Finding]:
     network = patient.facts.network
-    drops = ["iptables FORWARD"] if "-P FORWARD DROP" in network.rules else []
+    drops = ["iptables FORWARD"] if _closed(network.rules, "FORWARD") else []
     drops += [f"nftables {chain}" for chain in network.nft_drops if chain.startswith("forward ")]
     hit = [drop for drop in drops if network.bridge_nf or " in bridge " in drop]
     if hit:
         accept = f"`iptables -I FORWARD -i {bridge} -o {bridge} -j ACCEPT`"
         remedy = f"{accept} on {patient.name}, or `sysctl -w net.bridge.bridge-nf-call-iptables=0`"
-        yield found("MC149", patient.name, f"policy drop: {', '.join(hit)}; no rule accepts {bridge}", remedy=remedy)
+        yield found(
+            "MC149", patient.name, f"dropped at the end: {', '.join(hit)}; no rule accepts {bridge}", remedy=remedy
+        )
+
+
+def _closed(rules: Sequence[str], chain: str) -> bool:
+    """Whether iptables lets through only what a rule accepts: by policy, or by a rule for all packets."""
+    ends = (["-A", chain, "-j", "DROP"], ["-A", chain, "-j", "REJECT"])
+    return f"-P {chain} DROP" in rules or any(rule.split()[:4] in ends for rule in rules)
 
 
 def _routed(patient: Patient, bridge: str) -> Iterator[Finding]:
     """Somebody has written iptables anew after libvirt put its rules there."""
     ours = _ours(patient)
-    drops = [chain for chain in ("INPUT", "FORWARD") if f"-P {chain} DROP" in patient.facts.network.rules]
+    drops = [chain for chain in ("INPUT", "FORWARD") if _closed(patient.facts.network.rules, chain)]
     if ours is not None and ours.active and drops:
         remedy = f"`systemctl reload libvirtd` (or virtnetworkd) on {patient.name}: libvirt writes its rules again"
-        seen = f"policy drop: iptables {' and '.join(drops)}; no rule accepts {bridge}"
+        seen = f"dropped at the end: iptables {' and '.join(drops)}; no rule accepts {bridge}"
         yield found("MC149", patient.name, seen, remedy=remedy)

@@ -8,12 +8,15 @@ from provision.doctor.facts import Facts
 from provision.inventory import Cluster, Host, Node
 from provision.placement import Pinning
 from provision.plan import HostSeen
+from provision.storage.seen import StorageSeen
 from provision.topology import Topology
 
 
 @dataclass(frozen=True)
 class Patient:
-    """One host. `pinnings` are the planned guests that placement seats here, those that run already included."""
+    """One host. `pinnings` are the planned guests that placement seats here, those that run already included; `below` is what
+    lies below its pool, None when nobody could look.
+    """
 
     cluster: Cluster
     host: Host
@@ -21,6 +24,7 @@ class Patient:
     seen: HostSeen
     topology: Topology
     pinnings: tuple[Pinning, ...] = ()
+    below: StorageSeen | None = None
 
     @property
     def name(self) -> str:

@@ -24,6 +24,7 @@ from provision.doctor.facts import (
 )
 from provision.doctor.read_storage import read_storage
 from provision.domain_xml import parse_cpu_list
+from provision.units import KIB, MIB
 
 CAP_SYS_RESOURCE = 24
 """Its bit in CapEff (include/uapi/linux/capability.h): with it a process may raise hard limits."""
@@ -153,7 +154,7 @@ def read_memory(sections: Sections) -> MemoryFacts:
         ksm_sharing_pages=int(ksm.get("pages_sharing", "0")),
         ksm_tuned=any(p["name"] == "ksmtuned" for p in running),
         hugepages=tuple(_hugepages(sections)),
-        hugetlbfs_mounted=any(line.split()[2:3] == ["hugetlbfs"] for line in sections.get("mounts", "").splitlines()),
+        hugetlbfs_kib=frozenset(_mounted_pages(sections.get("mounts", ""))),
         memlock_bytes=None if limit is None else -1 if limit == "unlimited" else int(limit),
         may_raise_limits=bool(int(daemon.get("CapEff", "0") or "0", 16) >> CAP_SYS_RESOURCE & 1) if daemon else True,
         swap_mib=sum(int(line.split()[2]) for line in sections.get("swaps", "").splitlines()[1:]) // 1024,
@@ -169,6 +170,14 @@ def _hugepages(sections: Sections) -> Iterator[HugePages]:
         match = _HUGEPAGES.fullmatch(folder)
         if match:
             yield HugePages(int(match[1]), int(match[2]), int(counts["nr_hugepages"]), int(counts["free_hugepages"]))
+
+
+def _mounted_pages(mounts: str) -> Iterator[int]:
+    """Page sizes in KiB that a hugetlbfs is mounted with; a kernel that does not say one mounted its default, 2 MiB."""
+    for line in mounts.splitlines():
+        if line.split()[2:3] == ["hugetlbfs"]:
+            size = re.search(r"\bpagesize=([0-9]+)([KMG])", line)
+            yield int(size[1]) * {"K": 1, "M": KIB, "G": MIB}[size[2]] if size else 2048
 
 
 def read_network(sections: Sections) -> NetworkFacts:

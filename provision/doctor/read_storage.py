@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from provision.doctor.facts import Disk, Folder, StorageFacts, ThinPool
 
@@ -27,7 +27,7 @@ def read_storage(sections: Mapping[str, str]) -> StorageFacts:
         inodes_free=numbers[3] or 0,
         options=frozenset(sections.get("pool_options", "").split(",")) - {""},
         parents=tuple(_parents(sections.get("parents", ""))),
-        disks=tuple(_disks(sections.get("lsblk", ""), device)),
+        disks=tuple(_disks(sections.get("lsblk", ""), _cells(sections.get("disk_cells", "")))),
         thin_pools=tuple(_thin_pools(sections.get("lvs", ""))),
         fstrim_enabled={"enabled": True, "disabled": False, "static": False}.get(sections.get("fstrim", "").strip()),
         selinux_enforcing=sections.get("selinux", "").strip() == "1",
@@ -45,21 +45,25 @@ def _parents(text: str) -> Iterator[Folder]:
         yield Folder(path, int(mode, 8), int(uid), int(gid))
 
 
-def _disks(text: str, device: str) -> Iterator[Disk]:
-    """The disks at the top of lsblk's trees that have `device` below them (lsblk hangs what is built on a disk under it)."""
+def _disks(text: str, cells: Mapping[str, int]) -> Iterator[Disk]:
+    """The disks at the top of lsblk's trees: what is built on a disk hangs under it."""
     for root in json.loads(text)["blockdevices"] if text else ():
-        if device and _holds(root, device):
-            yield Disk(
-                name=str(root["name"]),
-                transport=str(root.get("tran") or ""),
-                rotational=bool(root.get("rota")),
-                scheduler=str(root.get("sched") or ""),
-                discard_max=int(root.get("disc-max") or 0),
-            )
+        name = str(root.get("kname") or root["name"])
+        yield Disk(
+            name=name,
+            rotational=bool(root.get("rota")),
+            scheduler=str(root.get("sched") or ""),
+            discard_max=int(root.get("disc-max") or 0),
+            cell=cells.get(name),
+        )
 
 
-def _holds(entry: Mapping[str, Any], device: str) -> bool:
-    return entry.get("path") == device or any(_holds(child, device) for child in entry.get("children", ()))
+_CELL = re.compile(r"/sys/block/([^/]+)/device/(?:device/)?numa_node:([0-9]+)")
+
+
+def _cells(text: str) -> dict[str, int]:
+    """NUMA nodes by disk, of those that know one (-1 stands for none)."""
+    return {match[1]: int(match[2]) for line in text.splitlines() if (match := _CELL.fullmatch(line))}
 
 
 def _thin_pools(text: str) -> Iterator[ThinPool]:

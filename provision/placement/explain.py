@@ -70,7 +70,7 @@ def _per_cell(host: HostRoom, need: Need, count: int) -> Iterator[str]:
     for room, fault in zip(host.cells, faults, strict=True):
         where = f"{host.host.name} cell {room.layout.id}"
         if fault:
-            yield f"{where}: {fault}" + (f" in each of {_nodes(count)}" if count > 1 else "")
+            yield f"{where}: {fault}" + (f" in each of {_nodes(count)}" if count > 1 and "needed" in fault else "")
         elif count > 1:
             yield f"{where}: could take its part, {LONELY if enough else f'but {_nodes(count)} must'}"
 

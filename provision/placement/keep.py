@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from provision.placement.layout import CellLayout
+from provision.placement.layout import HostLayout
 from provision.placement.model import Tenant
 from provision.placement.need import Need, Share
 from provision.placement.pick import emulator_only
@@ -13,20 +14,45 @@ from provision.placement.room import TINY, CellRoom, HostRoom, Seat
 from provision.placement.seats import parts
 
 
-def occupy(host: HostRoom, tenant: Tenant) -> None:
-    """Takes off what a guest holds that is not ours to place: the CPUs that it is pinned to, its memory.
+def occupy(host: HostRoom, tenant: Tenant, spared: frozenset[int] = frozenset()) -> None:
+    """Takes off what a guest holds that is not ours to place: the CPUs that it is pinned to but for `spared`, its memory.
 
     One that floats over all CPUs claims none of them; its memory may be anywhere and is counted on every node in proportion.
     """
-    online = host.layout.online
-    for cpus in tenant.vcpu_cpus:
-        held = pinned(cpus, online)
-        _claim(host, held, 1.0 / max(1, len(held)))
+    for held, load in _claims(host.layout.cpus_of_cells, tenant):
+        _claim(host, held - spared, load, _most(host, tenant))
+    for cell, memory_mib in memory_of(host.layout, tenant):
+        host.cells[cell].take_memory(memory_mib, tenant.hugepage_kib)
+
+
+def occupy_spared(host: HostRoom, tenant: Tenant, left: frozenset[int]) -> None:
+    """Takes off those of the spared CPUs that nobody kept after all."""
+    for held, load in _claims(host.layout.cpus_of_cells, tenant):
+        _claim(host, held & left, load, _most(host, tenant))
+
+
+def claimed(cells: Sequence[Collection[int]], tenant: Tenant) -> frozenset[int]:
+    """All CPUs that a guest is pinned to, on a host whose NUMA nodes have these CPUs."""
+    return frozenset(cpu for held, _ in _claims(cells, tenant) for cpu in held)
+
+
+def own_threads(cells: Sequence[Collection[int]], tenant: Tenant) -> frozenset[int]:
+    """CPUs of a guest's emulator and iothreads: none where they float over a whole NUMA node, as they claim nothing there."""
+    online = frozenset(cpu for cell in cells for cpu in cell)
     own = pinned(tenant.emulator_cpus, online) | pinned(tenant.iothread_cpus, online)
-    if not any(own.issuperset(cell.cpus) for cell in host.layout.cells if cell.cpus):
-        # QEMU's threads float over a whole NUMA node where they are pinned to all of it, and claim nothing there.
-        _claim(host, own, 0.0)
-    _claim_memory(host, tenant)
+    return frozenset() if any(own.issuperset(cell) for cell in cells if cell) else own
+
+
+def _claims(cells: Sequence[Collection[int]], tenant: Tenant) -> list[tuple[frozenset[int], float]]:
+    """CPUs that a guest is pinned to, with how much of each it takes."""
+    online = frozenset(cpu for cell in cells for cpu in cell)
+    vcpus = [pinned(cpus, online) for cpus in tenant.vcpu_cpus]
+    return [*((held, 1.0 / max(1, len(held))) for held in vcpus), (own_threads(cells, tenant), 0.0)]
+
+
+def _most(host: HostRoom, tenant: Tenant) -> float:
+    """Whoever else overloads a CPU makes it full, not its neighbours; those that we placed are within the ratio on average."""
+    return host.host.cpu.ratio if tenant.node is None else math.inf
 
 
 def pinned(cpus: frozenset[int], online: frozenset[int]) -> frozenset[int]:
@@ -35,8 +61,8 @@ def pinned(cpus: frozenset[int], online: frozenset[int]) -> frozenset[int]:
     return frozenset() if found == online else found
 
 
-def _claim(host: HostRoom, cpus: frozenset[int], load: float) -> None:
-    """Makes CPUs unavailable; where CPUs are shared anyway, loaded."""
+def _claim(host: HostRoom, cpus: frozenset[int], load: float, most: float) -> None:
+    """Makes CPUs unavailable; where CPUs are shared anyway, loaded, each with `most` at the most."""
     for cpu in cpus:
         index = host.layout.cell_of.get(cpu)
         if index is None:
@@ -44,29 +70,19 @@ def _claim(host: HostRoom, cpus: frozenset[int], load: float) -> None:
         cell = host.cells[index]
         cell.drop((cpu,))
         if host.shared:
-            # Whoever overloads a CPU makes it full, not its neighbours.
-            cell.load[cpu] = min(cell.ratio, cell.load.get(cpu, 0.0) + load)
+            cell.load[cpu] = min(most, cell.load.get(cpu, 0.0) + load)
 
 
-def _claim_memory(host: HostRoom, tenant: Tenant) -> None:
-    for cell, memory_mib in _memory_of(host, tenant):
-        cell.take_memory(memory_mib, tenant.hugepage_kib)
-
-
-def _memory_of(host: HostRoom, tenant: Tenant) -> list[tuple[CellRoom, int]]:
-    """How much of a guest's memory each cell holds, as far as can be known."""
-    held = {cpu for cpus in tenant.vcpu_cpus for cpu in pinned(cpus, host.layout.online)}
-    cells = [cell for cell in host.cells if cell.layout.id in tenant.memory_cells]
-    cells = cells or [cell for cell in host.cells if cell.layout.has_memory and held & set(cell.layout.cpus)]
+def memory_of(layout: HostLayout, tenant: Tenant) -> list[tuple[int, int]]:
+    """How many MiB of a guest's memory each cell (by index) holds, as far as can be known."""
+    held = {cpu for cpus in tenant.vcpu_cpus for cpu in pinned(cpus, layout.online)}
+    cells = [index for index, cell in enumerate(layout.cells) if cell.id in tenant.memory_cells]
+    cells = cells or [i for i, cell in enumerate(layout.cells) if cell.has_memory and held & set(cell.cpus)]
     if cells:
         return [(cell, tenant.memory_mib // len(cells)) for cell in cells]
-    sizes = [_size(cell.layout) for cell in host.cells]
+    sizes = [cell.memory_mib if cell.has_memory else 0 for cell in layout.cells]
     total = sum(sizes)
-    return [(cell, tenant.memory_mib * size // total) for cell, size in zip(host.cells, sizes, strict=True) if total]
-
-
-def _size(layout: CellLayout) -> int:
-    return layout.memory_mib if layout.has_memory else 0
+    return [(cell, tenant.memory_mib * size // total) for cell, size in enumerate(sizes) if total]
 
 
 def kept(host: HostRoom, tenant: Tenant, need: Need, held: Mapping[int, int]) -> tuple[Seat, ...] | None:

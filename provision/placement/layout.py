@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from provision.cpu_lists import cpu_list
 from provision.inventory import Host
 from provision.topology import Cell, Topology
 from provision.units import KIB, MIB
@@ -52,6 +53,11 @@ class HostLayout:
         return tuple(sorted(cpu for cell in self.cells for cpu in cell.reserved))
 
     @cached_property
+    def cpus_of_cells(self) -> tuple[tuple[int, ...], ...]:
+        """The CPUs of each cell, reserved ones too."""
+        return tuple(cell.cpus for cell in self.cells)
+
+    @cached_property
     def online(self) -> frozenset[int]:
         """All CPUs, reserved ones too."""
         return frozenset(cpu for cell in self.cells for cpu in cell.cpus)
@@ -69,6 +75,20 @@ def layout(host: Host, topology: Topology) -> HostLayout:
     share_mib = -(-host.reserved_memory // MIB // max(1, with_memory))
     cells = tuple(_cell(cell, reserved, share_mib) for cell in topology.cells)
     return HostLayout(cells, _distances(topology.cells))
+
+
+def absent(host: Host, topology: Topology) -> tuple[str, ...]:
+    """What the inventory says of a host's CPUs and NUMA nodes that the host does not have: nothing of it would have an effect."""
+    online, cells = {cpu.id for cpu in topology.cpus}, [cell.id for cell in topology.cells]
+    gone, near = set(host.reserved_cpus or ()) - online, host.pool.numa_node
+    found = []
+    if gone:
+        found.append(
+            f"reserved_cpus names {cpu_list(gone)}; the host has CPUs {cpu_list(online) or 'none'}, others are offline or not there"
+        )
+    if near is not None and near not in cells:
+        found.append(f"pool.numa_node is {near}; the host has NUMA nodes {cpu_list(cells) or 'none'}")
+    return tuple(found)
 
 
 def reserved_cpus(host: Host, topology: Topology) -> frozenset[int]:

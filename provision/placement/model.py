@@ -14,6 +14,8 @@ class Tenant:
     """A guest that a host already has. `node` is its name in our inventory, None for a foreign one; `vcpu_cpus` is one
     CPU set per vCPU (all CPUs for one that floats). `emulator_cpus` and `iothread_cpus` are empty when unknown; `memory_cells` are the
     NUMA nodes its memory is bound to, empty when unbound; `hugepage_kib` is 0 for ordinary memory.
+
+    `placed`: these are the pins that we gave it, not those that it happens to have. A foreign guest on them came later.
     """
 
     host: str
@@ -25,6 +27,7 @@ class Tenant:
     iothread_cpus: frozenset[int] = frozenset()
     memory_cells: tuple[int, ...] = ()
     hugepage_kib: int = 0
+    placed: bool = False
 
 
 @dataclass(frozen=True)

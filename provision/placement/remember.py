@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from provision.inventory import Cluster, Node
-from provision.placement.keep import kept, occupy
+from provision.placement.keep import kept, occupy, occupy_spared
 from provision.placement.model import Tenant
 from provision.placement.need import Need, need_of
 from provision.placement.room import HostRoom
@@ -35,6 +35,15 @@ class _Present:
         return [next(iter(cpus)) for cpus in sets if len(cpus) == 1]
 
     @property
+    def given(self) -> frozenset[int]:
+        """CPUs that it was given for itself alone, whoever came upon them later."""
+        if not self.tenant.placed:
+            return frozenset()
+        vcpus = self.tenant.vcpu_cpus if self.need.dedicated else ()
+        emulator = (self.tenant.emulator_cpus,) if self.need.isolated else ()
+        return frozenset(cpu for cpus in (*vcpus, *emulator, self.siblings) for cpu in cpus)
+
+    @property
     def siblings(self) -> set[int]:
         """CPUs that its policy keeps idle beside its own."""
         if not self.need.dedicated or self.need.threads != "isolate":
@@ -48,7 +57,7 @@ class _Present:
         return found - set(self.cpus)
 
 
-def staying(cluster: Cluster, hosts: Mapping[str, HostRoom], current: Sequence[Tenant]) -> dict[str, Tenant]:
+def staying(cluster: Cluster, hosts: Container[str], current: Sequence[Tenant]) -> dict[str, Tenant]:
     """The guest of each node where its pins could stay; none that belongs to a former node, or runs on a former host."""
     nodes = {node.name: node for node in cluster.nodes}
     found: dict[str, Tenant] = {}
@@ -64,22 +73,35 @@ def remember(
 ) -> dict[str, Seated]:
     """Takes off what the guests that are there hold, and gives the seats of those that stay as they are.
 
-    Foreign guests come first: their pins are respected. Guests that we made and that should go hold what nobody keeps.
+    Foreign guests come first: their pins are respected, but for those on CPUs that a guest of ours was given for itself
+    before. Guests that we made and that should go hold what nobody keeps.
     """
     others = [tenant for tenant in current if tenant.host in hosts and ours.get(tenant.node or "") is not tenant]
-    for tenant in others:
-        if tenant.node is None:
-            occupy(hosts[tenant.host], tenant)
-    found = _keep(cluster, hosts, ours)
+    foreign = [tenant for tenant in others if tenant.node is None]
+    present = [_present(node, ours[node.name], hosts) for node in cluster.nodes if node.name in ours]
+    spared = _given(present)
+    for tenant in foreign:
+        occupy(hosts[tenant.host], tenant, spared[tenant.host])
+    found = _keep(present)
+    stayed = _given(one for one in present if one.node.name in found)
+    for tenant in foreign:
+        occupy_spared(hosts[tenant.host], tenant, spared[tenant.host] - stayed[tenant.host])
     for tenant in others:
         if tenant.node is not None:
             occupy(hosts[tenant.host], tenant)
     return found
 
 
-def _keep(cluster: Cluster, hosts: Mapping[str, HostRoom], ours: Mapping[str, Tenant]) -> dict[str, Seated]:
+def _given(present: Iterable[_Present]) -> defaultdict[str, frozenset[int]]:
+    """CPUs that guests of ours were given for themselves, by host."""
+    found: defaultdict[str, frozenset[int]] = defaultdict(frozenset)
+    for one in present:
+        found[one.host.host.name] |= one.given
+    return found
+
+
+def _keep(present: Sequence[_Present]) -> dict[str, Seated]:
     """Whoever asks for more than it has (memory, idle siblings, a CPU of its own) must not take what the others hold."""
-    present = [_present(node, ours[node.name], hosts) for node in cluster.nodes if node.name in ours]
     held, idle = _held(present)
     found: dict[str, Seated] = {}
     # On shared CPUs a guest that is to have some for itself leaves less to share: it comes after those that share.

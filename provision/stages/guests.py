@@ -14,6 +14,7 @@ from provision.events import Changed, Warned
 from provision.hostkey import new_host_key
 from provision.parallel import for_each
 from provision.plan import Action, Plan, Verb, effective, guest_digest
+from provision.repair import PINS, RESTART
 from provision.sessions import public_key
 from provision.shell import HostKeyMismatch, Ssh
 from provision.stages.doors import Doors
@@ -24,6 +25,9 @@ NAME, TITLE = "guests", "guests: define, boot, check"
 BOOT_S = 900.0
 """First boot to SSH takes about 75 s under software emulation with idle CPUs; ten times that when they are not."""
 
+SHUTDOWN_S = 300.0
+"""systemd gives a unit 90 s to stop (DefaultTimeoutStopSec), and kubelet's pods theirs before; emulation is slow."""
+
 
 def run(plan: Plan, doors: Doors) -> None:
     """Makes and starts what the plan says, then waits for first boots and checks sysctl.
@@ -32,11 +36,50 @@ def run(plan: Plan, doors: Doors) -> None:
     initialises, and the stage kubernetes settles them.
     """
     for_each(plan.of(NAME, "guest"), lambda action: _bring_up(action, plan, doors))
+    for_each(plan.of(NAME, PINS), lambda action: put_back(action, plan, doors))
+    _restart(plan, doors)
     unsettled = [action.where for action in plan.of(NAME, "boot")]
     if plan.of("kubernetes"):
         unsettled = [name for name in unsettled if name == doors.cluster.control_plane.name]
     shells = doors.shells()
     for_each(unsettled, lambda node: settle(plan.desired.guest(node), shells[node], doors))
+
+
+def put_back(action: Action, plan: Plan, doors: Doors) -> None:
+    """Puts the threads of a running guest on the CPUs that the plan has for them."""
+    guest = plan.desired.guest(action.name)
+    pins = (guest.vcpu_pins, guest.emulator_cpus, guest.iothread_cpus)
+    doors.hypervisors[action.where].pin_domain(guest.domain, *pins)
+    doors.emit(Changed(action.where, f"{PINS} {guest.node}", action.verb))
+
+
+def _restart(plan: Plan, doors: Doors) -> None:
+    """Starts guests anew, one at a time, workers before the control plane; each is back before the next goes down."""
+    actions = plan.of(NAME, RESTART)
+    if not actions:
+        return
+    control_plane, shells = doors.cluster.control_plane.name, doors.shells()
+    for action in sorted(actions, key=lambda action: action.name == control_plane):
+        guest, shell = plan.desired.guest(action.name), shells[action.name]
+        shell.close()
+        start_anew(guest, doors)
+        settle(guest, shell, doors)
+
+
+def start_anew(guest: GuestSpec, doors: Doors) -> None:
+    """Shuts a guest down gracefully and starts it. Raises StageTimeout when it does not shut down: it is left running."""
+    hypervisor = doors.hypervisors[guest.host]
+    hypervisor.shut_down(guest.domain)
+    wait_until(
+        lambda: NotYet("it runs") if hypervisor.runs(guest.domain) else Ready(None),
+        what=f"{guest.node}: shutdown",
+        within_s=SHUTDOWN_S,
+        every_s=1.0,
+        emit=doors.emit,
+        hint=f"it is left as it is, and so are those that had to follow: virsh console {guest.domain} shows what it waits for",
+    )
+    hypervisor.start_domain(guest.domain)
+    doors.emit(Changed(guest.host, f"guest {guest.node}", "start anew"))
 
 
 def settle(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:

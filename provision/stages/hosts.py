@@ -7,18 +7,27 @@ from provision.events import Changed
 from provision.host_disks import clear, make_group, make_thin_pool
 from provision.parallel import for_each
 from provision.plan import Action, Plan, Verb
+from provision.repair import AUTOSTART
 from provision.stages.doors import Doors
 
 NAME, TITLE = "hosts", "storage pools"
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Creates or starts each host's pool; wipes what may be wiped, makes volume groups and thin pools. Hosts at once."""
+    """Creates or starts each host's pool, and marks it for autostart where somebody took that off; wipes what may be wiped,
+    makes volume groups and thin pools. Hosts at once.
+    """
     for_each(sorted({action.where for action in plan.of(NAME)}), lambda host: _host(host, plan, doors))
 
 
 def _host(host: str, plan: Plan, doors: Doors) -> None:
-    work = {"pool": _pool, "device": _wipe, "volume group": _group, "thin pool": _thin_pool}
+    work = {
+        "pool": _pool,
+        f"pool {AUTOSTART}": _pool,
+        "device": _wipe,
+        "volume group": _group,
+        "thin pool": _thin_pool,
+    }
     for action in plan.of(NAME):
         if action.where == host:
             work[action.kind](action, plan, doors)
@@ -29,7 +38,9 @@ def _host(host: str, plan: Plan, doors: Doors) -> None:
 
 def _pool(action: Action, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[action.where]
-    if action.verb is Verb.START:
+    if action.kind != "pool":
+        hypervisor.autostart_pool(action.name)
+    elif action.verb is Verb.START:
         hypervisor.start_pool(action.name)
     else:
         hypervisor.create_pool(pool_xml(next(pool for pool in plan.desired.pools if pool.host == action.where)))

@@ -12,14 +12,17 @@ NAME, TITLE = "networks", "networks"
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Creates or starts each host's network."""
+    """Creates or starts each host's network, and defines it again where somebody changed its definition."""
     for_each(plan.of(NAME), lambda action: _network(action, plan, doors))
 
 
 def _network(action: Action, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[action.where]
-    if action.verb is Verb.START:
+    xml = network_xml(next(network for network in plan.desired.networks if network.host == action.where))
+    if action.kind != "network":
+        hypervisor.define_network(xml)
+    elif action.verb is Verb.START:
         hypervisor.start_network(action.name)
     else:
-        hypervisor.create_network(network_xml(next(net for net in plan.desired.networks if net.host == action.where)))
-    doors.emit(Changed(action.where, f"network {action.name}", action.verb))
+        hypervisor.create_network(xml)
+    doors.emit(Changed(action.where, f"{action.kind} {action.name}", action.verb))

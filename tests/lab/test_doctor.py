@@ -109,7 +109,7 @@ def test_low_memlock(world: World, tmp_path: Path) -> None:
             finding = planted(world, "MC125")
         with saying(tmp_path, f"{process}/limits", high + "\n"):
             assert found(world, "MC125") is None
-    assert "(65536 bytes); the largest guest needs 4096 MiB" in finding.seen
+    assert "(65536 bytes); the largest guest needs 5328 MiB" in finding.seen
     assert "LimitMEMLOCK=infinity" in finding.fix
 
 
@@ -157,3 +157,26 @@ def test_a_bridge_without_the_networks_mtu(world: World) -> None:
     assert found(world, "MC145") is None
     assert finding.seen == "meshbr0 has MTU 1400, the network 1500"
     assert finding.fix.startswith("`ip link set meshbr0 mtu 1500` on hv1")
+
+
+def test_a_pool_on_what_the_inventory_does_not_want(inventory: Path, tmp_path: Path) -> None:
+    path = tmp_path / "nvme.yaml"
+    path.write_text(yaml.safe_dump(for_lab(LAB) | {"storage": {"require": "nvme"}}))
+    with (
+        mounted("-t", "tmpfs", "-o", "size=4g", "tmpfs", str(LAB.pool)),
+        opened(load(str(path)), nowhere) as made,
+    ):
+        finding = planted(made, "MC131")
+    seen = f"pool meshctl: {LAB.pool} lies on tmpfs (tmpfs), below which there is no device to be seen, but storage.require is nvme"
+    assert (finding.severity, finding.seen) == ("error", seen)
+    assert finding.fix.startswith("give it a filesystem on an NVMe; `lsblk -o NAME,TRAN,ROTA` on hv1")
+
+
+def test_cpus_that_the_host_does_not_have(inventory: Path, tmp_path: Path) -> None:
+    said = for_lab(LAB)
+    said["hosts"][0]["reserved_cpus"] = [4096]
+    path = tmp_path / "cpus.yaml"
+    path.write_text(yaml.safe_dump(said))
+    with opened(load(str(path)), nowhere) as made:
+        finding = planted(made, "MC162")
+    assert finding.seen.startswith("reserved_cpus names 4096; the host has CPUs 0")

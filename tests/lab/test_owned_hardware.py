@@ -5,10 +5,13 @@ Their domains are started and looked at; nothing waits for them to boot.
 
 from __future__ import annotations
 
+import json
 import mmap
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,8 +27,8 @@ from provision.lab.processes import members
 from provision.loader import load
 from provision.plan import Plan
 from provision.shell import Local
-from provision.stages.guests import _bring_up
-from tests.lab.conftest import for_lab
+from provision.stages.guests import _bring_up, put_back
+from tests.lab.conftest import MESHCTL, for_lab
 
 pytestmark = pytest.mark.lab
 
@@ -55,14 +58,19 @@ def pages() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def world(lab: Lab, pages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def inventory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     said = for_lab(lab)
     huge = {"name": "huge", "role": "control-plane", "hugepages": "2MiB"}
     plain = {"name": "plain", "role": "worker"}
     said["nodes"] = [{**node, "vcpus": 2, "memory": f"{GUEST_MIB}MiB", "disk": "12GiB"} for node in (huge, plain)]
     path = tmp_path_factory.mktemp("hardware") / "hw.yaml"
     path.write_text(yaml.safe_dump(said))
-    with opened(load(str(path)), nowhere) as made:
+    return path
+
+
+@pytest.fixture(scope="module")
+def world(inventory: Path, pages: None) -> Iterator[World]:
+    with opened(load(str(inventory)), nowhere) as made:
         yield made
 
 
@@ -128,6 +136,59 @@ def test_memory_is_bound_to_the_planned_numa_node(lab: Lab, plan: Plan) -> None:
     for guest in plan.desired.guests:
         bound = "bind:0" in (_process(lab, guest) / "numa_maps").read_text()
         assert bound == guest.memory.bound
+
+
+def _drift(inventory: Path) -> tuple[int, list[dict[str, Any]]]:
+    """What `meshctl status --drift` says, and its exit code."""
+    done = Local().run([str(MESHCTL), "status", "--drift", str(inventory), "--json"], within_s=120, check=False)
+    print(done.stdout, done.stderr)
+    return done.status, json.loads(done.stdout)["drifts"]
+
+
+def test_pins_changed_by_hand_are_reported_and_put_back_while_the_guest_runs_on(
+    lab: Lab, inventory: Path, world: World, plan: Plan
+) -> None:
+    """By `virsh` and, behind libvirt's back, by the kernel's own call: `taskset` makes no other."""
+    assert _drift(inventory) == (0, [])
+    guest = plan.desired.guest("plain")
+    process, before = _process(lab, guest), _pinned(_process(lab, guest))
+    other = str(1 - guest.vcpu_pins[0])
+    _virsh(lab, "vcpupin", guest.domain, "0", other, "--live")
+    _virsh(lab, "emulatorpin", guest.domain, "1", "--live")
+    os.sched_setaffinity(_thread(process, "IO iothread1"), {0})
+    moved = before | {"CPU 0/TCG": other, "emulator": "1", "IO iothread1": "0"}
+    assert _pinned(process) == moved
+
+    status, found = _drift(inventory)
+    assert status == 20
+    assert {(one["object"], one["mend"]) for one in found} == {("guest plain", "live")}
+    assert [(one["field"], one["wanted"], one["found"], one["seen_in"]) for one in found] == [
+        ("vCPU 0 pin", str(guest.vcpu_pins[0]), other, ["running"]),
+        ("emulator pin", cpu_list(guest.emulator_cpus), "1", ["running"]),
+        ("iothread 1 pin", cpu_list(guest.iothread_cpus), "0", ["kernel"]),
+    ]
+    agreed = make_plan(world)
+    (action,) = agreed.of("guests", "pins")
+    assert "vCPU 0 pin: wanted" in action.reason
+    assert (agreed.of("guests", "guest"), agreed.of("guests", "restart"), agreed.pending) == ((), (), ())
+    put_back(action, agreed, world.doors(bundle.load(bundle.find(world.cluster.kubernetes.bundle))))
+    assert _pinned(process) == before
+    assert _process(lab, guest) == process
+    assert _drift(inventory) == (0, [])
+
+
+def _pinned(process: Path) -> dict[str, str]:
+    """CPUs of the threads that have a pin. QEMU's workers come and go."""
+    return {name: cpus for name, cpus in _affinities(process).items() if name.startswith(("CPU ", "emulator", "IO io"))}
+
+
+def _virsh(lab: Lab, *words: str) -> None:
+    Local().run(["virsh", "--connect", lab.uri, *words])
+
+
+def _thread(process: Path, name: str) -> int:
+    (task,) = (task for task in (process / "task").iterdir() if (task / "comm").read_text().strip() == name)
+    return int(task.name)
 
 
 def test_pages_that_somebody_else_took_are_missed_before_the_start(world: World, plan: Plan) -> None:

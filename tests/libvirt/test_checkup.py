@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,27 @@ def test_a_host_without_libvirt_is_an_error_and_hides_no_other(uri: str, tmp_pat
     assert [(finding.id, finding.where) for finding in checkup.findings] == [("MC101", "hv1"), ("MC101", "hv3")]
     assert "no connection to" in checkup.findings[0].seen
     assert checkup.findings[0].fix.startswith(f"`virsh -c '{nowhere}' version`")
+
+
+def test_a_host_that_takes_a_connection_and_says_nothing_is_given_up_in_time(uri: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "silent"))
+        silent.listen()
+        hosts = [{"name": "hv1", "uri": f"qemu+unix:///system?socket={tmp_path}/silent"}, {"name": "hv2", "uri": uri}]
+        network = {"cidr": "10.77.0.0/24", "mode": "bridge", "bridge": "br0"}
+        started = time.monotonic()
+        with opened(_cluster(uri, hosts=hosts, network=network), print) as world:
+            (finding,) = check_hosts(world).findings
+        assert time.monotonic() - started < 7
+    assert (finding.id, finding.where) == ("MC101", "hv1")
+    assert finding.seen.endswith("/silent gives no answer within 5 s")
+
+
+def test_cpus_that_the_host_does_not_have_are_found_instead_of_refusals(uri: str) -> None:
+    host = {"name": "hv1", "uri": uri, "pool": {"path": "/srv/pool"}, "reserved_cpus": [900]}
+    with opened(_cluster(uri, hosts=[host]), print) as world:
+        (finding,) = check_hosts(world).errors
+    assert (finding.id, finding.seen[:23]) == ("MC162", "reserved_cpus names 900")
 
 
 def test_a_guest_that_fits_nowhere_is_an_error(uri: str) -> None:

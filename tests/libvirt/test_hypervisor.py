@@ -7,7 +7,7 @@ import io
 import pytest
 
 from provision.desired import GuestSpec
-from provision.domain_xml import Stamp, domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml
+from provision.domain_xml import Stamp, domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml, with_pins
 from provision.errors import HypervisorError
 from provision.hypervisor import Hypervisor
 from tests.unit.sample import wanted
@@ -34,7 +34,7 @@ def test_a_guest_is_defined_started_and_removed_with_its_stamp(hypervisor: Hyper
     hypervisor.start_domain("lab-cp1")
     (seen,) = hypervisor.domains()
     assert seen.active
-    assert seen.stamp == STAMP
+    assert seen.stamp == with_pins(STAMP, guest())
     assert seen.vcpu_cpus == ("1", "2")
     hypervisor.remove_domain("lab-cp1")
     assert hypervisor.domains() == ()

@@ -48,10 +48,13 @@ def cases(most_cpus: int = 16, most_guests: int = 4) -> st.SearchStrategy[Case]:
 
     Hypothesis draws the counts and a seed: drawing every field would take it ten times as long as placing the guests.
     """
-    return st.builds(_case, st.just(most_cpus), st.integers(1, most_guests), st.integers(1, 2), st.integers(0, 2**48))
+    return st.builds(
+        random_case, st.just(most_cpus), st.integers(1, most_guests), st.integers(1, 2), st.integers(0, 2**48)
+    )
 
 
-def _case(most_cpus: int, guests: int, count: int, seed: int) -> Case:
+def random_case(most_cpus: int, guests: int, count: int, seed: int) -> Case:
+    """The case of a seed: `guests` nodes on `count` hosts."""
     chance = Random(seed)
     topologies = {f"hv{n}": _machine(chance, most_cpus // count) for n in range(count)}
     hosts = [_host(chance, name, topology) for name, topology in topologies.items()]
@@ -73,7 +76,9 @@ def _machine(chance: Random, most_cpus: int) -> Topology:
         cpus = [Cpu(i, cell, 0, number, frozenset(ids)) for number, ids in enumerate(sets) for i in ids]
         memory_gib = chance.choice((0, 2, 4, *[8] * 9))
         pages = chance.choice((0, 0, 1024, 1536)) if memory_gib > 2 else 0
-        found.append(Cell(cell, memory_gib * 1024, tuple(sorted(cpus, key=lambda cpu: cpu.id)), ((2048, pages),)))
+        giants = chance.choice((0, 0, 2)) if memory_gib > 4 else 0
+        sizes = ((2048, pages), (1048576, giants))
+        found.append(Cell(cell, memory_gib * 1024, tuple(sorted(cpus, key=lambda cpu: cpu.id)), sizes))
     return Topology(tuple(found))
 
 
@@ -87,7 +92,7 @@ def _host(chance: Random, name: str, topology: Topology) -> dict[str, Any]:
     if chance.random() < 0.1:
         host["hugepages"] = chance.choice(("2MiB", "1GiB"))
     if chance.random() < 0.5:
-        host["pool"] = {"numa_node": chance.randint(0, 1)}
+        host["pool"] = {"numa_node": chance.choice(topology.cells).id}
     return host
 
 
@@ -115,11 +120,22 @@ def _node(chance: Random, name: str, hosts: list[str]) -> dict[str, Any]:
 def _foreign(chance: Random, name: str, topologies: dict[str, Topology]) -> Tenant:
     host = chance.choice(sorted(topologies))
     ids = [cpu.id for cpu in topologies[host].cpus]
-    vcpus = tuple(
-        frozenset(ids if chance.random() < 0.5 else chance.sample(ids, min(len(ids), chance.randint(1, 2))))
-        for _ in range(chance.randint(1, 2))
+    cells = [[cpu.id for cpu in cell.cpus] for cell in topologies[host].cells]
+
+    def some() -> frozenset[int]:
+        return frozenset(chance.sample(ids, min(len(ids), chance.randint(1, 2))))
+
+    return Tenant(
+        host,
+        name,
+        None,
+        vcpu_cpus=tuple(frozenset(ids) if chance.random() < 0.5 else some() for _ in range(chance.randint(1, 2))),
+        memory_mib=512,
+        emulator_cpus=chance.choice((frozenset(ids), frozenset(ids), frozenset(chance.choice(cells)), some())),
+        iothread_cpus=chance.choice((frozenset[int](), frozenset[int](), some())),
+        memory_cells=chance.choice(((), (0,))),
+        hugepage_kib=chance.choice((0, 0, 2048)),
     )
-    return Tenant(host, name, None, vcpus, 512, memory_cells=chance.choice(((), (0,))))
 
 
 def tenants(found: Placement, case: Case) -> list[Tenant]:
@@ -157,6 +173,16 @@ def reserved(host: Host, topology: Topology) -> set[int]:
     return {s for cell in topology.cells if cell.cpus for s in min(cell.cpus, key=lambda cpu: cpu.id).siblings}
 
 
+def pins_of(tenant: Tenant, topology: Topology) -> tuple[list[frozenset[int]], set[int]]:
+    """CPUs that a foreign guest's vCPUs are bound to, one by one, and those of QEMU's own threads; who may use all has none."""
+    online = frozenset(cpu.id for cpu in topology.cpus)
+    vcpus = [cpus & online for cpus in tenant.vcpu_cpus if cpus & online != online]
+    own = set(tenant.emulator_cpus if tenant.emulator_cpus < online else ())
+    own |= tenant.iothread_cpus if tenant.iothread_cpus < online else set()
+    whole = any({cpu.id for cpu in cell.cpus} <= own for cell in topology.cells if cell.cpus)
+    return vcpus, set() if whole else own
+
+
 def violations(found: Placement, case: Case) -> Iterator[str]:
     """Every rule that a placement breaks."""
     for host in case.cluster.hosts:
@@ -174,9 +200,8 @@ def _cpu_violations(host: Host, pins: list[Pinning], case: Case) -> Iterator[str
     topology = case.topologies[host.name]
     cpus = {cpu.id: (cell.id, cpu) for cell in topology.cells for cpu in cell.cpus}
     kept_back = reserved(host, topology)
-    theirs = {
-        c for t in case.foreign if t.host == host.name for one in t.vcpu_cpus if len(one) < len(cpus) for c in one
-    }
+    bound = [pins_of(tenant, topology) for tenant in case.foreign if tenant.host == host.name]
+    theirs = {cpu for vcpus, own in bound for cpu in own.union(*vcpus)}
     owners: Counter[int] = Counter()
     loads: Counter[int] = Counter()
     blocked: set[int] = set()
@@ -251,7 +276,8 @@ def _memory_violations(host: Host, pins: list[Pinning], case: Case) -> Iterator[
             for cell, left in memory.items()
             if left < 0 and cell in used and _ordinary(pins, cell, host, case)
         )
-        yield from (f"{key}: {left} pages" for key, left in pages.items() if left < 0)
+        taken = {(cell, size) for pin in pins for cell, size, _ in pin.hugepages}
+        yield from (f"{key}: {left} pages" for key, left in pages.items() if left < 0 and key in taken)
 
 
 def _ordinary(pins: list[Pinning], cell: int, host: Host, case: Case) -> bool:
@@ -268,18 +294,22 @@ def memory_of(host: Host, case: Case) -> tuple[dict[int, int], dict[tuple[int, i
         for cell in topology.cells
     }
     pages = {(cell.id, size): count for cell in topology.cells for size, count in cell.hugepages}
-    everything = {cpu.id for cpu in topology.cpus}
     sizes = dict(memory)
     for tenant in case.foreign:
         if tenant.host != host.name:
             continue
-        pinned = {cpu for one in tenant.vcpu_cpus if one < everything for cpu in one}
+        pinned = set[int]().union(*pins_of(tenant, topology)[0])
         cells = [cell.id for cell in topology.cells if cell.id in tenant.memory_cells] or [
             cell.id for cell in with_memory if pinned & {cpu.id for cpu in cell.cpus}
         ]
         for cell in cells or sizes:
             part = 1 / len(cells) if cells else sizes[cell] / max(1, sum(sizes.values()))
-            memory[cell] -= int(tenant.memory_mib * part)
+            held_mib = int(tenant.memory_mib * part)
+            if tenant.hugepage_kib:
+                size = tenant.hugepage_kib
+                pages[cell, size] = pages.get((cell, size), 0) - -(-held_mib * 1024 // size)
+            else:
+                memory[cell] -= held_mib
     return memory, pages
 
 
@@ -308,12 +338,12 @@ def possible(case: Case) -> bool:
 
 
 def _cell_state(host: Host, cell: Cell, case: Case) -> CellState:
-    everything = {cpu.id for cpu in case.topologies[host.name].cpus}
-    gone = reserved(host, case.topologies[host.name])
-    theirs = [
-        one for tenant in case.foreign if tenant.host == host.name for one in tenant.vcpu_cpus if one < everything
-    ]
+    topology = case.topologies[host.name]
+    gone = reserved(host, topology)
+    bound = [pins_of(tenant, topology) for tenant in case.foreign if tenant.host == host.name]
+    theirs = [cpus for vcpus, _ in bound for cpus in vcpus]
     loads = {cpu: sum(1 / len(one) for one in theirs if cpu in one) for one in theirs for cpu in one}
+    loads |= {cpu: 0.0 for _, own in bound for cpu in own if cpu not in loads}
     cores: dict[frozenset[int], int] = {}
     for cpu in cell.cpus:
         cores.setdefault(cpu.siblings, 0)

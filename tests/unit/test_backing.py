@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.backing import Backing, Mount, check_backing, observe_backing, read_backing, shortages
+from provision.backing import Backing, Mount, check_backing, observe_backing, read_backing, shortages, with_memory_of
 from provision.calls import Calls
 from provision.desired import GuestSpec, MemorySpec
 from provision.domain_xml import Stamp, domain_xml, parse_domain
@@ -127,6 +127,19 @@ def test_only_guests_that_are_to_start_are_counted() -> None:
         check_backing([HUGE, replace(HUGE, node="w1")], {"hv1": stopped}, door)
     running = HostSeen((parse_domain(domain_xml(HUGE, Stamp("lab", "cp1", "")), active=True),), (), (), ())
     assert check_backing([HUGE], {"hv1": running}, door) == ()
+
+
+def test_a_guest_that_restarts_gives_back_what_it_has() -> None:
+    """700 and 800 pages are free on the two cells: 768 on each are too many beside it, not after it."""
+    seen = parse_domain(domain_xml(HUGE, Stamp("lab", "cp1", "d")), active=True)
+    assert (seen.memory_nodes, seen.hugepage_kib, seen.memory_mib) == ("0-1", 2048, 3072)
+    there = HostSeen((seen,), (), (), ())
+    assert check_backing([HUGE], {"hv1": there}, door, ["cp1"]) == ()
+    larger = replace(HUGE, memory=replace(HUGE.memory, hugepages=((0, 2048, 1469), (1, 2048, 1000))))
+    with pytest.raises(PlacementError, match="hv1 cell 0: 1468 free huge pages of 2MiB, 1469 needed by cp1"):
+        check_backing([larger], {"hv1": there}, door, ["cp1"])
+    plain = replace(seen, hugepage_kib=0, memory_nodes="1")
+    assert with_memory_of([plain], HOST).free_mib == {0: 2049, 1: 4096 + 3072}
 
 
 def test_a_host_without_a_shell_is_noted_when_it_matters() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from provision.boot import Boot, judge, observe_boot
+from provision.boot import Boot, Differing, judge, observe_boot
 from provision.shell import Local
 
 WANTED: dict[str, int | str] = {"net.core.somaxconn": 4096, "net.ipv4.ip_local_port_range": "1024 65000"}
@@ -43,8 +43,8 @@ def test_errors_are_faults_and_recoverable_ones_are_not() -> None:
 
 def test_each_setting_that_differs_is_named_with_both_values() -> None:
     found = judge(status(), RIGHT.replace("4096", "128"), WANTED)
-    assert found.sysctl == ("net.core.somaxconn: wanted 4096, found 128",)
-    assert judge(status(), "", {"net.x": 1}).sysctl == ("net.x: wanted 1, found nothing",)
+    assert list(map(str, found.sysctl)) == ["net.core.somaxconn: wanted 4096, found 128"]
+    assert judge(status(), "", {"net.x": 1}).sysctl == (Differing("net.x", "1", "nothing"),)
 
 
 def test_a_data_volume_that_is_not_mounted_is_a_fault() -> None:
@@ -56,7 +56,7 @@ def test_a_data_volume_that_is_not_mounted_is_a_fault() -> None:
 
 def test_this_machine_is_read_as_a_guest_would_be() -> None:
     found = observe_boot(Local(), {"kernel.ostype": "Linux", "net.no.such": 1})
-    assert found.waiting or found.sysctl == ("net.no.such: wanted 1, found nothing",)
+    assert found.waiting or found.sysctl == (Differing("net.no.such", "1", "nothing"),)
     assert observe_boot(Local(), {}, ["/"]).unmounted == ()
     settings = Local().read(["grep", "-H", "", "/proc/sys/kernel/ostype"]).stdout
     assert judge(status(), settings, {"kernel.ostype": "Linux"}) == Boot()

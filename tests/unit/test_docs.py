@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,12 @@ from provision.cli.explain import explain, pages
 from provision.doctor.handbook import doctor
 from provision.linkerd import handbook
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 MADE = {f"linkerd/{name}": text for name, text in handbook.pages().items()} | {"doctor.md": doctor()}
+
+
+SAID = re.compile(r"```console\n\$ meshctl (.*)\n(?:(?!```).*\n)*```")
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -23,6 +30,30 @@ def test_is_what_the_data_say(name: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(MADE[name])
     assert path.read_text() == MADE[name], "stale: make docs"
+
+
+def test_what_the_page_about_placement_shows_is_what_the_command_says_and_draws(tmp_path: Path) -> None:
+    page, pictures = DOCS / "placement.md", []
+
+    def said(match: re.Match[str]) -> str:
+        words = match[1].split()
+        if words[-2] == "--svg":
+            pictures.append((ROOT / words[-1], tmp_path / Path(words[-1]).name))
+            words[-1] = str(pictures[-1][1])
+        argv = [str(Path(sys.executable).with_name("meshctl")), *words]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+        return f"```console\n$ meshctl {match[1]}\n{done.stdout}{done.stderr}```"
+
+    now = SAID.sub(said, page.read_text())
+    if os.environ.get("MESHCTL_REGENERATE"):
+        page.write_text(now)
+        for picture, drawn in pictures:
+            picture.write_text(drawn.read_text())
+    assert page.read_text() == now, "stale: make docs"
+    assert len(pictures) == 3
+    for picture, drawn in pictures:
+        assert picture.read_text() == drawn.read_text(), f"{picture.name} is stale: make docs"
+        assert f"(placement/{picture.name})" in now
 
 
 def test_explain_prints_the_page_that_stands_in_the_docs() -> None:

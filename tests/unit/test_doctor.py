@@ -34,6 +34,8 @@ from provision.inventory import Cluster
 from provision.placement import Pinning
 from provision.plan import HostSeen
 from provision.shell import Local
+from provision.storage.devices import Device
+from provision.storage.seen import Group, Logical, Named, StorageSeen
 from provision.topology import Cell, Cpu, Topology
 
 ELSEWHERE = {"MC101", "MC161"}
@@ -90,7 +92,7 @@ HEALTHY = Facts(
         inodes=10**7,
         inodes_free=10**6,
         parents=(Folder("/srv/pool", 0o711, 0, 0), Folder("/srv", 0o755, 0, 0)),
-        disks=(Disk("nvme0n1"),),
+        disks=(Disk("nvme0n1"), Disk("nvme1n1"), Disk("sda", rotational=True, scheduler="bfq")),
         fstrim_enabled=True,
     ),
     network=NetworkFacts(
@@ -101,6 +103,25 @@ HEALTHY = Facts(
     ),
     services=ServiceFacts(True, 0.01, 0.1, "10:30:100", 10),
 )
+DEVICES = {
+    device.name: device
+    for device in (
+        Device("nvme0n1", "/dev/nvme0n1", "disk", "nvme", False, "S1", 200 * GIB, "259:0"),
+        Device("nvme0n1p1", "/dev/nvme0n1p1", "part", "nvme", False, "", 200 * GIB, "259:1", parents=("nvme0n1",)),
+        Device("nvme1n1", "/dev/nvme1n1", "disk", "nvme", False, "S2", 99 * GIB, "259:2"),
+        Device("sda", "/dev/sda", "disk", "sata", True, "S3", 99 * GIB, "8:0"),
+    )
+}
+BELOW = StorageSeen(
+    DEVICES,
+    mapper=True,
+    folder_device="nvme0n1p1",
+    groups={
+        "vg": Group("vg", 99 * GIB, 30 * GIB, (), ("/dev/nvme1n1",)),
+        "slow": Group("slow", 9, 9, (), ("/dev/sda",)),
+    },
+    named={"/dev/nvme1n1": Named("/dev/nvme1n1", "nvme1n1", 99 * GIB), "/dev/sda": Named("/dev/sda", "sda", 99 * GIB)},
+)
 PATIENT = Patient(
     Cluster.model_validate(SAID),
     Cluster.model_validate(SAID).hosts[0],
@@ -108,6 +129,7 @@ PATIENT = Patient(
     HostSeen((), (OURS,), (), (), "kvm"),
     TOPOLOGY,
     PINNINGS,
+    BELOW,
 )
 
 
@@ -131,7 +153,17 @@ def inventory(base: Patient, **said: Any) -> Patient:
 
 
 def pool_at(path: str, base: Patient) -> Patient:
-    return inventory(base, hosts=[SAID["hosts"][0] | {"pool": {"path": path}}])
+    return pool(base, path=path)
+
+
+def pool(base: Patient = PATIENT, **said: Any) -> Patient:
+    """The same patient with another pool."""
+    return inventory(base, hosts=[SAID["hosts"][0] | {"pool": {"path": "/srv/pool"} | said}])
+
+
+def with_disk(**changes: Any) -> Patient:
+    """The healthy one whose pool's disk is otherwise."""
+    return patient(storage={"disks": (replace(HEALTHY.storage.disks[0], **changes), *HEALTHY.storage.disks[1:])})
 
 
 def with_links(*links: Link) -> Patient:
@@ -181,20 +213,21 @@ CASES: dict[str, tuple[Patient, Patient]] = {
     "MC121": (patient(memory={"thp": "always"}), patient(memory={"thp": "never"})),
     "MC122": (patient(memory={"ksm_running": True}), patient(memory={"ksm_sharing_pages": 7})),
     "MC123": (patient(HUGE, memory={"hugepages": ELSEWHERE_ONLY}), patient(HUGE, memory={"hugepages": ENOUGH})),
-    "MC124": (patient(HUGE, memory={"hugetlbfs_mounted": False}), patient(memory={"hugetlbfs_mounted": False})),
+    "MC124": (patient(HUGE, memory={"hugetlbfs_kib": frozenset({1048576}), "hugepages": ENOUGH}),
+              patient(memory={"hugetlbfs_kib": frozenset()})),
     "MC125": (patient(memory={"memlock_bytes": 65536, "may_raise_limits": False}), patient(memory={"memlock_bytes": 65536})),
     "MC126": (patient(memory={"swap_mib": 976}), patient(ALL_HUGE, memory={"swap_mib": 976, "hugepages": ENOUGH})),
     "MC127": (patient(memory={"available_mib": 8000}), patient(ALL_HUGE, memory={"available_mib": 8000, "hugepages": ENOUGH})),
     "MC128": (patient(memory={"numa_balancing": True}),
               replace(patient(memory={"numa_balancing": True}), topology=Topology(TOPOLOGY.cells[:1]))),
-    "MC131": (patient(storage={"disks": (Disk("sda", "sata"),)}), patient(storage={"disks": (Disk("nvme1n1"), Disk("nvme2n1"))})),
+    "MC131": (replace(PATIENT, below=replace(BELOW, folder_device="sda")),
+              inventory(replace(PATIENT, below=replace(BELOW, folder_device="sda")), storage={"require": "any"})),
     "MC132": (patient(storage={"available": GIB}), patient(seen={"volumes": IMAGES}, storage={"available": 3 * GIB})),
     "MC133": (patient(storage={"available": 15 * GIB}), patient(seen={"volumes": IMAGES}, storage={"available": 3 * GIB})),
     "MC134": (patient(storage={"inodes_free": 12}), patient(storage={"inodes": 0, "inodes_free": 0})),
     "MC135": (patient(storage={"thin_pools": (ThinPool("vg/t", 20.0, 91.0),)}),
               patient(storage={"thin_pools": (ThinPool("vg/t", 79.0, 12.0),)})),
-    "MC136": (patient(storage={"disks": (Disk("nvme0n1", scheduler="mq-deadline"),)}),
-              patient(storage={"disks": (Disk("sda", "sata", True, "bfq"),)})),
+    "MC136": (with_disk(scheduler="mq-deadline"), replace(PATIENT, below=replace(BELOW, folder_device="sda"))),
     "MC137": (patient(storage={"fstrim_enabled": False}),
               patient(storage={"fstrim_enabled": False, "options": frozenset({"discard"})})),
     "MC138": (patient(storage={"parents": (Folder("/srv/pool", 0o711, 0, 0), Folder("/srv", 0o750, 1000, 1000))}),
@@ -216,6 +249,9 @@ CASES: dict[str, tuple[Patient, Patient]] = {
               patient(network={"ways": (Way("hv2", "192.0.2.2", False, False),)})),
     "MC151": (inventory(PATIENT, ssh=JUMP, nodes=MANY), inventory(PATIENT, nodes=MANY)),
     "MC152": (patient(services={"max_sessions": 1}), patient(services={"max_sessions": 2})),
+    "MC153": (with_disk(cell=1), pool(with_disk(cell=1), numa_node=1)),
+    "MC162": (inventory(PATIENT, hosts=[SAID["hosts"][0] | {"reserved_cpus": [0, 8]}]),
+              inventory(PATIENT, hosts=[SAID["hosts"][0] | {"reserved_cpus": []}])),
 }  # fmt: skip
 
 
@@ -244,10 +280,117 @@ def test_a_near_miss_is_not_found(id_: str) -> None:
 def test_rules_that_libvirt_wrote_are_gone() -> None:
     lost = inventory(patient(network={"rules": DROP}), network=NAT)
     (finding,) = judge(lost)
-    assert finding.seen == "policy drop: iptables INPUT and FORWARD; no rule accepts meshbr0"
+    assert finding.seen == "dropped at the end: iptables INPUT and FORWARD; no rule accepts meshbr0"
     assert "systemctl reload libvirtd" in finding.fix
     assert judge(inventory(patient(network={"rules": LIBVIRTS}), network=NAT)) == ()
     assert judge(inventory(patient(seen={"networks": ()}, network={"rules": DROP}), network=NAT)) == ()
+
+
+def test_a_last_rule_that_takes_all_counts_as_the_policy() -> None:
+    rules = (
+        "-P FORWARD ACCEPT",
+        "-A FORWARD -o eth9 -j ACCEPT",
+        "-A FORWARD -j REJECT --reject-with icmp-host-prohibited",
+    )
+    (finding,) = [one for one in judge(patient(network={"bridge_nf": True, "rules": rules})) if one.id == "MC149"]
+    assert finding.seen == "dropped at the end: iptables FORWARD; no rule accepts meshbr0"
+    assert judge(patient(network={"rules": rules})) == ()
+
+
+def room(base: Patient, said: dict[str, Any] | None = None, **of_pool: Any) -> list[tuple[str, str]]:
+    host = SAID["hosts"][0] | {"pool": {"path": "/srv/pool"} | of_pool}
+    found = judge(inventory(base, **(said or {}), hosts=[host]))
+    return [(one.id, one.seen) for one in found if one.id in ("MC131", "MC132", "MC133")]
+
+
+def test_room_is_where_the_volumes_go() -> None:
+    data = {"volumes": [{"name": "t", "size": "20GiB", "mount": "/var/lib/t"}]}
+    wanted = {"nodes": [SAID["nodes"][0], SAID["nodes"][1] | data]}
+    group: dict[str, Any] = {"type": "logical", "volume_group": "vg"}
+    assert room(PATIENT, wanted, **group) == [
+        ("MC132", "30720 MiB are free in volume group vg; the volumes of cp1, w1 have 40960 MiB")
+    ]
+    assert room(PATIENT, wanted, **group, thin=True) == []
+    made = Logical("vg", volume_name("demo", "w1", "root", "x").removesuffix(".x"), 30 * GIB, ())
+    assert room(replace(PATIENT, below=replace(BELOW, logicals=(made,))), wanted, **group) == []
+    full = patient(storage={"available": GIB})
+    assert room(full, **group)[0][1].startswith("1024 MiB of 204800 are free for /srv/pool; 2048 MiB are needed")
+    assert room(PATIENT, wanted, type="block", devices=["/dev/nvme1n1"]) == [
+        ("MC132", "1 devices are in the pool; cp1, w1 need 3")
+    ]
+    overlays = patient(storage={"available": 30 * GIB})
+    assert room(overlays, wanted)[0] == (
+        "MC133",
+        "30720 MiB of 204800 are free for /srv/pool; the volumes of cp1, w1 may grow by 40960 MiB",
+    )
+
+
+def test_volume_groups_and_devices_are_judged_and_missed() -> None:
+    slow = room(PATIENT, type="logical", volume_group="slow", thin=True)
+    assert slow[0] == (
+        "MC131",
+        "pool meshctl: volume group slow lies on /dev/sda, a SATA disk, rotational, but storage.require is nvme",
+    )
+    assert room(PATIENT, type="logical", volume_group="none")[0][1] == "pool meshctl: there is no volume group none"
+    devices = ["/dev/nvme1n1", "/dev/nvme7n1"]
+    assert room(PATIENT, type="block", devices=devices) == [("MC131", "pool meshctl: /dev/nvme7n1 is no block device")]
+
+
+@pytest.mark.parametrize(
+    ("path", "hidden"),
+    [("/etc/pool", True), ("/usr/share/p", True), ("/lib64/p", True), ("/boot", True), ("/var/lib/libvirt/p", False), ("/bindata", False)],
+)  # fmt: skip
+def test_apparmor_hides_system_folders(path: str, hidden: bool) -> None:
+    assert ("MC139" in {finding.id for finding in judge(pool_at(path, PATIENT))}) == hidden
+
+
+ASKED = {
+    "libvirt and QEMU versions": {"MC101", "MC103", "MC104"},
+    "KVM really starts a guest": {"MC105"},
+    "nested or emulated": {"MC105", "MC106"},
+    "CPU governor": {"MC111"},
+    "C-states": {"MC112"},
+    "SMT": {"MC113"},
+    "isolcpus and nohz_full against the planned pins": {"MC114", "MC115"},
+    "irqbalance": {"MC116"},
+    "THP": {"MC121"},
+    "KSM": {"MC122"},
+    "huge pages per cell": {"MC123", "MC124"},
+    "memlock": {"MC125"},
+    "swap": {"MC126"},
+    "AppArmor and SELinux for the pool path": {"MC138", "MC139", "MC140"},
+    "pool device NVMe": {"MC131"},
+    "free space": {"MC132", "MC133"},
+    "inodes": {"MC134"},
+    "thin-pool fill": {"MC135"},
+    "scheduler none": {"MC136"},
+    "TRIM": {"MC137"},
+    "network bridge": {"MC144", "MC146"},
+    "MTU along the path": {"MC145", "MC150"},
+    "CIDR collisions with host routes": {"MC141", "MC142"},
+    "CIDR collisions with libvirt networks": {"MC143"},
+    "bridge-nf": {"MC147"},
+    "forwarding": {"MC148"},
+    "a firewall that blocks the bridge": {"MC149"},
+    "clock sync": {"MC107", "MC108"},
+    "disk head-room against the plan": {"MC132", "MC133"},
+    "memory head-room against the plan": {"MC127", "MC161"},
+    "MaxStartups": {"MC151"},
+    "MaxSessions": {"MC152"},
+}
+"""What `doctor` was asked to look at, at the least."""
+
+
+def test_all_that_was_asked_for_has_an_id_and_each_id_its_own_page() -> None:
+    assert set().union(*ASKED.values()) <= set(BY_ID)
+    further = set(BY_ID) - set().union(*ASKED.values())
+    assert further == {"MC102", "MC117", "MC128", "MC153", "MC162"}
+
+
+def test_each_page_says_how_to_mend_it() -> None:
+    for check in CHECKS:
+        assert not re.search(r"REMEDY|COMMAND", check.fix), check.id
+        assert len(check.fix) > 30, check.id
 
 
 def test_errors_come_first() -> None:
@@ -310,6 +453,7 @@ yes
 /sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages:4
 @@ mounts
 hugetlbfs /dev/hugepages hugetlbfs rw 0 0
+none /mnt/giants hugetlbfs rw,relatime,pagesize=1024M 0 0
 
 @@ meminfo
 MemTotal:       24684096 kB
@@ -344,9 +488,12 @@ system_u:object_r:virt_image_t:s0
 1
 @@ lsblk
 {"blockdevices": [
- {"name":"sda","path":"/dev/sda","type":"disk","rota":true,"tran":"sata","sched":"bfq","disc-max":0},
- {"name":"nvme0n1","path":"/dev/nvme0n1","type":"disk","rota":false,"tran":"nvme","sched":"none","disc-max":1024,"children":[
-  {"name":"nvme0n1p2","path":"/dev/nvme0n1p2","children":[{"name":"vg-srv","path":"/dev/mapper/vg-srv"}]}]}]}
+ {"kname":"sda","rota":true,"sched":"bfq","disc-max":0},
+ {"kname":"nvme0n1","rota":false,"sched":"none","disc-max":1024}]}
+@@ disk_cells
+/sys/block/nvme0n1/device/numa_node:1
+/sys/block/nvme0n1/device/device/numa_node:1
+/sys/block/sda/device/device/numa_node:-1
 @@ lvs
 {"report":[{"lv":[
  {"vg_name":"vg","lv_name":"thin","lv_attr":"twi-aotz--","data_percent":"81.50","metadata_percent":"10.00"},
@@ -417,7 +564,7 @@ def test_what_the_host_says_becomes_facts() -> None:
         inodes_free=16299617,
         options=frozenset({"rw", "relatime", "discard"}),
         parents=(Folder("/srv/a pool", 0o711, 0, 0), Folder("/", 0o755, 0, 0)),
-        disks=(Disk("nvme0n1", "nvme", False, "none", 1024),),
+        disks=(Disk("sda", True, "bfq", 0), Disk("nvme0n1", False, "none", 1024, 1)),
         thin_pools=(ThinPool("vg/thin", 81.5, 10.0),),
         fstrim_enabled=False,
         selinux_enforcing=True,

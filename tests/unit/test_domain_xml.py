@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_golden(name: str, text: str) -> None:
 
 def test_what_was_written_is_read_back() -> None:
     seen = parse_domain(domain_xml(guest(), STAMP), active=True)
-    assert seen.stamp == STAMP
+    assert seen.stamp == replace(STAMP, vcpu_pins="1,2", emulator_cpus="0", iothread_cpus="0")
     assert (seen.vcpu_cpus, seen.emulator_cpus, seen.iothread_cpus) == (("1", "2"), "0", ("0",))
     assert (seen.memory_mib, seen.vcpus, seen.type, seen.balloon) == (3072, 2, "kvm", False)
     assert seen.disks[0] == guest().disks[0].path

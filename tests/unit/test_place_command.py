@@ -14,6 +14,7 @@ from provision.errors import InventoryError, PlacementError
 DATA = Path(__file__).parents[1] / "data"
 TWO_SOCKETS = DATA / "capabilities" / "two-sockets-smt.xml"
 
+DOMAIN = "<domain><name>db</name><memory>4194304</memory><vcpu cpuset='%s'>2</vcpu></domain>"
 INVENTORY = """\
 apiVersion: meshctl/v1
 cluster: t
@@ -96,5 +97,23 @@ def test_files_that_are_something_else_are_named(tmp_path: Path) -> None:
     wrong = run(tmp_path, "--capabilities", f"hv1={TWO_SOCKETS}", "--domains", f"hv1={tmp_path / 'domains'}")
     assert isinstance(wrong.exception, InventoryError)
     assert "a.xml: is not a domain" in wrong.exception.message
+    (tmp_path / "domains" / "a.xml").write_text(DOMAIN % "4-x")
+    wrong = run(tmp_path, "--capabilities", f"hv1={TWO_SOCKETS}", "--domains", f"hv1={tmp_path / 'domains'}")
+    assert "a.xml: is not a domain: invalid literal for int() with base 10: 'x'" in str(wrong.exception)
+    for name in ("a.xml", "b.xml"):
+        (tmp_path / "domains" / name).write_text(DOMAIN % "4-5")
+    wrong = run(tmp_path, "--capabilities", f"hv1={TWO_SOCKETS}", "--domains", f"hv1={tmp_path / 'domains'}")
+    assert isinstance(wrong.exception, InventoryError)
+    assert wrong.exception.message.endswith("b.xml are both guest db")
     missing = run(tmp_path, "--capabilities", f"hv1={tmp_path / 'none.xml'}")
     assert "cannot be read: No such file" in str(missing.exception)
+
+
+def test_a_picture_is_written_beside_the_answer_also_of_a_refusal(tmp_path: Path) -> None:
+    picture = tmp_path / "p.svg"
+    found = run(tmp_path, "--capabilities", f"hv1={TWO_SOCKETS}", "--json", "--svg", str(picture), vcpus=31)
+    assert found.exit_code == PlacementError.exit_code
+    assert json.loads(found.output)["refusals"]
+    assert "w1 fits nowhere" in picture.read_text()
+    nowhere = run(tmp_path, "--capabilities", f"hv1={TWO_SOCKETS}", "--svg", str(tmp_path / "no" / "p.svg"))
+    assert "cannot be written: No such file" in str(nowhere.exception)

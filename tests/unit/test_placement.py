@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from provision.errors import PlacementError
 from provision.inventory import Cluster
 from provision.placement import Pinning, Placement, Tenant, place
 from provision.placement.picture import as_map
@@ -190,6 +192,11 @@ def test_a_guest_alone_on_a_machine(kind: str, guest: dict[str, Any], expected: 
             ["hv1 cell 0: 0 dedicated CPUs free, 2 needed", "hv1 cell 1: has no memory of its own"],
         ),
         (
+            "cell-without-memory",
+            [node("a", 8, numa_cells=2)],
+            ["hv1 cell 0: 3 dedicated CPUs free, 4 needed in each of 2 NUMA nodes", "hv1 cell 1: has no memory of its own"],
+        ),
+        (
             "two-sockets-smt",
             [node("a", 26, numa_cells=1, host="hv1"), node("b", 12, numa_cells=2)],
             [
@@ -273,6 +280,17 @@ def test_pins_are_remembered_when_guests_come_and_go() -> None:
     assert {p.node: p.vcpu_pins for p in after.pinnings if p.node != "d"} == {"a": kept["a"], "c": kept["c"]}
 
 
+def test_a_foreign_guest_that_came_upon_cpus_that_we_gave_moves_nobody() -> None:
+    """It does where the pins are not known to be those that we gave, and where the guest asks for others anyway."""
+    late = Tenant("hv1", "late", None, (frozenset({1}), frozenset({5})), 1024)
+    given = Tenant("hv1", "t-a", "a", (frozenset({1}), frozenset({2})), 2048, placed=True)
+    machine_ = "one-socket-no-smt"
+    assert pins(on(machine_, node("a", 2), current=[late, given])) == {"a": (1, 2)}
+    assert pins(on(machine_, node("a", 2), node("b", 2), current=[late, given])) == {"a": (1, 2), "b": (3, 4)}
+    assert pins(on(machine_, node("a", 2), current=[late, replace(given, placed=False)])) == {"a": (2, 3)}
+    assert pins(on(machine_, node("a", 3), current=[late, given])) == {"a": (2, 3, 4)}
+
+
 def test_a_guest_that_should_go_still_holds_its_cpus() -> None:
     before = on("one-socket-no-smt", node("a", 4), node("b", 3))
     after = on("one-socket-no-smt", node("b", 3), node("c", 2), current=tenants(before))
@@ -299,6 +317,16 @@ def test_an_existing_guest_stays_on_its_host_even_if_it_must_be_refused_there() 
     refusal = place(several(hosts, [node("a", 8)]), topologies, there).refusals[0]
     assert refusal.needs.endswith("on hv2, where its volumes are")
     assert refusal.reasons == ("hv2 cell 0: 7 dedicated CPUs free, 8 needed",)
+
+
+def test_what_the_inventory_names_and_the_host_lacks_is_refused() -> None:
+    wrong: dict[str, Any] = {"reserved_cpus": [0, 6, 9], "pool": {"numa_node": 3}}
+    with pytest.raises(PlacementError) as refused:
+        on("offline-cpus", node("a", 1), **wrong)
+    assert refused.value.message == (
+        "hv1: reserved_cpus names 6,9; the host has CPUs 0-5,7-8,10,12-13,15, others are offline or not there;"
+        " hv1: pool.numa_node is 3; the host has NUMA nodes 0"
+    )
 
 
 def test_groups_keep_guests_apart_and_hosts_are_filled_as_asked() -> None:
@@ -332,6 +360,13 @@ def test_shared_cpus_overlap_up_to_the_ratio_and_load_is_even() -> None:
     assert [(p.emulator_cpus, p.exclusive) for p in found.pinnings] == [((0, 1), False)] * 2
     over = cluster({"name": "a", "vcpus": 9}, policy="shared", reserved_cpus=[])
     assert place(over, {"hv1": two_cpus}, []).refusals[0].reasons == ("hv1 cell 0: 8 vCPUs left at ratio 4, 9 needed",)
+
+
+def test_a_shared_guest_that_should_go_counts_whole_until_it_is_gone() -> None:
+    there = [Tenant("hv1", "t-a", name, (frozenset({1}),), 1024) for name in ("a", "gone")]
+    shared: dict[str, Any] = {"cpu": {"policy": "shared", "ratio": 1.5}, "reserved_cpus": [0, *range(3, 8)]}
+    (refusal,) = on("one-socket-no-smt", node("a", 1), node("b", 2), current=there, **shared).refusals
+    assert refusal.reasons == ("hv1 cell 0: 1 vCPUs left at ratio 1.5, 2 needed",)
 
 
 def test_dedicated_and_shared_guests_on_one_host_do_not_meet() -> None:
@@ -405,3 +440,14 @@ def test_the_map_shows_who_is_where() -> None:
     topologies = {"hv1": host()}
     text = as_map(place(inventory, topologies, foreign), inventory, topologies, foreign)
     assert text == "hv1 cell 0: host 0+4 | (db) 7 | a 2+6 | b 1 | b's emulator 3 | idle for b 5"
+
+
+def test_the_map_shows_foreign_emulators_and_guests_that_are_to_go() -> None:
+    inventory = several([{"name": "hv1"}], [node("a", 2)])
+    topologies = {"hv1": machine("one-socket-no-smt")}
+    there = [
+        Tenant("hv1", "db", None, (frozenset({7}),), 1024, frozenset({0, 6})),
+        Tenant("hv1", "t-gone", "gone", (frozenset({5}),), 1024, frozenset({0})),
+    ]
+    text = as_map(place(inventory, topologies, there), inventory, topologies, there)
+    assert text == "hv1 cell 0: host 0 | (db) 6 7 | (t-gone) 5 | a 1 2 | free 3 4"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from provision.inventory import NodeCpu
 from provision.placement import place
-from tests.unit.placement_cases import Case, cases, possible, tenants, violations
+from tests.unit.placement_cases import Case, cases, possible, random_case, tenants, violations
 
 thorough = settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -23,6 +25,34 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"cpu": NodeCpu(emulator="isolated", policy="dedicated")},
     {"hugepages": "2MiB"},
 )
+
+
+def _holds(case: Case, placed: set[str]) -> Iterator[str]:
+    """What a case exercises, by the guests that found a place."""
+    for node in case.cluster.nodes:
+        if node.name in placed:
+            yield f"threads: {node.cpu.threads}"
+            yield f"policy: {node.cpu.policy or 'of the host'}"
+            yield f"emulator: {node.cpu.emulator}"
+            yield f"NUMA nodes: {node.numa_cells}"
+            yield f"huge pages: {node.hugepages or 'of the host'}"
+            yield f"group: {node.group}"
+            yield f"bound to a host: {node.host is not None}"
+    yield from (f"foreign emulator: {bool(tenant.emulator_cpus)}" for tenant in case.foreign)
+    yield from (f"foreign huge pages: {bool(tenant.hugepage_kib)}" for tenant in case.foreign)
+    yield from (f"host: {host.cpu.policy}" for host in case.cluster.hosts)
+    yield from (f"cells: {len(topology.cells)}" for topology in case.topologies.values())
+
+
+def test_the_cases_hold_all_that_a_node_may_ask_and_a_host_may_have() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(2000):
+        case = random_case(24, 1 + seed % 5, 1 + seed % 2, seed)
+        placed = {pin.node for pin in place(case.cluster, case.topologies, case.foreign).pinnings}
+        seen.update(set(_holds(case, placed)))
+    print(*(f"{count:5} {what}" for what, count in sorted(seen.items())), sep="\n")
+    assert min(seen.values()) >= 40, seen
+    assert len(seen) == 24, seen
 
 
 @thorough

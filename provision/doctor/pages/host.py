@@ -8,7 +8,7 @@ HOST = (
     error(
         "MC101",
         "libvirt does not answer",
-        happens="The host's libvirt could not be asked: no connection, no permission, or no daemon.",
+        happens="The host's libvirt could not be asked: no connection, no permission, no daemon, or no answer within 5 s.",
         matters="Nothing can be planned or made on this host.",
         fix="`virsh -c '{uri}' version` shows libvirt's own words; on the host: `systemctl start libvirtd` (or virtqemud.socket)",
         near_miss="A lab that has been taken down: `meshctl lab up` starts it.",
@@ -19,6 +19,8 @@ HOST = (
         happens="Its shell does not answer, its URI leads to none (TCP, TLS), or the user there is not root.",
         matters="What could not be read has not been judged: silence about it is not good news.",
         fix="use a URI that leads to root, such as `qemu+ssh://root@{host}/system`, or let the user `sudo -n` there; then: {command}",
+        fixes="use a URI that leads to root, such as `qemu+ssh://root@{host}/system`, or let the user `sudo -n` there; "
+        "`apt-get install iproute2 util-linux coreutils` where one of these is missing",
         near_miss="libvirt's test driver has no host behind it: nothing is said of one.",
     ),
     error(
@@ -45,6 +47,8 @@ HOST = (
         happens="A throw-away guest did not survive two seconds under KVM: guests run in software emulation.",
         matters="Emulation is ten to fifty times slower, and pins cannot mend that. The device node alone proves nothing.",
         fix="{remedy}",
+        fixes="switch virtualization (VT-x, AMD-V) on in {host}'s firmware, or nested virtualization in its hypervisor; "
+        "`modprobe kvm_intel || modprobe kvm_amd` where there is no /dev/kvm; else QEMU's words are in /var/log/libvirt/qemu/meshctl-probe-*.log",
         near_miss="/dev/kvm is absent because the modules are not loaded: `modprobe kvm_intel` or `kvm_amd` is enough.",
         source="kernel.org: Documentation/virt/kvm; tried: a /dev/kvm that opens, and a guest that aborts on an MSR",
     ),
@@ -89,6 +93,14 @@ HOST = (
         fix="`echo 'MaxSessions {wanted}' > /etc/ssh/sshd_config.d/meshctl.conf && systemctl reload ssh` on {host}",
         near_miss="MaxSessions 10, OpenSSH's default, on a host that guests are not reached through.",
         source="man sshd_config: MaxSessions",
+    ),
+    error(
+        "MC162",
+        "the inventory names what the host does not have",
+        happens="`reserved_cpus` names CPUs that are offline or absent, or `pool.numa_node` a NUMA node that there is not.",
+        matters="It would reserve nothing and prefer nothing without a word; placement refuses it, and no guest is placed.",
+        fix="correct the inventory by what `lscpu -e` shows on {host}, or bring the CPUs online: `chcpu -e LIST`",
+        near_miss="`reserved_cpus: []`, which reserves none on purpose.",
     ),
     error(
         "MC161",

@@ -35,10 +35,10 @@ MEMORY = (
     error(
         "MC124",
         "hugetlbfs is not mounted",
-        happens="Guests are planned on huge pages, and the host has no hugetlbfs.",
+        happens="Guests are planned on huge pages, and the host has no hugetlbfs with pages of that size.",
         matters="libvirt looks for it when it starts: without it the guest is refused with «hugetlbfs filesystem is not mounted».",
-        fix="`mount -t hugetlbfs hugetlbfs /dev/hugepages && systemctl restart libvirtd` on {host}",
-        near_miss="No guest on huge pages is planned there.",
+        fix="`mkdir -p /dev/hugepages-{name} && mount -t hugetlbfs -o pagesize={size} hugetlbfs /dev/hugepages-{name} && systemctl restart libvirtd` on {host}",
+        near_miss="No guest on huge pages is planned there, or on those of another size.",
         source="libvirt.org/formatdomain.html#memory-backing; tried with libvirt 9.0",
     ),
     warning(

@@ -10,7 +10,7 @@ from provision.pages import Page
 
 @dataclass(frozen=True)
 class Check(Page):
-    """One id. `template` is the fix with `{places}`; the page shows them in capitals."""
+    """One id. `template` is the fix with `{places}`; the page shows them in capitals, or all `fixes` where a finding has one of several."""
 
     template: str = ""
     source: str = ""
@@ -49,6 +49,5 @@ def warning(id_: str, title: str, **texts: str) -> Check:
 def _check(id_: str, title: str, severity: str, texts: Mapping[str, str]) -> Check:
     tidy = {name: " ".join(text.split()) for name, text in texts.items()}
     template = tidy.pop("fix")
-    return Check(
-        id=id_, title=title, severity=severity, fix=template.format_map(_Capitals()), template=template, **tidy
-    )
+    fix = tidy.pop("fixes", template).format_map(_Capitals())
+    return Check(id=id_, title=title, severity=severity, fix=fix, template=template, **tidy)

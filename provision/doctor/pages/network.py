@@ -78,9 +78,11 @@ NETWORK = (
     error(
         "MC149",
         "a firewall blocks the bridge",
-        happens="Forwarding is dropped by default, and nothing lets the guests' bridge through.",
+        happens="What no rule accepts is dropped or rejected, by policy or by a last rule, and nothing lets the guests' bridge through.",
         matters="Guests start and reach nothing: joining the cluster hangs until its time is over.",
         fix="{remedy}",
+        fixes="bridged: `iptables -I FORWARD -i {bridge} -o {bridge} -j ACCEPT` on {host}, or `sysctl -w net.bridge.bridge-nf-call-iptables=0`; "
+        "NAT: `systemctl reload libvirtd` (or virtnetworkd), which writes its rules again",
         near_miss="Policy DROP with libvirt's own rules before it, or with a rule that accepts the bridge.",
         source="wiki.libvirt.org: Networking; docs.docker.com: packet filtering and firewalls (Docker sets FORWARD to DROP)",
     ),

@@ -5,28 +5,32 @@ from __future__ import annotations
 from provision.doctor.pages.model import error, warning
 
 STORAGE = (
-    warning(
+    error(
         "MC131",
-        "the pool does not lie on NVMe",
-        happens="A disk at the bottom of the pool's filesystem is not NVMe, or turns.",
-        matters="A turning disk answers in milliseconds, SATA queues 32 requests: etcd wants its fsync within 10 ms.",
-        fix="put the pool on NVMe: `pool: {{path: …}}` of {host} on a filesystem that `lsblk -o NAME,TRAN,ROTA` shows under nvme",
-        near_miss="NVMe below LVM, md or dm-crypt: the disks at the bottom are judged.",
+        "the pool is not on what the inventory requires",
+        happens="A disk at the bottom of the pool is not an NVMe, or turns (`storage.require`), or there is no such volume group or device.",
+        matters="`plan` refuses it: a turning disk answers in milliseconds, SATA queues 32 requests, and etcd wants its fsync within 10 ms.",
+        fix="{remedy}; `lsblk -o NAME,TRAN,ROTA` on {host} shows what there is",
+        fixes="put the pool on an NVMe (`pool: {{path: …}}`, `volume_group` or `devices` of {host}; `lsblk -o NAME,TRAN,ROTA` shows what there is), "
+        "or say `storage: {{require: ssd}}` or `any`; `vgcreate` a group that is missing",
+        near_miss="NVMe below LVM, md or dm-crypt: the disks at the bottom are judged. `storage.require: any` judges none.",
         source="etcd.io: hardware recommendations",
     ),
     error(
         "MC132",
-        "the pool's filesystem is full",
-        happens="Less is free below the pool than the images and volumes that are still to be made need at once.",
+        "the pool is full",
+        happens="Less is free in the pool's filesystem or volume group than what is still to be made needs at once, or its devices are too few.",
         matters="The upload fails midway; guests that run are paused by QEMU at the first block they cannot write.",
-        fix="free space on {host} (`du -xh --max-depth=1 {folder} | sort -h`), or put the pool elsewhere; {lacking} MiB are lacking",
+        fix="make room on {host} (look with {look}), or put the pool elsewhere{lacking}",
+        fixes="make room on {host} (look with `du -xh --max-depth=1 {folder} | sort -h`, `lvs {group}` or `lsblk`), put the pool elsewhere, "
+        "or add devices to it; the finding says how many MiB are lacking",
         near_miss="Overlays grow: that all of them full would not fit is MC133.",
     ),
     warning(
         "MC133",
         "the volumes may outgrow the disk",
-        happens="The planned guests' root volumes, when full, are larger than what is free below the pool.",
-        matters="Overlays take what is written only; when the disk is full, all guests on it are paused.",
+        happens="The planned guests' volumes, when full, are larger than what is free below the pool (of thin ones: than the volume group).",
+        matters="Overlays and thin volumes take what is written only; when the disk is full, all guests on it are paused.",
         fix="give the nodes smaller `disk:`, move some to another host, or free {lacking} MiB on {host}",
         near_miss="Volumes that have grown already: only what they may still grow by is counted.",
     ),
@@ -77,11 +81,20 @@ STORAGE = (
     error(
         "MC139",
         "AppArmor hides the pool",
-        happens="AppArmor confines QEMU, and the pool lies below a hidden folder of a home.",
-        matters="virt-aa-helper may not read there, so the overlay's base image is not in the guest's profile: «Permission denied».",
+        happens="AppArmor confines QEMU, and the pool lies below a hidden folder of a home, or below /etc, /usr/share, /boot and the like.",
+        matters="virt-aa-helper may not read there or lets no guest write there: the disks are not in the guest's profile, «Permission denied».",
         fix="move the pool: `pool: {{path: /var/lib/libvirt/meshctl}}` of {host}; or allow {folder} in /etc/apparmor.d/local/usr.lib.libvirt.virt-aa-helper",
         near_miss="Other folders: virt-aa-helper may read every .qcow2 and .iso file there.",
-        source="libvirt: src/security/apparmor/usr.lib.libvirt.virt-aa-helper",
+        source="libvirt: src/security/apparmor/usr.lib.libvirt.virt-aa-helper, src/security/virt-aa-helper.c",
+    ),
+    warning(
+        "MC153",
+        "placement does not know where the pool's disk hangs",
+        happens="The disks below the pool hang on one NUMA node, and the inventory says another or none.",
+        matters="A guest on the other node has each block copied across the sockets' link; placement would prefer the near one.",
+        fix="`pool: {{numa_node: {cell}}}` for {host} in the inventory; guests that are there stay where they are",
+        near_miss="Disks on several NUMA nodes, a host with one, and disks that know none (virtio, most SATA).",
+        source="kernel.org: ABI/testing/sysfs-bus-pci, numa_node",
     ),
     error(
         "MC140",
