@@ -11,7 +11,7 @@ from pathlib import Path
 from provision import bundle, images
 from provision.backing import check_backing
 from provision.calls import Calls
-from provision.desired import Artifact, Desired, HostTraits, base_image, bundle_disk, desired, members, wishes
+from provision.desired import Artifact, Desired, HostTraits, base_image, bundle_disk, desired, members
 from provision.drift import Drift, host_drifts, trespasses
 from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
 from provision.events import (
@@ -28,21 +28,20 @@ from provision.events import (
 from provision.host_disks import release, remove_group, remove_logical
 from provision.host_shell import host_shell
 from provision.hypervisor import Hypervisor
-from provision.inventory import Cluster, Host
+from provision.inventory import Cluster
 from provision.live import observe_live
 from provision.observe import (
     fits,
-    observe_disks,
     observe_hosts,
     observe_inside,
     observe_topologies,
     remembered_addresses,
-    storage_faults,
 )
 from provision.parallel import for_each
-from provision.placement import Pinning, Placement, Tenant, place
+from provision.placement import Placement, Tenant, place
 from provision.placement.picture import as_map, cell_maps
 from provision.plan import HostSeen, Plan, plan
+from provision.pools import PoolLook, look_at_pools, observe_disks
 from provision.removal import Removal, removals
 from provision.repair import repaired, restarts
 from provision.seed import seed_digest
@@ -50,9 +49,7 @@ from provision.sessions import Sessions, public_key
 from provision.shell import Shell
 from provision.stages.doors import Doors
 from provision.stages.order import Stage, until
-from provision.storage.allot import Allotment, Wish, allot
-from provision.storage.check import Fault, needs_look
-from provision.storage.guard import Wiping
+from provision.storage.allot import Allotment
 from provision.storage.seen import StorageSeen
 from provision.tenants import tenants
 from provision.topology import Topology
@@ -100,15 +97,19 @@ def opened(cluster: Cluster, emit: Emit) -> Iterator[World]:
 
 @dataclass(frozen=True)
 class Intent:
-    """What should exist, and the hosts that it was placed on as they were seen then."""
+    """What should exist, and the hosts that it was placed on as they were seen then, with what is wrong with their pools."""
 
     wanted: Desired
     placement: Placement
     sealed: bundle.Bundle
-    hosts: Mapping[str, HostSeen]
     topologies: Mapping[str, Topology]
     current: Sequence[Tenant]
-    allotments: Mapping[str, Allotment]
+    pools: PoolLook
+
+    @property
+    def hosts(self) -> Mapping[str, HostSeen]:
+        """The hosts as they were seen."""
+        return self.pools.hosts
 
 
 def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
@@ -120,19 +121,25 @@ def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
     topologies = observe_topologies(world.cluster, world.hypervisors)
     current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
     placement = placed(world.cluster, topologies, current)
-    allotments, hosts = _storage(world, hosts, placement.pinnings, wipe=wipe)
-    wanted = _desired(world, hosts, topologies, placement, artifacts, allotments)
-    return Intent(wanted, placement, sealed, hosts, topologies, current, allotments)
+    pools = look_at_pools(world.cluster, hosts, placement.pinnings, world.hypervisors, world.shell, wipe=wipe)
+    wanted = _desired(world, hosts, topologies, placement, artifacts, pools.allotments)
+    return Intent(wanted, placement, sealed, topologies, current, pools)
 
 
 def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Plan:
-    """Observes everything and compares it with what the inventory wants; `wipe` and `restart` as for `provision`."""
+    """Observes everything and compares it with what the inventory wants; `wipe` and `restart` as for `provision`.
+
+    Raises StorageError with every fault of every host's pool.
+    """
     meant = intent(world, wipe=wipe)
+    if meant.pools.faults:
+        text = "\n".join(f"  {fault}" for fault in meant.pools.faults)
+        raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
     drifts, blind = drifted(world, meant)
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
     shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
     observed = observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions)
-    wipes = {host: one.wipes for host, one in meant.allotments.items() if one.wipes}
+    wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes}
     found = plan(meant.wanted, replace(observed, wipes=wipes))
     whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
     return repaired(whole, drifts, restart=restart)
@@ -190,45 +197,6 @@ def _desired(
     pinnings = {pinning.node: pinning for pinning in placement.pinnings}
     devices = {name: device for one in allotments.values() for name, device in one.devices.items()}
     return desired(cluster, pinnings, traits, remembered, artifacts, seeds, devices)
-
-
-def _storage(
-    world: World, hosts: Mapping[str, HostSeen], pinnings: Sequence[Pinning], *, wipe: bool
-) -> tuple[dict[str, Allotment], dict[str, HostSeen]]:
-    """What the pools give to the guests that are placed on them, and the hosts with what was seen below their pools.
-
-    Raises StorageError with every fault of every host.
-    """
-    cluster = world.cluster
-    used = [host for host in cluster.hosts if any(pin.host == host.name for pin in pinnings)]
-    looked = [host for host in used if needs_look(host.pool, cluster.storage.require)]
-    seen = observe_disks(looked, {host.name: world.shell(host.name) for host in looked}, hosts)
-    faults = [*storage_faults(cluster, used, seen), *_io_faults(world, used)]
-    wiping = Wiping(frozenset(cluster.storage.wipe), wipe)
-    allotments = {
-        host.name: allot(host.pool, _wishes(cluster, host.name, pinnings), seen[host.name], wiping)
-        for host in used
-        if host.name in seen
-    }
-    faults += [replace(f, message=f"{name}: {f.message}") for name, one in allotments.items() for f in one.faults]
-    if faults:
-        text = "\n".join(f"  {fault}" for fault in faults)
-        raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
-    return allotments, {name: replace(one, storage=seen.get(name, one.storage)) for name, one in hosts.items()}
-
-
-def _wishes(cluster: Cluster, host: str, pinnings: Sequence[Pinning]) -> list[Wish]:
-    return [wish for pin in pinnings if pin.host == host for wish in wishes(cluster, pin.node)]
-
-
-def _io_faults(world: World, hosts: Sequence[Host]) -> Iterator[Fault]:
-    """io_uring came with libvirt 6.3 and QEMU 5.0 (libvirt's formatdomain.html, `io`)."""
-    for host in hosts if world.cluster.storage.io == "io_uring" else ():
-        versions = world.hypervisors[host.name].versions()
-        for program, needed in (("libvirt", (6, 3)), ("hypervisor", (5, 0))):
-            if tuple(map(int, versions[program].split(".")[:2])) < needed:
-                what = f"{host.name}: {program} {versions[program]} has no io_uring, which storage.io asks for"
-                yield Fault(what, "storage.io: native")
 
 
 def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequence[Tenant]) -> Placement:
@@ -298,7 +266,7 @@ def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
     cluster = world.cluster
     hosts = observe_hosts(cluster, world.hypervisors, probe=False)
     looked = [host for host in cluster.hosts if host.pool.type != "dir"]
-    seen = observe_disks(looked, {host.name: world.shell(host.name) for host in looked}, hosts)
+    seen = observe_disks(looked, hosts, world.shell)
     pairs = [(host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()))) for host in cluster.hosts]
     return removals(cluster.cluster, pairs, purge=purge)
 

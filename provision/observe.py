@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from provision.boot import observe_boot
 from provision.bundle import Bundle, MeshImage
 from provision.desired import Desired, Member, domain_name
 from provision.domain_xml import DomainSeen
 from provision.errors import KubernetesError, MeshError, ShellError
-from provision.host_disks import observe_storage
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
 from provision.kubernetes import Archive, Kubectl, Program, Spec, observe, profile_for
@@ -21,9 +20,7 @@ from provision.mesh_settings import Mesh
 from provision.parallel import for_each
 from provision.plan import HostSeen, NodeSeen, Observed
 from provision.sessions import Sessions, target
-from provision.shell import Shell, Ssh
-from provision.storage.check import Fault, needs_look, pool_faults
-from provision.storage.seen import StorageSeen
+from provision.shell import Ssh
 from provision.topology import Topology, parse_capabilities
 
 
@@ -58,31 +55,6 @@ def observe_topologies(cluster: Cluster, hypervisors: Mapping[str, Hypervisor]) 
         host.name: parse_capabilities(xml, cpus=cpus, memory_mib=memory_mib)
         for host, (xml, (cpus, memory_mib)) in zip(cluster.hosts, texts, strict=True)
     }
-
-
-def observe_disks(
-    hosts: Iterable[Host], shells: Mapping[str, Shell | None], seen: Mapping[str, HostSeen]
-) -> dict[str, StorageSeen]:
-    """What lies below the pools of those of these hosts that have a shell, and which domains have disks there."""
-    asked = [(host, shell) for host in hosts if (shell := shells.get(host.name)) is not None]
-    found = for_each(asked, lambda one: observe_storage(one[1], one[0].pool, _disks(seen[one[0].name])))
-    return {host.name: one for (host, _), one in zip(asked, found, strict=True)}
-
-
-def _disks(seen: HostSeen) -> dict[str, str]:
-    return {path: domain.name for domain in seen.domains for path in domain.disks}
-
-
-def storage_faults(cluster: Cluster, hosts: Iterable[Host], seen: Mapping[str, StorageSeen]) -> Iterator[Fault]:
-    """Everything against the pools of these hosts. A folder of libvirt's test driver has no disks to judge."""
-    for host in hosts:
-        if host.name in seen:
-            yield from pool_faults(host.name, host.pool, cluster.storage.require, seen[host.name])
-        elif host.pool.type != "dir" or (
-            needs_look(host.pool, cluster.storage.require) and not host.uri.startswith("test:")
-        ):
-            message = f"{host.name}: pool {host.pool.name}: nobody can look below it: {host.uri} leads to no shell"
-            yield Fault(message, "a qemu+ssh:// URI, or a pool of type dir with storage.require: any")
 
 
 def remembered_addresses(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> dict[str, str]:
