@@ -12,14 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 
 from provision.cpu_lists import parse_cpu_list
-from provision.desired import GuestSpec
-from provision.domain_xml import DomainSeen
 from provision.errors import MeshctlError, PlacementError
 from provision.hardware_xml import lock_limit_mib
+from provision.libvirt_seen import DomainSeen
+from provision.observed import HostSeen
 from provision.parallel import for_each
 from provision.placement.need import page_name
-from provision.plan import HostSeen
 from provision.shell import Shell
+from provision.specs import GuestSpec
 from provision.units import KIB, MIB
 
 # Pid files: the lab's libvirtd, the system's, the modular daemon. libvirt makes libvirt/qemu in each hugetlbfs that it

@@ -28,9 +28,9 @@ from provision.host_disks import observe_storage
 from provision.hypervisor import Hypervisor
 from provision.inventory import Host
 from provision.observe import observe_host
+from provision.observed import HostSeen
 from provision.parallel import begin, for_each
 from provision.placement import Placement, absent, place
-from provision.plan import HostSeen
 from provision.shell import Shell
 from provision.storage.seen import StorageSeen
 from provision.tenants import tenants

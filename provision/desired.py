@@ -1,307 +1,33 @@
-"""What should exist on the hosts: specs of pools, volumes, networks and guests, with their names, stamps and digests.
-
-Pure: inventory, placement and artifacts go in; frozen specs come out. Names of volumes end in a mark, eight
-hex digits of a uuid5 over what the volume is: volumes carry no metadata, so the mark in the name is their stamp.
-"""
+"""What should exist on the hosts, worked out: inventory, placement and artifacts go in; specs come out. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from provision.addresses import mac_address, node_addresses, pod_subnet
 from provision.inventory import Cluster, Host, Node
+from provision.specs import (
+    Artifact,
+    CpuSpec,
+    Desired,
+    DiskSpec,
+    GroupSpec,
+    GuestSpec,
+    HostTraits,
+    Member,
+    MemorySpec,
+    NetworkSpec,
+    PoolSpec,
+    SeedSpec,
+    VolumeSpec,
+)
 from provision.storage.allot import Device, Wish
 from provision.units import MIB
+from provision.volume_names import stem, volume_name
 
 if TYPE_CHECKING:
     from provision.placement import Pinning
-
-NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:meshctl:1")
-"""The uuid5 namespace of everything we name."""
-
-
-def object_uuid(*parts: str) -> str:
-    """The uuid of an object of ours: uuid5 of its path, for example cluster, kind and name."""
-    return str(uuid.uuid5(NAMESPACE, "/".join(parts)))
-
-
-def digest(spec: object) -> str:
-    """16 hex digits over a dataclass's values: equal specs, equal digests."""
-    text = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"), default=str)  # type: ignore[call-overload]
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A file on the operator's machine that goes into every pool once: base image or bundle disk.
-
-    `digest` is in `volume`'s name; `size` is the file's size in bytes; `format` is qcow2 or raw.
-    """
-
-    kind: str
-    title: str
-    volume: str
-    path: str
-    size: int
-    format: str
-
-
-def base_image(name: str, path: str, image_digest: str, size: int) -> Artifact:
-    """The base image as an artifact."""
-    return Artifact("base image", name, f"meshctl.{name}.{image_digest[:12]}.qcow2", path, size, "qcow2")
-
-
-def bundle_disk(version: str, path: str, bundle_digest: str, size: int) -> Artifact:
-    """The bundle's disk as an artifact."""
-    return Artifact("bundle", version, f"meshctl.bundle.{bundle_digest[:12]}.iso", path, size, "raw")
-
-
-@dataclass(frozen=True)
-class PoolSpec:
-    """A storage pool of libvirt: a folder, whatever the inventory's type. It holds base image, bundle and seeds in any case."""
-
-    host: str
-    name: str
-    type: str
-    path: str
-
-    @property
-    def uuid(self) -> str:
-        """Pools have no metadata: the uuid is the stamp of one that we made."""
-        return object_uuid("pool", self.name, self.path)
-
-
-@dataclass(frozen=True)
-class GroupSpec:
-    """An LVM volume group; `devices` are what it is made of when there is none, `thin`: its volumes are."""
-
-    host: str
-    name: str
-    devices: tuple[str, ...]
-    thin: bool
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """A libvirt network on one host. `address` is the host's own address in it (mode nat)."""
-
-    cluster: str
-    host: str
-    name: str
-    mode: str
-    bridge: str | None
-    address: str
-    prefix_length: int
-    mtu: int
-
-    @property
-    def uuid(self) -> str:
-        """The network's uuid."""
-        return object_uuid(self.cluster, "network", self.name)
-
-
-@dataclass(frozen=True)
-class HostTraits:
-    """What of a host shapes its guests. `virtualization` is libvirt's domain type: kvm, or qemu (software emulation)
-    where KVM does not really start a guest. `numa`: the host knows its NUMA nodes, so that memory can be bound to one.
-    `cpu_vendor` is Intel, AMD or another as libvirt names it.
-    """
-
-    virtualization: str
-    numa: bool = False
-    cpu_vendor: str = ""
-
-
-@dataclass(frozen=True)
-class MemorySpec:
-    """Where a guest's memory comes from: evenly from `cells`, the host's NUMA nodes; `bound`: from no other.
-
-    `hugepages` are (cell, page size in KiB, count), empty for ordinary memory. `allocation_threads`: None leaves it to QEMU.
-    """
-
-    cells: tuple[int, ...]
-    bound: bool
-    hugepages: tuple[tuple[int, int, int], ...]
-    locked: bool
-    nosharepages: bool
-    allocation_threads: int | None
-
-    @property
-    def page_kib(self) -> int:
-        """Size of its huge pages, 0 for ordinary memory."""
-        return self.hugepages[0][1] if self.hugepages else 0
-
-
-@dataclass(frozen=True)
-class CpuSpec:
-    """What a guest may know of its CPUs: `threads` successive vCPUs share a core; `exclusive`: nobody else is on them."""
-
-    threads: int
-    exclusive: bool
-    vendor: str
-
-
-@dataclass(frozen=True)
-class DiskSpec:
-    """A disk that a guest writes to. `path` is on the host, `block`: a device; `serial` is what the guest knows it by.
-
-    `size_mib` is how much of a device is the guest's, 0 for all of it. `io` is QEMU's way: native (Linux AIO) or io_uring.
-    """
-
-    path: str
-    format: str
-    block: bool
-    serial: str
-    size_mib: int
-    io: str
-
-
-@dataclass(frozen=True)
-class GuestSpec:
-    """A domain, complete enough to write its XML. Sizes in MiB; paths are on the host; `virtualization` as for `HostTraits`."""
-
-    cluster: str
-    node: str
-    host: str
-    pool: str
-    address: str
-    mac: str
-    mtu: int
-    network: str
-    vcpus: int
-    memory_mib: int
-    vcpu_pins: tuple[int, ...]
-    emulator_cpus: tuple[int, ...]
-    iothread_cpus: tuple[int, ...]
-    virtualization: str
-    memory: MemorySpec
-    cpu: CpuSpec
-    disks: tuple[DiskSpec, ...]
-    seed_path: str
-    bundle_path: str
-    console_path: str
-
-    @property
-    def uuid(self) -> str:
-        """The domain's uuid."""
-        return object_uuid(self.cluster, "guest", self.node)
-
-    @property
-    def domain(self) -> str:
-        """The domain's name in libvirt."""
-        return domain_name(self.cluster, self.node)
-
-
-@dataclass(frozen=True)
-class VolumeSpec:
-    """A root or data volume, created once and never replaced unasked. `kind` is root or data-NAME.
-
-    `store` says what it is: a file of the pool (dir), a logical volume of `group` (logical), a whole device (block); `path`
-    where that is. `name` is its stamp. A root volume begins as `base_path`, the base image; a data volume, without one, blank.
-    """
-
-    host: str
-    pool: str
-    node: str
-    kind: str
-    name: str
-    size_mib: int
-    store: str
-    path: str
-    group: str
-    thin: bool
-    base_path: str
-
-    @property
-    def title(self) -> str:
-        """What plans and events call it."""
-        return "root volume" if self.kind == "root" else "data volume"
-
-
-@dataclass(frozen=True)
-class SeedSpec:
-    """A seed volume, named by the digest of all it says but the host key's private half."""
-
-    host: str
-    pool: str
-    node: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Member:
-    """A node's place in the cluster: how it is reached and where its pods live."""
-
-    name: str
-    role: str
-    host: str
-    address: str
-    pod_subnet: str
-
-
-@dataclass(frozen=True)
-class Desired:
-    """Everything that should exist for a cluster."""
-
-    cluster: str
-    pools: tuple[PoolSpec, ...]
-    networks: tuple[NetworkSpec, ...]
-    artifacts: tuple[Artifact, ...]
-    groups: tuple[GroupSpec, ...]
-    volumes: tuple[VolumeSpec, ...]
-    seeds: tuple[SeedSpec, ...]
-    guests: tuple[GuestSpec, ...]
-    members: tuple[Member, ...]
-
-    def guest(self, node: str) -> GuestSpec:
-        """The guest of a node."""
-        return next(guest for guest in self.guests if guest.node == node)
-
-
-def domain_name(cluster: str, node: str) -> str:
-    """`lab-cp1`: what virsh shows."""
-    return f"{cluster}-{node}"
-
-
-def mark(cluster: str, node: str, kind: str) -> str:
-    """The stamp in a volume's name."""
-    return object_uuid(cluster, "volume", kind, node)[:8]
-
-
-def stem(cluster: str, node: str, kind: str) -> str:
-    """`lab.cp1.root.1a2b3c4d`; `kind` may carry more behind a hyphen (seed-0123456789ab, data-tracing)."""
-    return f"{cluster}.{node}.{kind}.{mark(cluster, node, kind.partition('-')[0])}"
-
-
-def volume_name(cluster: str, node: str, kind: str, suffix: str) -> str:
-    """`lab.cp1.root.1a2b3c4d.qcow2`: the stem as a file of a pool."""
-    return f"{stem(cluster, node, kind)}.{suffix}"
-
-
-def volume_owner(name: str) -> tuple[str, str, str] | None:
-    """Cluster, node and kind of a file that carries our stamp, None for any other."""
-    return stem_owner(name.rpartition(".")[0])
-
-
-def stem_owner(name: str) -> tuple[str, str, str] | None:
-    """The same for a logical volume or a device's claim, whose names have no suffix."""
-    parts = name.split(".")
-    if len(parts) != 4:
-        return None
-    cluster, node, kind, found = parts
-    kind = kind.partition("-")[0]
-    return (cluster, node, kind) if found == mark(cluster, node, kind) else None
-
-
-def artifact_volume(name: str) -> bool:
-    """Whether a volume is a base image or a bundle that meshctl put there."""
-    parts = name.split(".")
-    return len(parts) >= 4 and parts[0] == "meshctl" and len(parts[-2]) == 12
 
 
 def members(cluster: Cluster, remembered: Mapping[str, str], hosts: Mapping[str, str]) -> tuple[Member, ...]:

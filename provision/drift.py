@@ -15,14 +15,17 @@ from typing import Any
 
 from provision.cpu_lists import cpu_list
 from provision.definition import NONE, DomainState, Settings, is_pin
-from provision.desired import Desired, GuestSpec, NetworkSpec, PoolSpec, digest
-from provision.domain_xml import DomainSeen, Stamp, domain_xml, network_xml, parse_domain, parse_network, with_pins
+from provision.domain_xml import domain_xml, network_xml
 from provision.inventory import Cluster
+from provision.libvirt_seen import DomainSeen, parse_domain, parse_network
+from provision.observed import HostSeen
 from provision.placement import Pinning, Tenant
 from provision.placement.keep import claimed
 from provision.placement.layout import reserved_cpus
 from provision.placement.picture import held_by
-from provision.plan import HostSeen, effective, guest_digest
+from provision.plan import effective, guest_digest
+from provision.specs import Desired, GuestSpec, NetworkSpec, PoolSpec, digest
+from provision.stamp import Stamp, with_pins
 from provision.topology import Topology
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from provision import bundle, images
 from provision.backing import check_backing
 from provision.calls import Calls
-from provision.desired import Artifact, Desired, HostTraits, base_image, bundle_disk, desired, members
+from provision.desired import desired, members
 from provision.drift import Drift, host_drifts, trespasses
 from provision.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
 from provision.events import (
@@ -37,16 +37,18 @@ from provision.observe import (
     observe_topologies,
     remembered_addresses,
 )
+from provision.observed import HostSeen
 from provision.parallel import for_each
 from provision.placement import Placement, Tenant, place
 from provision.placement.picture import as_map, cell_maps
-from provision.plan import HostSeen, Plan, plan
+from provision.plan import Plan, plan
 from provision.pools import PoolLook, look_at_pools, observe_disks
 from provision.removal import Removal, removals
 from provision.repair import repaired, restarts
 from provision.seed import seed_digest
 from provision.sessions import Sessions, public_key
 from provision.shell import Shell
+from provision.specs import Artifact, Desired, HostTraits, base_image, bundle_disk
 from provision.stages.doors import Doors
 from provision.stages.order import Stage, until
 from provision.storage.allot import Allotment

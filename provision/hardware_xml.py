@@ -11,7 +11,7 @@ from typing import Any
 from lxml import etree
 
 from provision.cpu_lists import cpu_list
-from provision.desired import GuestSpec
+from provision.specs import GuestSpec
 
 NOT_EMULATED = ("svm", "la57", "erms")
 """What an emulated CPU had better not offer, each measured with two guests on two CPUs. For svm the guest loads kvm_amd,

@@ -16,7 +16,9 @@ import libvirt
 
 from provision.calls import Calls
 from provision.definition import DomainState, iothreads_in, pins_in
-from provision.domain_xml import (
+from provision.domain_xml import probe_xml
+from provision.errors import HypervisorError, StageTimeout
+from provision.libvirt_seen import (
     DomainSeen,
     NetworkSeen,
     PoolSeen,
@@ -25,9 +27,7 @@ from provision.domain_xml import (
     parse_kvm_offered,
     parse_network,
     parse_pool,
-    probe_xml,
 )
-from provision.errors import HypervisorError, StageTimeout
 from provision.waiting import NotYet, Ready, wait_until
 
 CHUNK = 256 * 1024

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from provision.cpu_lists import cpu_list, parse_cpu_list
 from provision.definition import EMULATOR_PIN, Settings, iothread_pin, vcpu_pin
-from provision.desired import Desired, GuestSpec
 from provision.drift import Live
 from provision.errors import MeshctlError
 from provision.hypervisor import Hypervisor
 from provision.parallel import for_each
 from provision.shell import Shell
+from provision.specs import Desired, GuestSpec
 
 # libvirt's pid file of each domain (/run/libvirt/qemu, /run/libvirt is the same for the modular daemon); a stale one names
 # a process that is not this guest. A thread's name stands in its status too. Arguments: bridges, `--`, domains.

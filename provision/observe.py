@@ -7,20 +7,20 @@ from collections.abc import Iterable, Mapping
 
 from provision.boot import observe_boot
 from provision.bundle import Bundle, MeshImage
-from provision.desired import Desired, Member, domain_name
-from provision.domain_xml import DomainSeen
 from provision.errors import KubernetesError, MeshError, ShellError
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
 from provision.kubernetes import Archive, Kubectl, Program, Spec, observe, profile_for
 from provision.kubernetes.kubectl import title
+from provision.libvirt_seen import DomainSeen
 from provision.linkerd.versions import RELEASES
 from provision.mesh import Manifest, Platform, configuration, manifests
 from provision.mesh_settings import Mesh
+from provision.observed import HostSeen, NodeSeen, Observed
 from provision.parallel import for_each
-from provision.plan import HostSeen, NodeSeen, Observed
 from provision.sessions import Sessions, target
 from provision.shell import Ssh
+from provision.specs import Desired, Member, domain_name
 from provision.topology import Topology, parse_capabilities
 
 

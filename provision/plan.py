@@ -6,30 +6,19 @@ shows everything it looked at. A like-named thing without our stamp raises Confl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import netaddr
-
-from provision.desired import (
-    Artifact,
-    Desired,
-    GroupSpec,
-    GuestSpec,
-    NetworkSpec,
-    PoolSpec,
-    SeedSpec,
-    VolumeSpec,
-    digest,
-)
-from provision.domain_xml import DomainSeen, NetworkSeen, PoolSeen, VolumeSeen
+from provision.conflicts import conflicts
 from provision.errors import ConflictError
+from provision.libvirt_seen import DomainSeen
+from provision.observed import HostSeen, NodeSeen, Observed
 from provision.placement.picture import CellMap
+from provision.specs import Artifact, Desired, GroupSpec, GuestSpec, NetworkSpec, PoolSpec, SeedSpec, VolumeSpec, digest
 from provision.storage.allot import claims
 from provision.storage.claims import THIN_POOL, Claim, claim_of_tags
 from provision.storage.guard import Obstacle
-from provision.storage.seen import StorageSeen
 
 
 class Verb(StrEnum):
@@ -51,56 +40,6 @@ class Action:
     kind: str
     name: str
     reason: str
-
-
-@dataclass(frozen=True)
-class HostSeen:
-    """One host, observed. `volumes` are the files of the inventory's pool there, `storage` is what a look below it gave."""
-
-    domains: tuple[DomainSeen, ...]
-    networks: tuple[NetworkSeen, ...]
-    pools: tuple[PoolSeen, ...]
-    volumes: tuple[VolumeSeen, ...]
-    virtualization: str = "qemu"
-    storage: StorageSeen = field(default_factory=StorageSeen)
-
-    def domain(self, name: str) -> DomainSeen | None:
-        """The domain called `name`, if there is one."""
-        return next((domain for domain in self.domains if domain.name == name), None)
-
-
-@dataclass(frozen=True)
-class NodeSeen:
-    """One guest, observed from inside. Empty tuples and strings mean «nothing to do».
-
-    `unreachable` says why there is no answer; `unsettled` what of the first boot or of sysctl is not as it must be;
-    `unprepared` what differs in the node's software; `member` whether kubeadm has made it a member.
-    """
-
-    unreachable: str = ""
-    unsettled: tuple[str, ...] = ()
-    unprepared: tuple[str, ...] = ()
-    member: bool = False
-
-
-@dataclass(frozen=True)
-class Observed:
-    """Everything that the plan compares with. `mesh` says what is stale in the mesh: None when nobody could ask.
-
-    `wipes` are, by host, the devices that hold what the inventory and the command allow to be lost.
-    """
-
-    hosts: Mapping[str, HostSeen]
-    nodes: Mapping[str, NodeSeen] = field(default_factory=dict)
-    mesh: tuple[str, ...] | None = None
-    wipes: Mapping[str, tuple[Obstacle, ...]] = field(default_factory=dict)
-
-    def stamped(self, cluster: str) -> Iterator[tuple[str, DomainSeen]]:
-        """Our domains: host and domain."""
-        for host, seen in self.hosts.items():
-            for domain in seen.domains:
-                if domain.stamp is not None and domain.stamp.cluster == cluster:
-                    yield host, domain
 
 
 @dataclass(frozen=True)
@@ -138,11 +77,11 @@ class Plan:
 
 def plan(wanted: Desired, observed: Observed) -> Plan:
     """Compares. Raises ConflictError, naming each, when something in our way is not ours."""
-    conflicts = tuple(_conflicts(wanted, observed))
-    if conflicts:
-        what = "\n".join(f"  {conflict}" for conflict in conflicts)
+    in_the_way = tuple(conflicts(wanted, observed))
+    if in_the_way:
+        what = "\n".join(f"  {conflict}" for conflict in in_the_way)
         raise ConflictError(
-            f"{len(conflicts)} thing(s) in the way that cluster {wanted.cluster} does not own:\n{what}",
+            f"{len(in_the_way)} thing(s) in the way that cluster {wanted.cluster} does not own:\n{what}",
             hint="choose another name in the inventory, or remove them yourself: meshctl leaves them alone",
         )
     actions = (
@@ -163,62 +102,6 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
         _mesh(observed.mesh),
     )
     return Plan(wanted.cluster, wanted, actions, tuple(_notes(wanted, observed)))
-
-
-# ── conflicts ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _conflicts(wanted: Desired, observed: Observed) -> Iterator[str]:
-    for pool in wanted.pools:
-        yield from _pool_conflicts(pool, observed.hosts[pool.host])
-    for network in wanted.networks:
-        yield from _network_conflicts(network, observed.hosts[network.host])
-    for guest in wanted.guests:
-        yield from _guest_conflicts(guest, observed)
-
-
-def _pool_conflicts(pool: PoolSpec, seen: HostSeen) -> Iterator[str]:
-    for other in seen.pools:
-        if other.name == pool.name and (other.type, other.path) != (pool.type, pool.path):
-            yield f"{pool.host}: pool {pool.name} is a {other.type} pool at {other.path}, not {pool.type} at {pool.path}"
-        if other.name != pool.name and other.path == pool.path:
-            yield f"{pool.host}: {pool.path} belongs to pool {other.name}"
-
-
-def _network_conflicts(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
-    for other in seen.networks:
-        if other.name == network.name:
-            if other.stamp is None or other.stamp.cluster != network.cluster:
-                owner = "nobody's stamp" if other.stamp is None else f"the stamp of cluster {other.stamp.cluster}"
-                yield f"{network.host}: network {network.name} exists and carries {owner}"
-            elif other.stamp.digest != digest(network):
-                yield f"{network.host}: network {network.name} is ours but was made with other settings: destroy the cluster to change them"
-        elif network.mode == "nat" and (overlap := _overlap(network, other)):
-            yield f"{network.host}: network {other.name} already has {overlap}"
-
-
-def _overlap(network: NetworkSpec, other: NetworkSeen) -> str:
-    ours = netaddr.IPNetwork(f"{network.address}/{network.prefix_length}")
-    for address in other.addresses:
-        theirs = netaddr.IPNetwork(address)
-        if theirs.version == 4 and (theirs.network in ours or ours.network in theirs):
-            return str(theirs.cidr)
-    return f"bridge {network.bridge}" if network.bridge and network.bridge == other.bridge else ""
-
-
-def _guest_conflicts(guest: GuestSpec, observed: Observed) -> Iterator[str]:
-    for host, seen in observed.hosts.items():
-        found = seen.domain(guest.domain)
-        if found is None:
-            continue
-        if found.stamp is None or (found.stamp.cluster, found.stamp.node) != (guest.cluster, guest.node):
-            if host == guest.host:
-                yield f"{host}: domain {guest.domain} exists and does not carry our stamp"
-        elif host != guest.host:
-            yield f"{host}: guest {guest.node} lives here, but the inventory now places it on {guest.host}"
-
-
-# ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _pool(pool: PoolSpec, seen: HostSeen) -> Action:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from provision.cpu_lists import cpu_list
-from provision.desired import GuestSpec
 from provision.placement.need import page_name
 from provision.plan import Plan, Verb
+from provision.specs import GuestSpec
 
 SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.START: ">", Verb.LEAVE: "="}
 

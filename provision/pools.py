@@ -9,9 +9,9 @@ from provision.desired import wishes
 from provision.host_disks import observe_storage
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
+from provision.observed import HostSeen
 from provision.parallel import for_each
 from provision.placement import Pinning
-from provision.plan import HostSeen
 from provision.shell import Shell
 from provision.storage.allot import Allotment, Wish, allot
 from provision.storage.check import Fault, needs_look, pool_faults

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from provision.desired import artifact_volume, pool_spec, stem_owner, volume_owner
+from provision.desired import pool_spec
 from provision.inventory import Host
-from provision.plan import HostSeen
+from provision.observed import HostSeen
 from provision.storage.allot import claims
 from provision.storage.claims import OWN_TAG, THIN_POOL
+from provision.volume_names import artifact_volume, stem_owner, volume_owner
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import jinja2
 
 from provision import data
 from provision.addresses import mac_address
-from provision.desired import Member
 from provision.inventory import Cluster
 from provision.secret import Secret
+from provision.specs import Member
 
 LABEL = "cidata"
 """The volume label by which cloud-init's NoCloud finds its seed (cloud-init docs, datasources/nocloud)."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from provision.calls import Calls
-from provision.desired import Member, domain_name
-from provision.domain_xml import DomainSeen
 from provision.errors import InventoryError, Unreachable
 from provision.inventory import Cluster
+from provision.libvirt_seen import DomainSeen
 from provision.shell import Ssh, Target
+from provision.specs import Member, domain_name
 
 
 class Sessions:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from provision.domain_xml import DomainSeen
 from provision.engine import World
 from provision.errors import KubernetesError, ShellError
 from provision.kubernetes import Kubectl
+from provision.libvirt_seen import DomainSeen
 from provision.observe import observe_hosts
 from provision.sessions import target
 

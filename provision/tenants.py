@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from provision.cpu_lists import parse_cpu_list
-from provision.domain_xml import DomainSeen
+from provision.libvirt_seen import DomainSeen
 from provision.placement import Tenant
 
 

@@ -104,8 +104,8 @@ def _topology(path: str) -> Topology:
 def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
     from lxml.etree import XMLSyntaxError
 
-    from provision.domain_xml import parse_domain
     from provision.errors import InventoryError
+    from provision.libvirt_seen import parse_domain
     from provision.tenants import tenants
 
     if not Path(folder).is_dir():

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from provision.doctor.facts import Facts
 from provision.inventory import Cluster, Host, Node
+from provision.observed import HostSeen
 from provision.placement import Pinning
-from provision.plan import HostSeen
 from provision.storage.seen import StorageSeen
 from provision.topology import Topology
 

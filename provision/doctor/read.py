@@ -10,6 +10,7 @@ from typing import Any
 
 from lxml import etree
 
+from provision.cpu_lists import parse_cpu_list
 from provision.doctor.facts import (
     CpuFacts,
     Facts,
@@ -23,7 +24,6 @@ from provision.doctor.facts import (
     ServiceFacts,
 )
 from provision.doctor.read_storage import read_storage
-from provision.domain_xml import parse_cpu_list
 from provision.units import KIB, MIB
 
 CAP_SYS_RESOURCE = 24

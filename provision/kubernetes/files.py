@@ -7,10 +7,10 @@ from typing import Any
 
 import netaddr
 
-from provision.desired import Member
 from provision.kubernetes.kubelet import RESOLV_CONF
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import File, Spec
+from provision.specs import Member
 
 ROUTES = "/etc/meshctl/routes"
 MASQUERADE = "/etc/meshctl/no-masquerade"

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from provision.desired import Member
 from provision.errors import KubernetesError, StageTimeout, Unreachable
 from provision.events import Changed, Emit, Output, Warned
 from provision.kubernetes.diagnose import diagnose, hint_for
@@ -24,6 +23,7 @@ from provision.kubernetes.spec import Credentials, Spec
 from provision.kubernetes.token import new_token, redacted
 from provision.secret import Secret
 from provision.shell import HostKeyMismatch, Shell
+from provision.specs import Member
 from provision.waiting import NotYet, Ready, wait_until
 
 INIT_S, JOIN_S = 1200.0, 600.0

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from provision.desired import Member
 from provision.kubernetes.files import (
     DOCKER_CONFIG,
     NETWORK_UNIT,
@@ -22,6 +21,7 @@ from provision.kubernetes.files import (
 from provision.kubernetes.profile import Profile, archives_for
 from provision.kubernetes.spec import CONTROL_PLANE, Archive, File, Spec
 from provision.shell import Shell
+from provision.specs import Member
 
 UNIT = "meshctl-kubeadm.service"
 """The transient unit in which kubeadm runs."""

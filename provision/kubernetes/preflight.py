@@ -7,11 +7,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from provision.desired import Member
 from provision.errors import KubernetesError
 from provision.kubernetes.node import parse
 from provision.kubernetes.profile import Needs, Profile
 from provision.shell import Shell
+from provision.specs import Member
 
 CLOCK_S = 120
 """Certificates of a control plane are not valid on a node whose clock is behind; skew beyond this is refused."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import netaddr
 
-from provision.desired import Member
 from provision.kubernetes.kubectl import Kubectl
 from provision.secret import Secret
+from provision.specs import Member
 
 CONTROL_PLANE = "control-plane"
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import yaml
 
-from provision.desired import Member
 from provision.errors import KubernetesError
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.kubelet import RESOLV_CONF, drop_in, kubelet_unit
 from provision.kubernetes.profile import CONFIG, Needs, Workloads
 from provision.kubernetes.spec import CONTROL_PLANE, Credentials, File, Spec
 from provision.secret import Secret
+from provision.specs import Member
 
 API = "kubeadm.k8s.io/v1alpha1"
 API_PORT, DISCOVERY_PORT = 6443, 9898

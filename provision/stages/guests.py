@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from provision import seed as seeds
 from provision.boot import Boot, observe_boot
-from provision.desired import GuestSpec, Member
-from provision.domain_xml import Stamp, domain_xml, upload_volume_xml
+from provision.domain_xml import domain_xml, upload_volume_xml
 from provision.errors import ConflictError, MeshctlError, StageTimeout, Unreachable
 from provision.events import Changed, Warned
 from provision.hostkey import new_host_key
@@ -17,7 +16,9 @@ from provision.plan import Action, Plan, Verb, effective, guest_digest
 from provision.repair import PINS, RESTART
 from provision.sessions import public_key
 from provision.shell import HostKeyMismatch, Ssh
+from provision.specs import GuestSpec, Member
 from provision.stages.doors import Doors
+from provision.stamp import Stamp
 from provision.waiting import NotYet, Ready, wait_until
 
 NAME, TITLE = "guests", "guests: define, boot, check"

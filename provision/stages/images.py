@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from provision.desired import Artifact
 from provision.domain_xml import upload_volume_xml
 from provision.events import Changed, Progress
 from provision.parallel import for_each
 from provision.plan import Action, Plan, Verb
+from provision.specs import Artifact
 from provision.stages.doors import Doors
 
 NAME, TITLE = "images", "base image and bundle into the pools"

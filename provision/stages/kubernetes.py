@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from provision.desired import Member
 from provision.kubernetes import Kubectl, credentials, initialise, join, nodes_ready, prepare, profile_for
 from provision.observe import kubernetes_spec
 from provision.parallel import for_each
 from provision.plan import Plan
+from provision.specs import Member
 from provision.stages.doors import Doors
 from provision.stages.guests import settle
 from provision.waiting import wait_until

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from provision.desired import VolumeSpec
 from provision.domain_xml import volume_xml
 from provision.events import Changed
 from provision.host_disks import claim, clear, fill, make_logical, mark_ready
 from provision.parallel import for_each
 from provision.plan import Action, Plan, Verb
+from provision.specs import VolumeSpec
 from provision.stages.doors import Doors
 from provision.storage.claims import Claim
 

@@ -21,9 +21,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provision.desired import Member
 from provision.kubernetes import Archive, Program, Spec
 from provision.shell import Completed, Local, OnLine
+from provision.specs import Member
 from provision.waiting import NotYet, Ready, wait_until
 
 DOUBLES = Path(__file__).parent

@@ -18,7 +18,6 @@ import yaml
 
 from provision import bundle
 from provision.cpu_lists import cpu_list
-from provision.desired import GuestSpec
 from provision.engine import World, make_plan, opened, provision
 from provision.errors import PlacementError
 from provision.events import nowhere
@@ -27,6 +26,7 @@ from provision.lab.processes import members
 from provision.loader import load
 from provision.plan import Plan
 from provision.shell import Local
+from provision.specs import GuestSpec
 from provision.stages.guests import _bring_up, put_back
 from tests.lab.conftest import MESHCTL, for_lab
 

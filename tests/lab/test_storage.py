@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.domain_xml import parse_domain
 from provision.engine import World, destroy, make_plan, opened, plan_removal, provision
 from provision.errors import StorageError
 from provision.events import Event, Progress, nowhere
@@ -31,6 +30,7 @@ from provision.host_disks import (
     remove_logical,
 )
 from provision.lab import Lab, down, exec_argv, up
+from provision.libvirt_seen import parse_domain
 from provision.loader import load
 from provision.plan import Plan
 from provision.plan_text import as_text

@@ -9,12 +9,13 @@ import pytest
 
 from provision import bundle, images
 from provision.bundle import Bundle, seal
-from provision.domain_xml import NetworkSeen, network_xml
+from provision.domain_xml import network_xml
 from provision.engine import World, destroy, make_plan, opened, plan_removal, provision
 from provision.errors import ConflictError, HypervisorError, ImageError, PlacementError
 from provision.events import Event, RunFinished
 from provision.images.builder import path as image_path
 from provision.inventory import Cluster
+from provision.libvirt_seen import NetworkSeen
 from provision.loader import load
 from provision.plan import Verb
 from provision.plan_text import as_data, as_text

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from provision.domain_xml import Stamp, domain_xml
+from provision.domain_xml import domain_xml
 from provision.errors import HypervisorError
 from provision.hypervisor import Hypervisor
+from provision.stamp import Stamp
 from tests.unit.sample import split_guest, wanted
 
 STAMP = Stamp("lab", "cp1", "0123456789abcdef")

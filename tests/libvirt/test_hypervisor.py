@@ -6,10 +6,11 @@ import io
 
 import pytest
 
-from provision.desired import GuestSpec
-from provision.domain_xml import Stamp, domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml, with_pins
+from provision.domain_xml import domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml
 from provision.errors import HypervisorError
 from provision.hypervisor import Hypervisor
+from provision.specs import GuestSpec
+from provision.stamp import Stamp, with_pins
 from tests.unit.sample import wanted
 
 STAMP = Stamp("lab", "cp1", "0123456789abcdef", "10.77.0.11", "ssh-ed25519 AAAA", "seed.iso")

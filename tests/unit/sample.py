@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from provision.desired import Artifact, Desired, GuestSpec, HostTraits, base_image, bundle_disk, desired
+from provision.desired import desired
 from provision.inventory import Cluster
 from provision.placement import Pinning
+from provision.specs import Artifact, Desired, GuestSpec, HostTraits, base_image, bundle_disk
 
 CLUSTER = Cluster.model_validate(
     {

@@ -9,11 +9,13 @@ import pytest
 
 from provision.backing import Backing, Mount, check_backing, observe_backing, read_backing, shortages, with_memory_of
 from provision.calls import Calls
-from provision.desired import GuestSpec, MemorySpec
-from provision.domain_xml import Stamp, domain_xml, parse_domain
+from provision.domain_xml import domain_xml
 from provision.errors import PlacementError
-from provision.plan import HostSeen
+from provision.libvirt_seen import parse_domain
+from provision.observed import HostSeen
 from provision.shell import Completed, Local, OnLine, Shell
+from provision.specs import GuestSpec, MemorySpec
+from provision.stamp import Stamp
 from tests.unit.sample import split_guest
 
 SAID = """\

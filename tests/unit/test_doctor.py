@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from provision.desired import volume_name
 from provision.doctor import Facts, LibvirtFacts, Patient, judge, read_facts, walk
 from provision.doctor.facts import (
     CpuFacts,
@@ -29,14 +28,16 @@ from provision.doctor.gather import gather, sections
 from provision.doctor.judge_network import free_network
 from provision.doctor.pages import BY_ID, CHECKS
 from provision.doctor.read import read_libvirt
-from provision.domain_xml import NetworkSeen, Stamp, VolumeSeen
 from provision.inventory import Cluster
+from provision.libvirt_seen import NetworkSeen, VolumeSeen
+from provision.observed import HostSeen
 from provision.placement import Pinning
-from provision.plan import HostSeen
 from provision.shell import Local
+from provision.stamp import Stamp
 from provision.storage.devices import Device
 from provision.storage.seen import Group, Logical, Named, StorageSeen
 from provision.topology import Cell, Cpu, Topology
+from provision.volume_names import volume_name
 
 ELSEWHERE = {"MC101", "MC161"}
 """Said by the check-up itself, not by a judge: tests/libvirt/test_checkup.py."""

@@ -10,19 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.desired import GuestSpec
-from provision.domain_xml import (
-    Stamp,
-    cpu_list,
-    domain_xml,
-    network_xml,
-    parse_cpu_list,
-    parse_domain,
-    parse_network,
-    pool_xml,
-    upload_volume_xml,
-    volume_xml,
-)
+from provision.cpu_lists import cpu_list, parse_cpu_list
+from provision.domain_xml import domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml
+from provision.libvirt_seen import parse_domain, parse_network
+from provision.specs import GuestSpec
+from provision.stamp import Stamp
 from tests.unit.sample import split_guest, wanted
 
 GOLDEN = Path(__file__).parents[1] / "data" / "xml"

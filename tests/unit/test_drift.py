@@ -8,8 +8,7 @@ import pytest
 from lxml import etree
 
 from provision.definition import DomainState, domain_settings, iothread_pin, is_pin, vcpu_pin
-from provision.desired import Desired, GuestSpec, digest
-from provision.domain_xml import DomainSeen, PoolSeen, Stamp, domain_xml, network_xml, parse_domain, parse_network
+from provision.domain_xml import domain_xml, network_xml
 from provision.drift import (
     Drift,
     Live,
@@ -23,9 +22,13 @@ from provision.drift import (
     trespasses,
 )
 from provision.inventory import Node
+from provision.libvirt_seen import DomainSeen, PoolSeen, parse_domain, parse_network
+from provision.observed import HostSeen, Observed
 from provision.placement import Pinning, Tenant
-from provision.plan import HostSeen, Observed, Plan, Verb, plan
+from provision.plan import Plan, Verb, plan
 from provision.repair import repaired
+from provision.specs import Desired, GuestSpec, digest
+from provision.stamp import Stamp
 from tests.unit.sample import CLUSTER, SPLIT, split_guest, wanted
 from tests.unit.test_plan import MEMBERS, complete
 from tests.unit.test_topology import machine

@@ -9,17 +9,21 @@ import yaml
 from lxml import etree
 
 from provision.data import folder
-from provision.desired import Desired, HostTraits, base_image, bundle_disk, desired
-from provision.domain_xml import Stamp, domain_xml, network_xml, parse_domain, pool_xml, volume_xml
+from provision.desired import desired
+from provision.domain_xml import domain_xml, network_xml, pool_xml, volume_xml
 from provision.hostkey import new_host_key
 from provision.inventory import Cluster
 from provision.kubernetes import profile_for
+from provision.libvirt_seen import parse_domain
 from provision.loader import load
 from provision.mesh import Platform, configuration, manifests
+from provision.observed import HostSeen, Observed
 from provision.placement import place
-from provision.plan import HostSeen, Observed, Verb, plan
+from provision.plan import Verb, plan
 from provision.plan_text import as_data, as_text
 from provision.seed import render, seed_digest
+from provision.specs import Desired, HostTraits, base_image, bundle_disk
+from provision.stamp import Stamp
 from tests.unit.test_placement import host
 
 INVENTORIES = sorted(folder("inventories").glob("*.yaml"))

@@ -10,7 +10,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.desired import Member
 from provision.errors import KubernetesError
 from provision.kubernetes import Archive, Credentials, Phase, Program, Spec, profile_for
 from provision.kubernetes.diagnose import KNOWN, hint_for
@@ -22,6 +21,7 @@ from provision.kubernetes.profile import archives_for
 from provision.kubernetes.token import new_token, redacted
 from provision.kubernetes.v1_20 import ca_cert_hash
 from provision.secret import Secret
+from provision.specs import Member
 
 CP = Member("cp1", "control-plane", "hv1", "10.77.0.61", "10.244.61.0/24")
 W1 = Member("w1", "worker", "hv1", "10.77.0.9", "10.244.9.0/24")

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from provision.desired import Member
 from provision.errors import CommandFailed, KubernetesError, StageTimeout, Unreachable
 from provision.events import Event, Output, Warned
 from provision.kubernetes import (
@@ -43,6 +42,7 @@ from provision.mesh import Platform, configuration, manifests
 from provision.mesh_settings import Mesh
 from provision.secret import Secret
 from provision.shell import Completed, OnLine
+from provision.specs import Member
 from provision.waiting import NotYet, Ready, wait_until
 from tests.doubles.kubernetes_1_5.schema import problem
 from tests.doubles.sandbox import Lab, NodeShell, spec_of

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from provision.desired import artifact_volume, digest, volume_name, volume_owner
-from provision.domain_xml import DomainSeen, NetworkSeen, PoolSeen, Stamp, VolumeSeen
 from provision.errors import ConflictError
-from provision.plan import HostSeen, NodeSeen, Observed, Plan, Verb, plan
+from provision.libvirt_seen import DomainSeen, NetworkSeen, PoolSeen, VolumeSeen
+from provision.observed import HostSeen, NodeSeen, Observed
+from provision.plan import Plan, Verb, plan
 from provision.removal import removals
+from provision.specs import digest
+from provision.stamp import Stamp
+from provision.volume_names import artifact_volume, volume_name, volume_owner
 from tests.unit.sample import CLUSTER, wanted
 
 EMPTY = HostSeen((), (), (), (), "kvm")

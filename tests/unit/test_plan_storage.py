@@ -8,16 +8,20 @@ from typing import Any
 import yaml
 from lxml import etree
 
-from provision.desired import Desired, HostTraits, desired, stem, wishes
-from provision.domain_xml import Stamp, domain_xml
+from provision.desired import desired, wishes
+from provision.domain_xml import domain_xml
 from provision.inventory import Cluster
-from provision.plan import HostSeen, Observed, Verb, plan
+from provision.observed import HostSeen, Observed
+from provision.plan import Verb, plan
 from provision.removal import removals
 from provision.seed import render, seed_digest
+from provision.specs import Desired, HostTraits
+from provision.stamp import Stamp
 from provision.storage.allot import Device
 from provision.storage.claims import OWN_TAG, READY_TAG, THIN_POOL, Claim, claim_text
 from provision.storage.guard import Obstacle
 from provision.storage.seen import Group, Logical, Named, StorageSeen
+from provision.volume_names import stem
 from tests.unit.sample import ARTIFACTS, CLUSTER, PINNINGS
 from tests.unit.test_seed import KEY
 
