@@ -48,8 +48,8 @@ class Differing:
 @dataclass(frozen=True)
 class Boot:
     """A guest's first boot. `waiting` is what is not finished yet, `failed` cloud-init's errors, `degraded` what it
-    reports as recoverable (its exit code 2), `sysctl` the settings that differ, `unmounted` one line per data volume
-    that is not where it should be.
+    reports as recoverable (its exit code 2), `sysctl` the settings that differ, `unmounted` where
+    data volumes should be mounted and are not.
     """
 
     waiting: str = ""
@@ -61,7 +61,8 @@ class Boot:
     @property
     def faults(self) -> tuple[str, ...]:
         """Everything that is not as it must be; being degraded is not among it."""
-        return (*([self.waiting] if self.waiting else []), *self.failed, *map(str, self.sysctl), *self.unmounted)
+        missing = (f"no volume is mounted at {mount}" for mount in self.unmounted)
+        return (*([self.waiting] if self.waiting else []), *self.failed, *map(str, self.sysctl), *missing)
 
 
 def observe_boot(shell: Shell, sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> Boot:
@@ -82,7 +83,7 @@ def judge(status: str, settings: str, sysctl: Mapping[str, int | str], mounts: S
         failed=tuple(f"cloud-init {name}: {error}" for name, error in _said(stages, "errors")),
         degraded=tuple(f"{name}: {error}" for name, error in _said(stages, "recoverable_errors")),
         sysctl=tuple(_differing(settings, sysctl)),
-        unmounted=tuple(f"no volume is mounted at {mount}" for mount in mounts if mount not in _mounted(settings)),
+        unmounted=tuple(mount for mount in mounts if mount not in _mounted(settings)),
     )
 
 

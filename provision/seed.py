@@ -18,6 +18,7 @@ from provision.addresses import mac_address
 from provision.inventory import Cluster
 from provision.secret import Secret
 from provision.specs import Member
+from provision.storage import Volume
 
 LABEL = "cidata"
 """The volume label by which cloud-init's NoCloud finds its seed (cloud-init docs, datasources/nocloud)."""
@@ -25,13 +26,15 @@ LABEL = "cidata"
 MOUNT_VOLUME = """
 disk=/dev/disk/by-id/virtio-$1
 udevadm settle --exit-if-exists="$disk"
+if [ ! -b "$disk" ]; then echo "there is no disk $1"; exit 0; fi
 blkid -p "$disk" > /dev/null 2>&1
-if [ $? = 2 ] && [ -b "$disk" ]; then "mkfs.$3" -q "$disk"; fi
+if [ $? = 2 ]; then "mkfs.$3" -q "$disk"; fi
 if ! grep -qsF "$disk $2 " /etc/fstab; then echo "$disk $2 $3 defaults,nofail,discard 0 2" >> /etc/fstab; fi
 mkdir -p "$2"
 if ! mountpoint -q "$2"; then mount "$2"; fi
 """
-"""Runs at each boot, with serial number, mount point and filesystem of a data volume. Status 2 of blkid(8) is its word for a
+"""Runs at each boot, with serial number, mount point and filesystem of a data volume; later by SSH for a volume that is
+younger than the seed. Status 2 of blkid(8) is its word for a
 disk on which it finds nothing; cloud-init's own fs_setup would make a filesystem over another one that it did not expect,
 and needs modules (disk_setup, mounts) that the base image does not load.
 """
@@ -111,10 +114,15 @@ def _words(cluster: Cluster, member: Member, members: Sequence[Member], public_k
         "resolv_conf": "".join(f"nameserver {address}\n" for address in nameservers),
         "mount_volume": MOUNT_VOLUME,
         "volumes": [
-            {"serial": f"data-{volume.name}", "mount": volume.mount, "filesystem": volume.filesystem}
-            for volume in cluster.node(member.name).volumes
+            {"serial": serial, "mount": mount, "filesystem": filesystem}
+            for serial, mount, filesystem in map(mount_words, cluster.node(member.name).volumes)
         ],
     }
+
+
+def mount_words(volume: Volume) -> tuple[str, str, str]:
+    """What MOUNT_VOLUME gets for a volume: serial number, mount point, filesystem."""
+    return f"data-{volume.name}", volume.mount, volume.filesystem
 
 
 def _render(template: str, words: Mapping[str, object]) -> str:

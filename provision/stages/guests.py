@@ -93,18 +93,29 @@ def settle(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
         doors.emit(Warned(f"{guest.node}: cloud-init is degraded: {text}", hint))
     if boot.failed:
         raise MeshctlError(f"{guest.node}: {'; '.join(boot.failed)}", hint="see /var/log/cloud-init.log in the guest")
-    if boot.unmounted:
-        raise MeshctlError(
-            f"{guest.node}: {'; '.join(boot.unmounted)}",
-            hint=f"a guest mounts what its seed says: one that is older than the volume has to be rebuilt; else look at "
-            f"meshctl ssh INVENTORY {guest.node} -- lsblk -f",
-        )
+    _mount(guest.node, boot, shell, doors)
     if boot.sysctl:
         raise MeshctlError(
             f"{guest.node}: sysctl is not as the inventory says:\n" + "\n".join(f"    {line}" for line in boot.sysctl),
             hint=f"somebody set it by hand, or the guest is older than the inventory: meshctl ssh INVENTORY {guest.node}"
             " -- sudo sysctl -w KEY=VALUE, or rebuild it; `found nothing`: its kernel does not know the key",
         )
+
+
+def _mount(node: str, boot: Boot, shell: Ssh, doors: Doors) -> None:
+    """Mounts data volumes that are younger than the guest's seed, as the seed would. Raises CommandFailed.
+
+    One whose disk the running guest does not have yet is warned of: a disk comes with a start.
+    """
+    for volume in doors.cluster.node(node).volumes:
+        if volume.mount in boot.unmounted:
+            done = shell.run(["sh", "-c", seeds.MOUNT_VOLUME, "meshctl", *seeds.mount_words(volume)], within_s=300.0)
+            if done.stdout:
+                doors.emit(
+                    Warned(f"{node}: {volume.mount}: {done.stdout.strip()}", "provision --restart gives it the disk")
+                )
+            else:
+                doors.emit(Changed(node, f"volume {volume.name}", f"mounted at {volume.mount}"))
 
 
 def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:

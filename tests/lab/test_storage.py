@@ -42,6 +42,7 @@ from provision.storage.claims import OWN_TAG, READY_TAG, THIN_POOL
 from provision.storage.devices import physical
 from provision.storage.guard import Wiping
 from provision.storage.seen import StorageSeen
+from provision.volume_names import stem
 from tests.lab import lvm_in_guest
 from tests.lab.conftest import for_lab
 
@@ -256,6 +257,20 @@ def test_a_guest_on_partitions(tmp_path: Path) -> None:
             assert [(one.claim, one.signatures) for one in seen.named.values()] == [("", ())] * 3
 
 
+def _add_a_volume(tmp_path: Path, pool: dict[str, Any]) -> None:
+    """A running guest gets another data volume: made at once, mounted after a restart, and all without a new seed."""
+    said = inventory(pool)
+    said["nodes"][0]["volumes"].append({"name": "late", "size": "64MiB", "mount": "/var/lib/late"})
+    with world(tmp_path, said) as made:
+        plan = make_plan(made, restart=True)
+        assert [action.kind for action in plan.of("volumes")] == ["data volume"]
+        provision(made, plan, "guests", restart=True)
+        shell = made.sessions.to(target(made.cluster, "cp1", made.hypervisors["hv1"].domains()))
+        assert shell.read(["findmnt", "--noheadings", "--output", "FSTYPE", "/var/lib/late"]).stdout.strip() == "ext4"
+        again = make_plan(made, restart=True)
+        assert [action for action in again.changes if action.stage in ("hosts", "volumes", "guests")] == []
+
+
 def _thin_volumes_on_a_real_device_mapper(guest: Ssh) -> None:
     """The guest plays a host: its kernel has device-mapper, its disks have serial numbers that an inventory can name."""
     lvm_in_guest.install(guest)
@@ -318,10 +333,12 @@ def test_a_guest_on_logical_volumes(tmp_path: Path, mapper: str) -> None:
             root = plan.desired.volumes[0]
             assert root.path == f"/dev/{GROUP}/{root.name}"
             _check_guest(made, shell, root.size_mib)
+            _add_a_volume(tmp_path, pool)
             sh.run(["lvcreate", "--driverloaded", "n", "--activate", "n", "--zero", "n", "--wipesignatures", "n", "--yes",
                     "--type", "linear", "--size", "8m", "--name", "theirs", GROUP])  # fmt: skip
             seen = observe_storage(sh, made.cluster.hosts[0].pool)
-            ready = {volume.name: (READY_TAG,) for volume in plan.desired.volumes}
+            names = [*(volume.name for volume in plan.desired.volumes), stem("lab", "cp1", "data-late")]
+            ready = dict.fromkeys(names, (READY_TAG,))
             assert {one.name: one.tags for one in seen.logicals} == {**ready, "theirs": ()}
             destroy(made, plan_removal(made, purge=True))
             seen = observe_storage(sh, made.cluster.hosts[0].pool)
