@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.mesh_migrate import migrate
 from provision.cli.mesh_validate import known_release, validate
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def mesh() -> None:
 
 
 mesh.add_command(validate)
+mesh.add_command(migrate)
 
 
 @mesh.command()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from provision.cli.rewrite import Original
     from provision.linkerd.context import Place
     from provision.linkerd.finding import Finding
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 DEFAULT_RELEASE = "0.8.5"
 """The release that the article installs, where neither the command nor the file names one."""
 
-_INVENTORY = re.compile(r"""^["']?apiVersion["']?\s*:\s*["']?meshctl/""", re.MULTILINE)
+INVENTORY = re.compile(r"""^["']?apiVersion["']?\s*:\s*["']?meshctl/""", re.MULTILINE)
+"""A text that is one."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,20 @@ def validate(
     if as_json:
         import json
 
-        click.echo(json.dumps([_record(file, found) for file, found in every], indent=2))
+        click.echo(json.dumps([record(file, found) for file, found in every], indent=2))
     else:
         for file, found in every:
             click.echo(found.shown(file), err=fix and file == "-")
-    if any(strict or found.severity == "error" for _file, found in every):
-        sys.exit(1)
+    sys.exit(exit_code((found for _file, found in every), strict=strict))
 
 
-def _record(file: str, found: Finding) -> dict[str, str | int]:
+def exit_code(findings: Iterable[Finding], *, strict: bool) -> int:
+    """1 when linkerd would refuse the file; `strict`: for traps too."""
+    return int(any(strict or found.severity == "error" for found in findings))
+
+
+def record(file: str, found: Finding) -> dict[str, str | int]:
+    """A finding for JSON."""
     from dataclasses import asdict
 
     return {"file": file, **asdict(found)}
@@ -135,7 +143,7 @@ def _findings(file: str, release: str | None, place: Place, mender: Mender | Non
 def _subject(file: str, text: str, release: str | None, place: Place) -> Subject:
     from provision.linkerd.validate import release_of
 
-    if _INVENTORY.search(text):
+    if INVENTORY.search(text):
         return _inventory(file, text, release, place)
     return Subject(file, text, release or release_of(text) or DEFAULT_RELEASE, place)
 
@@ -157,11 +165,11 @@ def _inventory(file: str, text: str, release: str | None, place: Place) -> Subje
     return Subject(own or f"{file}:linkerd.yaml", configuration(cluster.mesh).text, release or version, mine)
 
 
-def known_release(release: str) -> str:
+def known_release(release: str, option: str = "--linkerd") -> str:
     """The release itself; refuses one that never was, with the nearest."""
     from provision.linkerd.versions import UnknownRelease, known
 
     try:
         return known(release)
     except UnknownRelease as error:
-        raise click.BadParameter(str(error), param_hint="--linkerd") from error
+        raise click.BadParameter(str(error), param_hint=option) from error

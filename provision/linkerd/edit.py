@@ -61,6 +61,13 @@ class Draft:
             node = _child(node, step)
         return node
 
+    def find_key(self, at: Location) -> yaml.Node | None:
+        """The key of a location, or the item: where a reader looks for it."""
+        parent = self.find(at[:-1]) if at else None
+        if isinstance(parent, yaml.MappingNode):
+            return next((key for key, _ in reversed(parent.value) if scalar(key) == at[-1]), None)
+        return self.find(at)
+
     def names(self, at: Location) -> list[str]:
         """The keys of the mapping at a location; none when there is no mapping."""
         node = self.find(at)
@@ -75,6 +82,10 @@ class Draft:
         """Whether there is a value at a location that is not null."""
         node = self.find(at)
         return node is not None and not is_null(node)
+
+    def says(self, at: Location, value: Data) -> bool:
+        """Whether a value stands at a location."""
+        return self.written(at) and self.meaning(at) == of(value)
 
     def meaning(self, at: Location) -> Plain:
         """What stands at a location. Raises CannotEdit when nothing does."""
@@ -136,7 +147,30 @@ class Draft:
             draft = draft._append(to, one, before)
         return draft.remove(at)
 
+    def move_item(self, at: Location, to: Location) -> Draft:
+        """Moves one item of a list to the end of another; comments within it stay behind as comments."""
+        return self._append(to, self.meaning(at), str(at[0])).remove(self._sole(at))
+
+    def copy(self, at: Location, to: Location) -> Draft:
+        """Writes what stands at a location at another one too."""
+        return self._put(to, Fragment(self.meaning(at)), "", "")
+
+    def enlist(self, at: Location, to: Location) -> Draft:
+        """Makes a value the only item of a list under another key beside it."""
+        return self._put(to, Fragment([self.meaning(at)]), "", str(at[-1])).remove(at)
+
+    def unlist(self, at: Location, to: Location) -> Draft:
+        """The reverse of `enlist`. Raises CannotEdit when the list has not one item."""
+        items = self.meaning(at)
+        if not isinstance(items, list) or len(items) != 1:
+            raise CannotEdit(f"{text_of(to)} takes one, {text_of(at)} has {self.length(at)}")
+        return self._put(to, Fragment(items[0]), "", str(at[-1])).remove(at)
+
     # How it is done.
+
+    def _sole(self, at: Location) -> Location:
+        """The list that would be left empty, or the item itself."""
+        return at[:-1] if self.length(at[:-1]) == 1 else at
 
     def _widened(self, at: Location) -> Location:
         """The mapping that would be left empty, or the place itself."""
@@ -347,8 +381,10 @@ def _alone(text: str, offset: int) -> bool:
 
 
 def _bounds(child: tuple[yaml.Node, yaml.Node] | yaml.Node, text: str) -> tuple[int, int]:
-    first, last = child if isinstance(child, tuple) else (child, child)
-    return spans.start(first), max(spans.end(last, text), int(first.end_mark.index))
+    if not isinstance(child, tuple):
+        return spans.start(child), spans.end(child, text)
+    key, value = child
+    return spans.start(key), max(spans.end(value, text), int(key.end_mark.index))
 
 
 def _flow_cut(bounds: list[tuple[int, int]], index: int) -> tuple[int, int, str]:

@@ -73,8 +73,9 @@ def _row(*cells: str) -> str:
 def _defaults() -> str:
     by_key: dict[str, list[Default]] = {}
     for one in DEFAULTS:
-        by_key.setdefault(one.key, []).append(one)
-    rows = [_row(f"`{key}`", "; ".join(f"{one.since}: {one.value}" for one in every)) for key, every in by_key.items()]
+        only = f" ({', '.join(one.protocols)})" if one.protocols else ""
+        by_key.setdefault(f"`{one.key}`{only}", []).append(one)
+    rows = [_row(key, "; ".join(f"{one.since}: {one.value}" for one in every)) for key, every in by_key.items()]
     return "\n".join(["| key | from which release on |", "|---|---|", *rows])
 
 

@@ -27,7 +27,9 @@ def moved(draft: Draft, at: Location, key: Key) -> Draft:
         if not key.gone:
             raise CannotEdit(f"nothing takes the place of {text_of(at)}")
         return draft.remove(at)
-    to = target(at, key.becomes)
+    to = target(at, key.becomes.removesuffix("[]"))
+    if key.becomes.endswith("[]"):
+        return draft.enlist(at, to)
     if draft.written(to):
         return _joined(draft, at, to)
     if any(draft.written((*to[:depth], "configs")) for depth in range(len(at), len(to))):
@@ -44,6 +46,22 @@ def _joined(draft: Draft, at: Location, to: Location) -> Draft:
     if draft.meaning(at) == draft.meaning(to):
         return draft.remove(at)
     raise CannotEdit(f"{text_of(at)} and {text_of(to)} say different things")
+
+
+def flattened(draft: Draft, selector: Location, says: tuple[tuple[str, bool], ...]) -> Draft:
+    """An object without its kind: other keys say what the kind said. Raises CannotEdit."""
+    for name, value in says:
+        draft = draft.put((*selector[:-1], name), value, after=str(selector[-1]))
+    return draft.remove(selector)
+
+
+def unflattened(draft: Draft, selector: Location, id_: str, says: tuple[tuple[str, bool], ...]) -> Draft:
+    """The reverse of `flattened`. Raises CannotEdit."""
+    names = draft.names(selector[:-1])
+    draft = draft.put(selector, id_, before=names[0] if names else "")
+    for name, _value in says:
+        draft = draft.remove((*selector[:-1], name))
+    return draft
 
 
 def protocol(draft: Draft, at: Location) -> str:

@@ -206,6 +206,8 @@ _INGRESS = (
     Key("ignoreDefaultBackends", "bool", "1.3.6"),
 )
 
+_ONE_NAME = "identifiers are called alike for HTTP/1.1 and h2"
+
 IDENTIFIERS = (
     obj("identifier.methodAndHost", "MethodAndHostIdentifierConfig", Key("httpUriInDst", "bool")),
     obj("identifier.path", "PathIdentifierConfig", Key("segments", "int"), Key("consume", "bool")),
@@ -233,8 +235,10 @@ IDENTIFIERS = (
         "h2Identifier",
         "io.buoyant.linkerd.protocol.H2IdentifierConfig",
         (
-            Kind("io.l5d.headerToken", "identifier.header", until="1.0.0", becomes="io.l5d.header.token"),
-            Kind("io.l5d.headerPath", "identifier.h2path", until="1.0.0", becomes="io.l5d.header.path"),
+            Kind(
+                "io.l5d.headerToken", "identifier.header", until="1.0.0", becomes="io.l5d.header.token", why=_ONE_NAME
+            ),
+            Kind("io.l5d.headerPath", "identifier.h2path", until="1.0.0", becomes="io.l5d.header.path", why=_ONE_NAME),
             Kind("io.l5d.h2.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress"),
             Kind("io.l5d.header.token", "identifier.header", "1.0.0"),
             Kind("io.l5d.header.path", "identifier.h2path", "1.0.0"),
@@ -280,7 +284,13 @@ TELEMETERS = (
         "telemeter",
         "io.buoyant.telemetry.TelemeterConfig",
         (
-            Kind("io.l5d.commonMetrics", "telemeter.none", until="0.9.0", becomes="io.l5d.prometheus"),
+            Kind(
+                "io.l5d.commonMetrics",
+                "telemeter.none",
+                until="0.9.0",
+                becomes="io.l5d.prometheus",
+                why="/admin/metrics.json is always there, and Prometheus' form is a telemeter's",
+            ),
             Kind("io.l5d.tracelog", "telemeter.tracelog"),
             Kind("io.l5d.statsd", "telemeter.statsd", "0.8.6", experimental=ALWAYS),
             Kind("io.l5d.recentRequests", "telemeter.recent", "0.8.6"),
@@ -306,7 +316,13 @@ CLASSIFIERS = (
         "io.buoyant.linkerd.ResponseClassifierConfig",
         (
             *(
-                Kind(f"io.l5d.{one}", "classifier.none", until="1.0.0", becomes=f"io.l5d.{{protocol}}.{one}")
+                Kind(
+                    f"io.l5d.{one}",
+                    "classifier.none",
+                    until="1.0.0",
+                    becomes=f"io.l5d.{{protocol}}.{one}",
+                    why="each protocol has classifiers of its own",
+                )
                 for one in _RETRYABLE
             ),
             *(Kind(f"io.l5d.http.{one}", "classifier.none", "1.0.0") for one in _RETRYABLE),

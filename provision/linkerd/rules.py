@@ -28,7 +28,7 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _environment(config)
     for router in every:
         yield from _unserved(router)
-    yield from _twice(config)
+    yield from twice(config)
 
 
 def _unserved(router: Router) -> Iterator[Finding]:
@@ -109,7 +109,7 @@ def _environment(config: Config) -> Iterator[Finding]:
             yield found("ML322", node, at, f"the container has no {wanted}", fragment)
 
 
-def _twice(config: Config) -> Iterator[Finding]:
+def twice(config: Config) -> Iterator[Finding]:
     """Keys that stand twice in a mapping; each mapping is looked at once, however many anchors lead to it."""
     waiting: list[tuple[yaml.Node, Location]] = [(config.root, ())]
     known: set[int] = set()

@@ -27,15 +27,20 @@ class Key:
     becomes: str = ""
     """What takes its place at `until` with the same meaning: a key of the same mapping, of one below (`client.failFast`), or of one
     around it (`^.service.retries`)."""
+    """`trustCerts[]`: the value becomes the only item of a list."""
     gone: str = ""
     """Why nothing has to take its place at `until`."""
+    why: str = ""
+    """Why it has another place or name from `until` on."""
+    unneeded: str = ""
+    """Why releases before `since` need nothing in its place."""
     acts: str = FIRST
     """The first release that does what it says; those before read it and do nothing."""
 
     @property
     def instead(self) -> str:
         """What to write where a release does not know it."""
-        return self.hint or _instead(self.becomes, self.gone, self.until)
+        return self.hint or _unneeded(self) or _instead(self.becomes, self.gone, self.until)
 
     def known(self, version: str) -> bool:
         """Whether a release reads the key."""
@@ -76,7 +81,11 @@ class Kind:
     becomes: str = ""
     """Its id from `until` on; `{protocol}` is the router's."""
     hint: str = ""
-    """What does its work before `since`."""
+    """What does its work before `since`, or from `until` on where that is not another id."""
+    why: str = ""
+    """Why it has another id, or none, from `until` on."""
+    flat: tuple[tuple[str, bool], ...] | None = None
+    """From `until` on there are no kinds here: the keys that say the same as this id did. None: that cannot be said by keys alone."""
 
     @property
     def instead(self) -> str:
@@ -126,6 +135,10 @@ class Knowledge:
                 self.objects[thing.name] = thing
             else:
                 self.families[thing.name] = thing
+
+
+def _unneeded(key: Key) -> str:
+    return f"take it out: {key.unneeded}" if key.unneeded else ""
 
 
 def _instead(becomes: str, gone: str, until: str | None) -> str:
