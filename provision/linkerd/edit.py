@@ -123,7 +123,10 @@ class Draft:
     def remove_hidden(self, at: Location) -> Draft:
         """Takes out all but the last of keys that stand twice, which is the one that linkerd reads."""
         parent = self._node(at[:-1])
-        twice = [index for index, (key, _) in enumerate(parent.value) if scalar(key) == at[-1]]
+        pairs = parent.value if isinstance(parent, yaml.MappingNode) else []
+        twice = [index for index, (key, _) in enumerate(pairs) if scalar(key) == at[-1]]
+        if len(twice) < 2:
+            raise CannotEdit(f"{text_of(at)} stands once")
         return self._cut(parent, twice[0], lambda _: None, at, keep_comments=True)
 
     def put(self, at: Location, value: Data, before: str = "", after: str = "") -> Draft:
