@@ -143,7 +143,13 @@ BEHAVIOURS = (
         "headers: l5d-dst-logical is l5d-dst-service, l5d-dst-concrete is l5d-dst-client",
         "adapt what reads them",
     ),
-    Behaviour("1.0.0", "requests of HTTP/1.0 are sent on as HTTP/1.1", "", Uses(kinds=("http",))),
+    Behaviour(
+        "1.0.0",
+        "traces: `namer.path` is `service`, `dst.id` is `client`, `dst.path` is `residual`",
+        "adapt what looks for them",
+        Uses(kinds=("io.l5d.zipkin", "io.l5d.tracelog")),
+    ),
+    Behaviour("1.0.0", "requests of HTTP/1.0 are sent on as HTTP/1.1, up to 1.4.0", "", Uses(kinds=("http",))),
     Behaviour(
         "1.0.0",
         "`retries.budget` is for answers that the classifier calls retryable; what never reached an endpoint has a budget of"
@@ -184,6 +190,7 @@ BEHAVIOURS = (
         Uses(kinds=("h2", "io.l5d.mesh")),
     ),
     Behaviour("1.3.7", "`linkerd -validate FILE` reads a file and ends (not in 1.4.4)"),
+    Behaviour("1.4.1", "requests of HTTP/1.0 are sent on as HTTP/1.0 again", "", Uses(kinds=("http",))),
     Behaviour(
         "1.4.6",
         "POST requests with a body can be retried",

@@ -134,6 +134,8 @@ class _Migration:
         except CannotEdit as error:
             self.left.append(replace(change, what="is left as it is", why=str(error)))
             return False
+        if after.text == self.draft.text:
+            return False
         self.changes.append(change)
         self.lines = _traced(self.draft.text, after.text, self.lines)
         self.draft = after

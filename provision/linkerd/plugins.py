@@ -225,7 +225,9 @@ IDENTIFIERS = (
             Kind("io.l5d.header", "identifier.header"),
             Kind("io.l5d.header.token", "identifier.header"),
             Kind("io.l5d.static", "identifier.static"),
-            Kind("io.l5d.http.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress"),
+            Kind(
+                "io.l5d.http.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress", why=_ONE_NAME
+            ),
             Kind("io.l5d.ingress", "identifier.ingress", "1.0.0"),
             Kind("io.l5d.k8s.istio", "identifier.istio", "1.1.0"),
             Kind("io.l5d.k8s.istio-ingress", "identifier.istioIngress", "1.1.0"),
@@ -239,7 +241,7 @@ IDENTIFIERS = (
                 "io.l5d.headerToken", "identifier.header", until="1.0.0", becomes="io.l5d.header.token", why=_ONE_NAME
             ),
             Kind("io.l5d.headerPath", "identifier.h2path", until="1.0.0", becomes="io.l5d.header.path", why=_ONE_NAME),
-            Kind("io.l5d.h2.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress"),
+            Kind("io.l5d.h2.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress", why=_ONE_NAME),
             Kind("io.l5d.header.token", "identifier.header", "1.0.0"),
             Kind("io.l5d.header.path", "identifier.h2path", "1.0.0"),
             Kind("io.l5d.path", "identifier.path", "1.0.0"),

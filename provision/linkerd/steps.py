@@ -118,9 +118,9 @@ def _of_kind(draft: Draft, chosen: Chosen, step: Step) -> Iterator[Action]:
         return
     at = (*chosen.at, chosen.family.selector)
     if kind.known(step.target):
-        if kind.needs_flag(step.target) and not kind.needs_flag(step.source):
+        flag = (*chosen.at, "experimental")
+        if kind.needs_flag(step.target) and not kind.needs_flag(step.source) and not draft.says(flag, True):
             why = f"before {step.later} {kind.id} is experimental"
-            flag = (*chosen.at, "experimental")
             yield Action(chosen.at, "is given experimental: true", why, lambda draft: _flagged(draft, flag))
         return
     if step.forward:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provision.cli.mesh import mesh
@@ -24,7 +24,7 @@ from provision.linkerd.validate import validate
 from provision.linkerd.versions import BOUNDARIES, RELEASES
 from provision.mesh.config import configuration
 from provision.mesh_settings import Mesh
-from tests.unit.test_linkerd_anything import TREES, many, mutated
+from tests.unit.test_linkerd_anything import TREES, mutated
 from tests.unit.test_linkerd_render import EVERYWHERE, TOPOLOGIES
 
 ROOT = Path(__file__).parents[2]
@@ -249,7 +249,7 @@ def test_flags_that_were_not_needed_are_set_on_the_way_back() -> None:
 )
 def test_what_has_no_place_stays_and_is_named(source: str, target: str, written: str, field: str, words: str) -> None:
     done = migrate(one(written), source, target)
-    named = {one.field: one.why for one in done.left} | {found.field: found.message for found in done.findings}
+    named = {found.field: found.message for found in done.findings} | {one.field: one.why for one in done.left}
     assert words in named[field]
     assert field.rpartition(".")[2] in done.text
 
@@ -334,7 +334,7 @@ def test_line_ends_stay() -> None:
     assert migrate(OLD.replace("\n", "\r\n"), "0.8.5", "1.7.5").text == NEW.replace("\n", "\r\n")
 
 
-@many(300)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     mutated() | TREES.map(json.dumps) | st.text(max_size=80), st.sampled_from(BOUNDARIES), st.sampled_from(BOUNDARIES)
 )
@@ -368,7 +368,7 @@ def test_the_command_shows_reasons_and_a_diff_and_writes_when_told(old: Path) ->
 def test_stdin_is_migrated_to_stdout() -> None:
     done = run("-", "--from", "0.8.5", "--to", "1.7.5", stdin=OLD)
     assert (done.exit_code, done.stdout) == (0, NEW)
-    assert "18 changes, 0 left" in done.stderr
+    assert "17 changes, 0 left" in done.stderr
     assert run("-", "--from", "0.8.5", "--to", "1.7.5", "--json", stdin=OLD).exit_code == 2
 
 
@@ -382,7 +382,7 @@ def test_json_tells_changes_what_is_left_behaviour_and_findings(old: Path) -> No
     done = run(str(old), "--from", "0.8.5", "--to", "1.7.5", "--yes", "--json")
     told = json.loads(done.stdout)
     assert set(told) == {"file", "changes", "left", "behaviours", "findings"}
-    assert len(told["changes"]) == 18
+    assert len(told["changes"]) == 17
     assert set(told["changes"][0]) == {"line", "release", "field", "what", "why"}
     assert old.read_text() == NEW
 
