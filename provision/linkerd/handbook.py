@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from provision.linkerd.changes import BEHAVIOURS, DEFAULTS, Default
+from provision.linkerd.changes import BEHAVIOURS
+from provision.linkerd.defaults import DEFAULTS, Default
 from provision.linkerd.knowledge import KNOWLEDGE
 from provision.linkerd.pages import CHECKS
 from provision.linkerd.schema import Key, Kind, Object

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import yaml
 
-from provision.linkerd.changes import default
+from provision.linkerd.defaults import default
 from provision.linkerd.document import Location, fields, get, items, scalar
 from provision.linkerd.versions import number
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from provision.linkerd.changes import DEFAULTS, Default
 from provision.linkerd.config import Config, Routing
 from provision.linkerd.context import Place
+from provision.linkerd.defaults import DEFAULTS, Default
 from provision.linkerd.document import Location
 from provision.linkerd.edit import Draft
 from provision.linkerd.plain import Data
