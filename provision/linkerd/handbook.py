@@ -30,7 +30,8 @@ def findings() -> str:
     head = [
         "# What `meshctl mesh validate` finds",
         MADE,
-        """Errors are what linkerd refuses when it starts: ML301 to ML328 are the checks of 0.8.5 in its own order. Traps are
+        """Errors are what linkerd refuses when it starts: ML301 to ML328 are the checks of 0.8.5 in its own order, ML329 is a
+later one. Traps are
 what it takes without a word. `meshctl explain ML301` prints the same page.""",
         "\n".join(["| id | severity | |", "|---|---|---|", *rows]),
     ]

@@ -162,7 +162,11 @@ SHARED = (
         Key("enabled", "bool", "1.3.7"),
         Key("disableValidation", "bool"),
         Key("commonName", "str"),
-        Key("trustCerts", "[str]"),
+        Key("trustCerts", "[str]", until="1.4.1"),
+        Key(
+            "trustCerts", "1+str", "1.4.1", "1.4.4"
+        ),  # linkerd's own examples of the time give one path, its page a list
+        Key("trustCerts", "[str]", "1.4.4"),
         Key("trustCertsBundle", "str", "1.4.4"),
         Key("clientAuth", ".clientAuth", "1.1.0"),
         Key("protocols", "[str]", "1.4.1"),

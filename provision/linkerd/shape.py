@@ -80,7 +80,7 @@ class _Shape:
     def _one_or_list(self, type_: str, node: yaml.Node, at: Location) -> str:
         if not isinstance(node, yaml.SequenceNode):
             return type_[2:]
-        if not node.value:
+        if not node.value and type_[2] == "@":
             self.say(found("ML326", node, at, "no identifier in the list", "empty identifier list", "name one"))
         return f"[{type_[2:]}]"
 
