@@ -85,9 +85,11 @@ def _cache(router: Router, config: Config) -> Iterator[Finding]:
 
 def _clients(router: Router, config: Config) -> Iterator[Finding]:
     client = router.fields.get("client")
+    if client is None:
+        return
     at: Location = (*router.at, "client")
     each = [(client, at), *((one, (*at, "configs", index)) for index, one in enumerate(items(get(client, "configs"))))]
-    for node, place in each if client is not None else ():
+    for node, place in each:
         yield from _accrual(node, place, config)
         yield from client_tls.findings(node, place, config)
 
