@@ -58,7 +58,10 @@ def route(
     path: str,
     http: str,
 ) -> None:
-    """Show step by step what linkerd makes of a request, and where it ends. Exit code 1 when it ends in nothing."""
+    """Show step by step what linkerd makes of a request, and where it ends. Exit code 1 when it ends in nothing.
+
+    FILE is a linkerd.yaml (or JSON), a Kubernetes manifest that holds one, or - for stdin.
+    """
     from provision.linkerd.delegate import delegate
     from provision.linkerd.dtab import DtabError, parse, show_path, show_tree
     from provision.linkerd.identify import Request, identify
@@ -97,9 +100,11 @@ def _service(leaf: tuple[bytes, ...]) -> str:
 def _router(file: str, release: str, label: str | None) -> Router:
     from provision.linkerd.document import Unreadable, compose
     from provision.linkerd.routers import routers
+    from provision.linkerd.within import configurations
 
     try:
-        root = compose(_read(file))
+        inner = next(iter(configurations(_read(file))), "")
+        root = compose(inner)
     except Unreadable as error:
         raise click.ClickException(f"{file}:{error.line}:{error.column}: {error.message}") from error
     every = [] if root is None else list(routers(root, release))

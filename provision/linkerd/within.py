@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from provision.linkerd.context import Place
+from provision.linkerd.context import ANYWHERE, Place
 from provision.linkerd.document import Unreadable, compose_all
 from provision.linkerd.manifest import Embedded, Manifest, embedded, manifest
 
@@ -30,6 +30,12 @@ def rewritten(text: str, place: Place, change: Callable[[Inner], str]) -> str:
         if fresh != one.text:
             text = one.rewritten(text, fresh)
     return text
+
+
+def configurations(text: str) -> tuple[str, ...]:
+    """The configurations of a manifest; of any other text itself."""
+    objects = objects_of(text)
+    return (text,) if objects is None else tuple(one.text for one in embedded(objects, text, ANYWHERE)[0])
 
 
 def objects_of(text: str) -> Manifest | None:

@@ -156,6 +156,13 @@ def test_route_by_several_identifiers_says_which_one_named_it() -> None:
     assert "x-to header is absent; not enough segments in path /" in by_none.output
 
 
+def test_route_finds_the_configuration_in_a_manifest() -> None:
+    inner = "".join(f"    {line}\n" for line in MENDED.splitlines())
+    manifest = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: l5d}}\ndata:\n  config.yaml: |\n{inner}"
+    result = CliRunner().invoke(mesh, ["route", "-", "--host", "checkout"], input=manifest)
+    assert result.output.splitlines()[-1].endswith("default / http / checkout)")
+
+
 def test_route_says_why_a_request_ends_in_nothing(tmp_path: Path) -> None:
     path = tmp_path / "linkerd.yaml"
     path.write_text(ARTICLE)
