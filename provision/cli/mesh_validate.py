@@ -153,16 +153,42 @@ def _inventory(file: str, text: str, release: str | None, place: Place) -> Subje
     from dataclasses import replace
 
     from provision.linkerd.settings import ENVIRONMENT, HOST_NETWORK
+    from provision.linkerd.validate import validate as check
     from provision.loader import load
     from provision.mesh.config import configuration
 
+    mine = replace(place, host_network=HOST_NETWORK, environment=ENVIRONMENT)
+    named = _named(file, text, release, mine)
+    if named is not None and any(one.severity == "error" for one in check(named.text, named.release, named.place)):
+        return named  # the inventory is refused for these faults, in fewer words
     cluster = load(file, text)
     own, version = cluster.mesh.config_file, known_release(cluster.mesh.version)
     if own is None and release not in (None, version):
         raise click.UsageError(f"{file} is rendered for linkerd {version}: mesh.version says another, not --linkerd")
-    kubernetes = place.kubernetes or cluster.kubernetes.version.removeprefix("v")
-    mine = replace(place, host_network=HOST_NETWORK, environment=ENVIRONMENT, kubernetes=kubernetes)
+    mine = replace(mine, kubernetes=place.kubernetes or cluster.kubernetes.version.removeprefix("v"))
     return Subject(own or f"{file}:linkerd.yaml", configuration(cluster.mesh).text, release or version, mine)
+
+
+def _named(file: str, text: str, release: str | None, place: Place) -> Subject | None:
+    """The linkerd.yaml that an inventory names, as far as both can be read; for what else is wrong, the inventory is loaded."""
+    import os.path
+    from dataclasses import replace
+
+    from provision.cli.rewrite import read
+    from provision.linkerd import document
+    from provision.linkerd.versions import RELEASES
+
+    try:
+        root = document.compose(text)
+        name = document.text(root, "mesh", "config_file")
+        version = release or document.text(root, "mesh", "version") or DEFAULT_RELEASE
+        if not name or name == "-" or version not in RELEASES:
+            return None
+        path = os.path.join(os.path.dirname(os.path.abspath(file)), name)
+        kubernetes = place.kubernetes or (document.text(root, "kubernetes", "version") or "").removeprefix("v")
+        return Subject(path, read(path).text, version, replace(place, kubernetes=kubernetes or None))
+    except (document.Unreadable, OSError, ValueError):
+        return None
 
 
 def known_release(release: str, option: str = "--linkerd") -> str:
