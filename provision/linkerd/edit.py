@@ -137,6 +137,10 @@ class Draft:
         """Adds an item to a list, which is made when it is not there."""
         return self._append(at, of(value), before)
 
+    def add(self, at: Location, value: Plain) -> Draft:
+        """Adds an item, as it was read elsewhere, to a list."""
+        return self._append(at, value, "")
+
     def move(self, at: Location, to: Location, after: str = "") -> Draft:
         """Moves a key with its value and its comments."""
         fragment = self._fragment(at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from provision.linkerd import plugins
-from provision.linkerd.schema import Family, Key, Kind, Knowledge, Object, keys, obj
+from provision.linkerd.schema import Family, Key, Kind, Knowledge, Object, Spread, keys, obj
 
 _SPLIT = "1.0.0"
 """The release that split `client` into client and service."""
@@ -138,6 +138,13 @@ _FORWARD_CERT = (Key("forwardClientCert", "bool", "1.3.2"),)
 _PROPAGATOR = (Key("tracePropagator", "@propagator", "1.4.4"),)
 
 _CA = Key("caCertPath", "str", until=_SPLIT, becomes="trustCerts[]", why="more than one certificate may be trusted")
+_BOUND = Spread(
+    "names",
+    (("commonNamePattern", "commonName"),),
+    (("caCertPath", "trustCerts[]"),),
+    ("strict", "false"),
+    "without `strict: false` a name that none of `names` has fails; from 1.0.0 on it would be sent without TLS",
+)
 _BY_PREFIX = (
     "client: {kind: io.l5d.static, configs: [{prefix: …, tls: {commonName: …}}]} since 1.0.0, one for each of `names`"
 )
@@ -188,7 +195,7 @@ SHARED = (
         (
             Kind("io.l5d.static", "tls.static", until=_SPLIT, flat=(), why=_NO_KINDS),
             Kind("io.l5d.noValidation", "tls.none", until=_SPLIT, flat=(("disableValidation", True),), why=_NO_KINDS),
-            Kind("io.l5d.boundPath", "tls.bound", until=_SPLIT, hint=_BY_PREFIX, why=_NO_KINDS),
+            Kind("io.l5d.boundPath", "tls.bound", until=_SPLIT, hint=_BY_PREFIX, why=_NO_KINDS, spread=_BOUND),
         ),
     ),
 )

@@ -40,7 +40,7 @@ NAMERS = (
     obj("tagWeight", "TagWeight", Key("tag", "str"), Key("weight", "float")),
     obj("namer.k8s", "K8sConfig", _NAMER, _K8S, Key("labelSelector", "str")),
     obj("namer.k8s.ns", "K8sNamespacedConfig", _NAMER, _K8S, _keys("str", "labelSelector envVar")),
-    obj("namer.istio", "IstioConfig", _NAMER, _K8S),
+    obj("namer.istio", "IstioConfig", _NAMER, _K8S, Key("pollIntervalMs", "int")),
     obj(
         "namer.marathon",
         "MarathonConfig",
@@ -181,7 +181,7 @@ INTERPRETERS = (
         Key("backoff", "@backoff"),
         Key("tls", ".clientTls"),
     ),
-    obj("interpreter.istio", "IstioInterpreterConfig", _INTERPRETER, _ISTIO),
+    obj("interpreter.istio", "IstioInterpreterConfig", _INTERPRETER, _ISTIO, Key("pollIntervalMs", "int")),
     Family(
         "interpreter",
         "io.buoyant.namer.InterpreterConfig",
@@ -278,7 +278,8 @@ TELEMETERS = (
         "telemeter.newrelic",
         "NewRelicConfig",
         _EXPERIMENTAL,
-        *_keys("str", "license_key host prefix"),
+        Key("license_key", "str", required=True),
+        *_keys("str", "host prefix"),
         Key("dst", "path"),
     ),
     obj("telemeter.istio", "IstioTelemeterConfig", _EXPERIMENTAL, _MIXER),

@@ -69,6 +69,22 @@ class Object:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How an object with a list of items by prefix becomes a list of configs by prefix around it, each with its own object."""
+
+    items: str
+    """The key of the list."""
+    item_keys: tuple[tuple[str, str], ...]
+    """Keys of an item, and what they are called in the object of its config."""
+    shared: tuple[tuple[str, str], ...]
+    """Keys beside the list, and what they are called in each config's object; `…[]`: as the only item of a list."""
+    only: tuple[str, str]
+    """A key and the text that it has to have: otherwise something would change its meaning without a word."""
+    otherwise: str
+    """What would change its meaning."""
+
+
+@dataclass(frozen=True)
 class Kind:
     """One plugin of a family: the id that selects it, and the object it is read into."""
 
@@ -86,6 +102,8 @@ class Kind:
     """Why it has another id, or none, from `until` on."""
     flat: tuple[tuple[str, bool], ...] | None = None
     """From `until` on there are no kinds here: the keys that say the same as this id did. None: that cannot be said by keys alone."""
+    spread: Spread | None = None
+    """From `until` on it is said in several configs by prefix."""
 
     @property
     def instead(self) -> str:

@@ -15,7 +15,7 @@ import yaml
 from provision.linkerd.document import Location, is_null, scalar, text_of
 from provision.linkerd.edit import CannotEdit, Draft
 from provision.linkerd.knowledge import KNOWLEDGE
-from provision.linkerd.moves import flattened, moved, protocol, renamed_kind, target, unflattened
+from provision.linkerd.moves import flattened, moved, protocol, renamed_kind, spread, target, unflattened
 from provision.linkerd.schema import Family, Key, Kind, Object
 from provision.linkerd.versions import number
 from provision.linkerd.walk import Chosen, Used, walk
@@ -54,11 +54,22 @@ class Action:
 
 def actions(draft: Draft, step: Step) -> Iterator[Action]:
     """What this step has to change in a text, the innermost first: what a kind means is known while the kind is as it was."""
-    nodes = reversed(list(walk(draft.root, step.source)))
-    for one in nodes:
+    nodes = list(walk(draft.root, step.source))
+    for one in reversed(nodes):
         yield from _of_kind(draft, one, step) if isinstance(one, Chosen) else _of_key(draft, one, step)
     if not step.forward:
         yield from _returning(draft, step)
+        return
+    for chosen in nodes:  # last: what stands beside them moves with them, once it is where it belongs
+        yield from _spreading(chosen, step) if isinstance(chosen, Chosen) else ()
+
+
+def _spreading(chosen: Chosen, step: Step) -> Iterator[Action]:
+    kind = chosen.family.at(step.source).get(chosen.id)
+    how = kind.spread if kind is not None and not kind.known(step.target) else None
+    if kind is not None and how is not None:
+        what = f"{kind.id} becomes configs by prefix"
+        yield Action(chosen.at, what, step.when(kind.why), lambda draft: spread(draft, chosen.at, how))
 
 
 def _of_key(draft: Draft, used: Used, step: Step) -> Iterator[Action]:
@@ -67,7 +78,7 @@ def _of_key(draft: Draft, used: Used, step: Step) -> Iterator[Action]:
     if key is None or key in others:
         return
     if others:
-        yield from () if step.forward else _of_form(draft, used.at, others[0], step)
+        yield from (_listed if step.forward else _of_form)(draft, used.at, others[0], step)
         return
     if step.forward:
         what = f"becomes {_plainly(key.becomes)}" if key.becomes else "is taken out"
@@ -77,6 +88,15 @@ def _of_key(draft: Draft, used: Used, step: Step) -> Iterator[Action]:
     elif _is_default(draft, used, step):
         why = step.when("there is a choice; this is what it is before")
         yield Action(used.at, "is taken out", why, lambda draft: draft.remove(used.at))
+
+
+def _listed(draft: Draft, at: Location, after: Key, step: Step) -> Iterator[Action]:
+    """A key of another form since: a list, where one value was enough."""
+    node = draft.find(at)
+    value = scalar(node) if node is not None else None
+    if after.type[0] == "[" and value is not None:
+        why = step.when("linkerd reads a list here")
+        yield Action(at, "becomes a list", why, lambda draft: draft.replace(at, [value]))
 
 
 def _of_form(draft: Draft, at: Location, before: Key, step: Step) -> Iterator[Action]:
@@ -146,7 +166,7 @@ def _kind_forward(draft: Draft, chosen: Chosen, kind: Kind, at: Location, step: 
     elif kind.becomes:
         what = f"{kind.id} becomes {kind.becomes.replace('{protocol}', protocol(draft, at))}"
         yield Action(at, what, step.when(kind.why), lambda draft: _renamed(draft, at, kind))
-    elif not _moves_with_its_list(chosen, step):
+    elif kind.spread is None and not _moves_with_its_list(chosen, step):
         yield Action(
             at, f"{kind.id} goes", step.when(kind.why), _refusing(at, kind.instead or "nothing means the same")
         )

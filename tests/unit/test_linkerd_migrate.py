@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -220,6 +221,33 @@ def test_each_move(source: str, target: str, written: str, became: str) -> None:
     assert (done.left, errors(done.text, target)) == ((), [])
 
 
+def test_certificates_by_bound_path_become_clients_by_prefix() -> None:
+    bound = """
+        kind: io.l5d.boundPath
+        caCertPath: /ca.pem
+        strict: false
+        names:
+        - {prefix: "/#/io.l5d.fs/{host}", commonNamePattern: "{host}.example.org"}
+        - {prefix: /#/io.l5d.fs/web, commonNamePattern: web}
+    """
+    written = (
+        f"client:\n  loadBalancer: {{kind: ewma}} # quick\n  tls:{textwrap.indent(textwrap.dedent(bound), '    ')}\n"
+    )
+    assert errors(one(written), "0.9.1") == []
+    done = migrate(one(written), "0.9.1", "1.0.0")
+    assert (done.left, errors(done.text, "1.0.0")) == ((), [])
+    assert "# quick" in done.text
+    (router,) = yaml.safe_load(done.text)["routers"]
+    assert router["client"] == {
+        "kind": "io.l5d.static",
+        "configs": [
+            {"prefix": "/", "loadBalancer": {"kind": "ewma"}},
+            {"prefix": "/#/io.l5d.fs/{host}", "tls": {"commonName": "{host}.example.org", "trustCerts": ["/ca.pem"]}},
+            {"prefix": "/#/io.l5d.fs/web", "tls": {"commonName": "web", "trustCerts": ["/ca.pem"]}},
+        ],
+    }
+
+
 def test_flags_that_were_not_needed_are_set_on_the_way_back() -> None:
     done = migrate(f"routers:\n- protocol: h2\n  {SERVER}\n", "1.3.5", "1.3.4")
     assert "experimental: true" in done.text
@@ -233,8 +261,8 @@ def test_flags_that_were_not_needed_are_set_on_the_way_back() -> None:
             "0.9.1",
             "1.0.0",
             "client: {tls: {kind: io.l5d.boundPath, caCertPath: /ca.pem, names: [{prefix: '/#/x/{a}'}]}}\n",
-            "routers[0].client.tls.kind",
-            "configs: [{prefix",
+            "routers[0].client.tls",
+            "without `strict: false` a name that none of `names` has fails",
         ),
         (
             "1.5.2",
