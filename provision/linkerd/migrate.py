@@ -15,7 +15,7 @@ from provision.linkerd.changes import Behaviour, behaviours
 from provision.linkerd.concern import Concern
 from provision.linkerd.config import Config
 from provision.linkerd.context import ANYWHERE, Place
-from provision.linkerd.document import text_of
+from provision.linkerd.document import text_of, uncollected
 from provision.linkerd.edit import CannotEdit, Draft
 from provision.linkerd.finding import Finding
 from provision.linkerd.mend_traps import twice
@@ -68,7 +68,8 @@ def migrate(text: str, source: str, target: str, place: Place = ANYWHERE) -> Mig
         every[-1].run(path(source, target))
         return every[-1].draft.text
 
-    fresh = rewritten(text, place, change)
+    with uncollected():
+        fresh = rewritten(text, place, change)
     told = {one for migration in every for one in migration.behaviours}
     listed = behaviours(*sorted((source, target), key=RELEASES.index))
     return Migrated(
@@ -165,12 +166,25 @@ def _name(action: Action) -> tuple[str, str]:
 
 
 def _traced(before: str, after: str, lines: list[int]) -> list[int]:
-    """For each line of a changed text the old line: that of the line before it where it is new."""
+    """For each line of a changed text the old line: that of the one before it where it is new."""
     old, new = before.split("\n"), after.split("\n")
-    found = [0] * len(new)
-    for tag, low, high, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag == "equal":
-            found[first:last] = lines[low:high]
-        else:
-            found[first:last] = [lines[min(low + number, len(lines) - 1)] for number in range(last - first)]
+    head = _alike(old, new)
+    tail = _alike(old[head:][::-1], new[head:][::-1])
+    middle = slice(head, len(new) - tail)
+    found = [*lines[:head], *[0] * len(new[middle]), *lines[len(old) - tail :]]
+    changed = SequenceMatcher(None, old[head : len(old) - tail], new[middle], autojunk=False)
+    for tag, low, high, first, last in changed.get_opcodes():
+        begin = head + low
+        own = (
+            lines[begin : head + high]
+            if tag == "equal"
+            else [lines[min(begin + number, len(lines) - 1)] for number in range(last - first)]
+        )
+        found[head + first : head + last] = own
     return found
+
+
+def _alike(these: list[str], those: list[str]) -> int:
+    """How many lines at the beginning are the same."""
+    pairs = zip(these, those, strict=False)
+    return next((index for index, (one, other) in enumerate(pairs) if one != other), min(len(these), len(those)))
