@@ -14,12 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provision.cli.mesh import mesh
+from provision.linkerd.changes import BEHAVIOURS
 from provision.linkerd.delegate import delegate
 from provision.linkerd.document import compose
 from provision.linkerd.dtab import parse
 from provision.linkerd.identify import Request, identify
 from provision.linkerd.knowledge import KNOWLEDGE
 from provision.linkerd.migrate import migrate
+from provision.linkerd.pages import BY_ID
 from provision.linkerd.routers import routers
 from provision.linkerd.validate import validate
 from provision.linkerd.versions import BOUNDARIES, RELEASES
@@ -347,6 +349,16 @@ def test_every_move_of_the_data_has_a_reason_and_leads_to_a_key_that_is_there() 
             assert not (kind.becomes or kind.flat is not None) or (kind.why and kind.until in RELEASES)
 
 
+def test_changes_of_behaviour_name_what_the_knowledge_has() -> None:
+    names = {key.name for thing in KNOWLEDGE.objects.values() for key in thing.keys}
+    ids = {kind.id for family in KNOWLEDGE.families.values() for kind in family.kinds}
+    for one in BEHAVIOURS:
+        assert one.release in RELEASES
+        assert {key.rpartition(".")[2] for key in one.uses.keys} <= names
+        assert not one.uses.without or one.uses.without.rpartition(".")[2] in names
+        assert {*one.uses.kinds, *filter(None, [one.uses.kind_less])} <= ids
+
+
 def test_json_stays_json_and_manifests_are_migrated_inside() -> None:
     done = migrate(
         '{"routers": [{"protocol": "http", "failFast": true, "servers": [{"port": 4140}]}]}\n', "0.9.1", "1.0.0"
@@ -391,6 +403,13 @@ def test_the_command_shows_reasons_and_a_diff_and_writes_when_told(old: Path) ->
     assert "-  timeoutMs: 1000  # two would be too long\n" in done.stdout
     again = run(str(old), "--from", "1.7.5", "--to", "1.7.5")
     assert (again.exit_code, old.read_text()) == (0, NEW)
+
+
+def test_a_manifest_whose_image_stays_behind_is_told_so() -> None:
+    manifest = BY_ID["ML302"].near_miss
+    done = run("-", "--from", "0.8.5", "--to", "0.9.1", stdin=manifest)
+    assert "the image's tag still says 0.8.5" in done.stderr
+    assert "the image's tag" not in run("-", "--from", "0.8.6", "--to", "0.8.5", stdin=manifest).stderr
 
 
 def test_stdin_is_migrated_to_stdout() -> None:
