@@ -24,12 +24,21 @@ def rewritten(text: str, place: Place, change: Callable[[Inner], str]) -> str:
         return rewritten(text.replace("\r\n", "\n"), place, change).replace("\n", "\r\n")
     objects = objects_of(text)
     if objects is None:
-        return change(Inner(text, place, None))
+        return _closed(Inner(text, place, None), change)
     for one in sorted(embedded(objects, text, place)[0], key=lambda one: one.begin, reverse=True):
-        fresh = change(Inner(one.text, one.place, one)) if one.indent is not None else one.text
+        fresh = _closed(Inner(one.text, one.place, one), change) if one.indent is not None else one.text
         if fresh != one.text:
             text = one.rewritten(text, fresh)
     return text
+
+
+def _closed(inner: Inner, change: Callable[[Inner], str]) -> str:
+    """The text changed as one whose last line ends, whether it does or not: a literal value may stand there, which
+    would gain a line end with the first line that is put after it.
+    """
+    if not inner.text or inner.text.endswith("\n"):
+        return change(inner)
+    return change(inner._replace(text=inner.text + "\n")).removesuffix("\n")
 
 
 def configurations(text: str) -> tuple[str, ...]:

@@ -374,6 +374,28 @@ def test_line_ends_stay() -> None:
     assert migrate(OLD.replace("\n", "\r\n"), "0.8.5", "1.7.5").text == NEW.replace("\n", "\r\n")
 
 
+UNENDED = """\
+routers:
+- protocol: http
+  servers: [{port: 4140}]
+  failFast: true
+  baseDtab: |
+    /http => /#/io.l5d.fs ;"""
+"""Its last line does not end, so that a line put after it would end a literal value that had no end."""
+
+
+def test_a_last_line_without_an_end_is_no_hindrance() -> None:
+    plain = migrate(UNENDED, "0.8.5", "1.7.5")
+    head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: l5d}\ndata:\n  config.yaml: |-\n"
+    inside = migrate(head + textwrap.indent(UNENDED, "    ") + "\n", "0.8.5", "1.7.5")
+    assert not plain.left + inside.left
+    assert not plain.text.endswith("\n")
+    assert inside.text == head + textwrap.indent(plain.text, "    ") + "\n"
+    router = yaml.safe_load(plain.text)["routers"][0]
+    assert router["dtab"] == "/http => /#/io.l5d.fs ;\n"
+    assert router["client"] == {"failFast": True}
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     mutated() | TREES.map(json.dumps) | st.text(max_size=80), st.sampled_from(BOUNDARIES), st.sampled_from(BOUNDARIES)
