@@ -34,7 +34,7 @@ class Listener(NamedTuple):
         return self.ip or LOOPBACK, self.port
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Router:
     """One router: its node, and what matters for routing."""
 

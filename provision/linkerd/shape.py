@@ -64,7 +64,12 @@ class _Shape:
         self.values -= 1
         if len(at) > DEEPEST or self.values < 0:
             return
-        if type_[0] == "1":
+        first = type_[0]
+        if first not in "1[{.@":
+            if type_ != "any":
+                self._scalar(type_, node, at)
+            return
+        if first == "1":
             type_ = self._one_or_list(type_, node, at)
         match type_[0]:
             case "[":
