@@ -15,7 +15,23 @@ if TYPE_CHECKING:
 _RELEASE = click.option("--linkerd", "release", default="0.8.5", show_default=True, help="The release of linkerd.")
 
 
-@click.group()
+class _Group(click.Group):
+    """Whose larger commands are imported when they are asked for: the validation runs before every commit."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the alphabet's order."""
+        return sorted([*super().list_commands(ctx), "migrate"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command's module."""
+        if cmd_name != "migrate":
+            return super().get_command(ctx, cmd_name)
+        from provision.cli.mesh_migrate import migrate
+
+        return migrate
+
+
+@click.group(cls=_Group)
 def mesh() -> None:
     """Check linkerd's configuration, and see where a request goes."""
 
@@ -29,17 +45,30 @@ mesh.add_command(validate)
 @click.option("--router", "label", help="The router's label; default: the first one.")
 @click.option("--host", default="", help="The request's Host.")
 @click.option("--method", default="GET", show_default=True, help="The request's method.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header of the request; repeat it.")
 @click.option("--path", default="/", show_default=True, help="The request's path.")
 @click.option("--http", "http", default="1.1", type=click.Choice(["1.0", "1.1"]), help="The version of HTTP.")
-def route(file: str, release: str, label: str | None, host: str, method: str, path: str, http: str) -> None:
-    """Show step by step what linkerd makes of a request, and where it ends. Exit code 1 when it ends in nothing."""
+def route(
+    file: str,
+    release: str,
+    label: str | None,
+    host: str,
+    method: str,
+    headers: tuple[str, ...],
+    path: str,
+    http: str,
+) -> None:
+    """Show step by step what linkerd makes of a request, and where it ends. Exit code 1 when it ends in nothing.
+
+    FILE is a linkerd.yaml (or JSON), a Kubernetes manifest that holds one, or - for stdin.
+    """
     from provision.linkerd.delegate import delegate
     from provision.linkerd.dtab import DtabError, parse, show_path, show_tree
     from provision.linkerd.identify import Request, identify
 
     router = _router(file, known_release(release), label)
     try:
-        named = identify(router, Request(host, method, path, http))
+        named = identify(router, Request(host, method, path, http, _headers(headers)))
         entries = parse(router.dtab)
     except DtabError as error:
         raise click.ClickException(f"router {router.label}: {error.message}") from error
@@ -56,6 +85,11 @@ def route(file: str, release: str, label: str | None, host: str, method: str, pa
         click.echo(f"{'ends in' if number == 0 else 'else in'} {show_path(leaf)}{_service(leaf)}")
 
 
+def _headers(written: tuple[str, ...]) -> dict[str, str]:
+    pairs = [one.partition(":") for one in written]
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
 def _service(leaf: tuple[bytes, ...]) -> str:
     """Namespace, port name and service of a leaf of the namer io.l5d.k8s."""
     if leaf[:2] != (b"#", b"io.l5d.k8s"):
@@ -66,9 +100,11 @@ def _service(leaf: tuple[bytes, ...]) -> str:
 def _router(file: str, release: str, label: str | None) -> Router:
     from provision.linkerd.document import Unreadable, compose
     from provision.linkerd.routers import routers
+    from provision.linkerd.within import configurations
 
     try:
-        root = compose(_read(file))
+        inner = next(iter(configurations(_read(file))), "")
+        root = compose(inner)
     except Unreadable as error:
         raise click.ClickException(f"{file}:{error.line}:{error.column}: {error.message}") from error
     every = [] if root is None else list(routers(root, release))

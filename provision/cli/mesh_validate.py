@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from provision.cli.rewrite import Original
     from provision.linkerd.context import Place
     from provision.linkerd.finding import Finding
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 DEFAULT_RELEASE = "0.8.5"
 """The release that the article installs, where neither the command nor the file names one."""
 
-_INVENTORY = re.compile(r"""^["']?apiVersion["']?\s*:\s*["']?meshctl/""", re.MULTILINE)
+INVENTORY = re.compile(r"""^["']?apiVersion["']?\s*:\s*["']?meshctl/""", re.MULTILINE)
+"""A text that is one."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,20 @@ def validate(
     if as_json:
         import json
 
-        click.echo(json.dumps([_record(file, found) for file, found in every], indent=2))
+        click.echo(json.dumps([record(file, found) for file, found in every], indent=2))
     else:
         for file, found in every:
             click.echo(found.shown(file), err=fix and file == "-")
-    if any(strict or found.severity == "error" for _file, found in every):
-        sys.exit(1)
+    sys.exit(exit_code((found for _file, found in every), strict=strict))
 
 
-def _record(file: str, found: Finding) -> dict[str, str | int]:
+def exit_code(findings: Iterable[Finding], *, strict: bool) -> int:
+    """1 when linkerd would refuse the file; `strict`: for traps too."""
+    return int(any(strict or found.severity == "error" for found in findings))
+
+
+def record(file: str, found: Finding) -> dict[str, str | int]:
+    """A finding for JSON."""
     from dataclasses import asdict
 
     return {"file": file, **asdict(found)}
@@ -135,7 +143,7 @@ def _findings(file: str, release: str | None, place: Place, mender: Mender | Non
 def _subject(file: str, text: str, release: str | None, place: Place) -> Subject:
     from provision.linkerd.validate import release_of
 
-    if _INVENTORY.search(text):
+    if INVENTORY.search(text):
         return _inventory(file, text, release, place)
     return Subject(file, text, release or release_of(text) or DEFAULT_RELEASE, place)
 
@@ -145,23 +153,49 @@ def _inventory(file: str, text: str, release: str | None, place: Place) -> Subje
     from dataclasses import replace
 
     from provision.linkerd.settings import ENVIRONMENT, HOST_NETWORK
+    from provision.linkerd.validate import validate as check
     from provision.loader import load
     from provision.mesh.config import configuration
 
+    mine = replace(place, host_network=HOST_NETWORK, environment=ENVIRONMENT)
+    named = _named(file, text, release, mine)
+    if named is not None and any(one.severity == "error" for one in check(named.text, named.release, named.place)):
+        return named  # the inventory is refused for these faults, in fewer words
     cluster = load(file, text)
     own, version = cluster.mesh.config_file, known_release(cluster.mesh.version)
     if own is None and release not in (None, version):
         raise click.UsageError(f"{file} is rendered for linkerd {version}: mesh.version says another, not --linkerd")
-    kubernetes = place.kubernetes or cluster.kubernetes.version.removeprefix("v")
-    mine = replace(place, host_network=HOST_NETWORK, environment=ENVIRONMENT, kubernetes=kubernetes)
+    mine = replace(mine, kubernetes=place.kubernetes or cluster.kubernetes.version.removeprefix("v"))
     return Subject(own or f"{file}:linkerd.yaml", configuration(cluster.mesh).text, release or version, mine)
 
 
-def known_release(release: str) -> str:
+def _named(file: str, text: str, release: str | None, place: Place) -> Subject | None:
+    """The linkerd.yaml that an inventory names, as far as both can be read; for what else is wrong, the inventory is loaded."""
+    import os.path
+    from dataclasses import replace
+
+    from provision.cli.rewrite import read
+    from provision.linkerd import document
+    from provision.linkerd.versions import RELEASES
+
+    try:
+        root = document.compose(text)
+        name = document.text(root, "mesh", "config_file")
+        version = release or document.text(root, "mesh", "version") or DEFAULT_RELEASE
+        if not name or name == "-" or version not in RELEASES:
+            return None
+        path = os.path.join(os.path.dirname(os.path.abspath(file)), name)
+        kubernetes = place.kubernetes or (document.text(root, "kubernetes", "version") or "").removeprefix("v")
+        return Subject(path, read(path).text, version, replace(place, kubernetes=kubernetes or None))
+    except (document.Unreadable, OSError, ValueError):
+        return None
+
+
+def known_release(release: str, option: str = "--linkerd") -> str:
     """The release itself; refuses one that never was, with the nearest."""
     from provision.linkerd.versions import UnknownRelease, known
 
     try:
         return known(release)
     except UnknownRelease as error:
-        raise click.BadParameter(str(error), param_hint="--linkerd") from error
+        raise click.BadParameter(str(error), param_hint=option) from error

@@ -1,4 +1,4 @@
-"""What changed from release to release though no key did: defaults, and what a setting means. Data, for docs and migration."""
+"""What changed in behaviour from release to release though no key did: data, for docs and migration. Defaults stand in `defaults`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from provision.linkerd.versions import number
 
 
 @dataclass(frozen=True)
-class Default:
-    """What stands for a key that is left out, from a release on."""
+class Uses:
+    """When a change of behaviour concerns a file; each part that is given has to hold, one of its words is enough."""
 
-    key: str
-    since: str
-    value: str
+    keys: tuple[str, ...] = ()
+    """Keys that are written, as the end of a path: `failureAccrual.backoff`."""
+    kinds: tuple[str, ...] = ()
+    """Ids of plugins, or protocols."""
+    without: str = ""
+    """A key that is not written; below `routers[]` or a part of it: in one of them."""
+    kind_less: str = ""
+    """An id that no plugin has."""
+    dtab: str = ""
+    """A regular expression that a dtab holds."""
+    twice: bool = False
+    """A key stands twice."""
 
 
 @dataclass(frozen=True)
@@ -23,45 +32,44 @@ class Behaviour:
     release: str
     what: str
     act: str = ""
+    uses: Uses = Uses()
 
 
-DEFAULTS = (
-    Default("routers[].dstPrefix", "0.8.5", "`/` and the protocol, such as `/http`"),
-    Default("routers[].dstPrefix", "0.9.0", "`/svc`"),
-    Default(
-        "routers[].identifier (http)", "0.8.5", "`io.l5d.methodAndHost`: `/http/1.1/GET/HOST`, the host in lower case"
-    ),
-    Default("routers[].identifier (http)", "0.9.0", "`io.l5d.header.token`: `/svc/HOST`, the host as it was sent"),
-    Default("routers[].bindingCache", "0.8.5", "100 paths, 100 trees, 100 bounds, 10 clients"),
-    Default("routers[].bindingCache", "0.9.1", "1000 of each"),
-    Default("admin.ip", "0.8.5", "`0.0.0.0`"),
-    Default("admin.ip", "1.2.0", "`127.0.0.1`"),
-    Default("usage.enabled", "0.9.0", "`true`: reports to stats.buoyant.io every hour"),
-    Default("telemetry", "0.8.5", "`io.l5d.commonMetrics`: /admin/metrics.json and /admin/metrics/prometheus"),
-    Default(
-        "telemetry", "0.9.0", "none; /admin/metrics.json is always there, Prometheus' form is `io.l5d.prometheus`'s"
-    ),
-    Default("client.engine, servers[].engine (http)", "0.8.5", "`netty3`"),
-    Default("client.engine, servers[].engine (http)", "1.1.1", "`netty4`"),
-    Default("client.engine, servers[].engine (http)", "1.3.0", "no choice: netty4"),
-    Default("servers[].maxConcurrentStreamsPerConnection (h2)", "0.9.0", "no limit"),
-    Default("servers[].maxConcurrentStreamsPerConnection (h2)", "1.5.1", "1000"),
-    Default("servers[].ip", "0.8.5", "`127.0.0.1`"),
-    Default("client.failureAccrual", "0.8.5", "`io.l5d.consecutiveFailures` with 5 failures, back after 5 s to 300 s"),
-    Default("client.loadBalancer", "0.8.5", "`p2c`"),
-)
+_NUMBERED = r"/#/io\.l5d\.k8s(\.external)?/[^/\s;|&]+/[0-9]"
+_K8S = r"/#/io\.l5d\.k8s(\.external)?/"
 
 BEHAVIOURS = (
     Behaviour(
-        "0.9.0", "names no longer hold HTTP's version and method", "entries such as `/http/1.1/GET => …` match nothing"
+        "0.9.0",
+        "names no longer hold HTTP's version and method",
+        "entries such as `/http/1.1/GET => …` match nothing",
+        Uses(kinds=("http",), without="routers[].identifier"),
     ),
-    Behaviour("0.9.0", "linkerd phones home every hour", "`usage: {enabled: false}`"),
+    Behaviour(
+        "0.9.0",
+        "linkerd phones home every hour",
+        "`usage: {enabled: false}`",
+        Uses(without="usage.enabled"),
+    ),
     Behaviour(
         "0.9.0",
         "/admin/metrics/prometheus is there only with the telemeter `io.l5d.prometheus`; its labels differ",
         "add it",
+        Uses(kind_less="io.l5d.prometheus"),
     ),
-    Behaviour("0.9.1", "a number as port in `/#/io.l5d.k8s/…` is the pod's port; port names are compared without case"),
+    Behaviour(
+        "0.9.1",
+        "a number as port in `/#/io.l5d.k8s/…` is the pod's port",
+        "name the Service's port where that is meant",
+        Uses(dtab=_NUMBERED),
+    ),
+    Behaviour("0.9.1", "names of ports in `/#/io.l5d.k8s/…` are compared without case", "", Uses(dtab=_K8S)),
+    Behaviour(
+        "0.9.1",
+        "the binding cache holds 1000 of each, not 10 clients and 100 of the rest",
+        "more memory, fewer pools that are made anew",
+        Uses(without="routers[].bindingCache.clients"),
+    ),
     Behaviour(
         "1.0.0",
         "metrics: `srv` is `server`, `dst/path` is `service`, `dst/id` is `client`",
@@ -72,29 +80,84 @@ BEHAVIOURS = (
         "headers: l5d-dst-logical is l5d-dst-service, l5d-dst-concrete is l5d-dst-client",
         "adapt what reads them",
     ),
-    Behaviour("1.0.1", "a key that stands twice is refused", "keep one of the two"),
-    Behaviour("1.0.1", "a number as port in `/#/io.l5d.k8s/…` is the Service's port, mapped to the pod's"),
-    Behaviour("1.1.1", "`failureAccrual.backoff` takes effect", "make sure that it says what you want"),
-    Behaviour("1.1.1", "HTTP/1.1 runs on netty4"),
+    Behaviour(
+        "1.0.0",
+        "traces: `namer.path` is `service`, `dst.id` is `client`, `dst.path` is `residual`",
+        "adapt what looks for them",
+        Uses(kinds=("io.l5d.zipkin", "io.l5d.tracelog")),
+    ),
+    Behaviour("1.0.0", "requests of HTTP/1.0 are sent on as HTTP/1.1, up to 1.4.0", "", Uses(kinds=("http",))),
+    Behaviour(
+        "1.0.0",
+        "`retries.budget` is for answers that the classifier calls retryable; what never reached an endpoint has a budget of"
+        " its own",
+        "`client.requeueBudget` sets it",
+        Uses(keys=("retries.budget",)),
+    ),
+    Behaviour("1.0.1", "a key that stands twice is refused", "keep one of the two", Uses(twice=True)),
+    Behaviour(
+        "1.0.1",
+        "a number as port in `/#/io.l5d.k8s/…` is the Service's port, mapped to the pod's",
+        "write the Service's number",
+        Uses(dtab=_NUMBERED),
+    ),
+    Behaviour(
+        "1.1.1",
+        "`failureAccrual.backoff` takes effect",
+        "make sure that it says what you want",
+        Uses(keys=("failureAccrual.backoff",)),
+    ),
+    Behaviour(
+        "1.1.1",
+        "HTTP/1.1 runs on netty4",
+        "",
+        Uses(kinds=("http",), without="routers[].client.engine"),
+    ),
     Behaviour(
         "1.2.0",
         "admin listens on 127.0.0.1 only",
         "`admin: {ip: 0.0.0.0}` where probes or Prometheus come by the pod's address",
+        Uses(without="admin.ip"),
     ),
-    Behaviour("1.2.0", "keys of TLS have to be PKCS#8", "`openssl pkcs8 -topk8 -nocrypt`"),
-    Behaviour("1.3.5", "h2 and `io.l5d.mesh` are no longer experimental"),
+    Behaviour("1.2.0", "keys of TLS have to be PKCS#8", "`openssl pkcs8 -topk8 -nocrypt`", Uses(keys=("keyPath",))),
+    Behaviour(
+        "1.3.5",
+        "h2 and `io.l5d.mesh` are no longer experimental",
+        "`experimental: true` may go",
+        Uses(kinds=("h2", "io.l5d.mesh")),
+    ),
     Behaviour("1.3.7", "`linkerd -validate FILE` reads a file and ends (not in 1.4.4)"),
-    Behaviour("1.4.6", "POST requests with a body can be retried"),
-    Behaviour("1.5.1", "h2 servers take 1000 streams a connection at the most"),
+    Behaviour("1.4.1", "requests of HTTP/1.0 are sent on as HTTP/1.0 again", "", Uses(kinds=("http",))),
+    Behaviour(
+        "1.4.6",
+        "POST requests with a body can be retried",
+        "",
+        Uses(kinds=("io.l5d.http.retryableAll5XX", "io.l5d.h2.retryableAll5XX")),
+    ),
+    Behaviour(
+        "1.5.1",
+        "h2 servers take 1000 streams a connection at the most",
+        "`maxConcurrentStreamsPerConnection` sets it",
+        Uses(kinds=("h2",), without="routers[].servers[].maxConcurrentStreamsPerConnection"),
+    ),
     Behaviour(
         "1.5.2",
         "Prometheus: names of exceptions are labels, no longer parts of metric names",
         "adapt dashboards and alerts",
+        Uses(kinds=("io.l5d.prometheus",)),
     ),
     Behaviour(
-        "1.6.0", "large HTTP/1.1 messages are streamed, not buffered", "`streamAfterContentLengthKB` sets the size"
+        "1.6.0",
+        "large HTTP/1.1 messages are streamed, not buffered",
+        "`streamAfterContentLengthKB` sets the size",
+        Uses(kinds=("http",), without="routers[].streamAfterContentLengthKB"),
     ),
-    Behaviour("1.7.0", "`maxCallDepth` ends requests that come back to linkerd again and again"),
+    Behaviour(
+        "1.7.0",
+        "`maxCallDepth` ends requests that come back to linkerd again and again",
+        "`servers[].maxCallDepth` sets how often",
+        Uses(kinds=("http",), without="routers[].servers[].maxCallDepth"),
+    ),
 )
 
 

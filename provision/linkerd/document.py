@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import islice
 
 import yaml
+from yaml import ScalarNode
 
 Location = tuple[str | int, ...]
 
@@ -24,24 +25,23 @@ _IMPLICIT = yaml.SafeLoader.yaml_implicit_resolvers
 
 
 @lru_cache(maxsize=10_000)
-def _plain_tag(value: str) -> str:
-    """What YAML takes a scalar without quotes for."""
-    for tag, pattern in _IMPLICIT.get(value[:1], ()):
-        if pattern.match(value):
-            return str(tag)
-    return TEXT
-
-
-def _resolve(_loader: object, kind: type[yaml.Node], value: str, implicit: object) -> str:
+def _resolve(kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool]) -> str:
     """The tag of a node that has none, as PyYAML's resolver has it, but quickly: libyaml asks for every node."""
-    plain = kind is yaml.ScalarNode and isinstance(implicit, tuple) and implicit[0]
-    return _plain_tag(value) if plain else TEXT
+    if kind is ScalarNode and value is not None and implicit[0]:
+        for tag, pattern in _IMPLICIT.get(value[:1], ()):
+            if pattern.match(value):
+                return str(tag)
+    return TEXT
 
 
 _Loader = type(
     "_Loader",
     (getattr(yaml, "CSafeLoader", yaml.SafeLoader),),
-    {"resolve": _resolve, "descend_resolver": lambda *_: None, "ascend_resolver": lambda *_: None},
+    {
+        "resolve": staticmethod(_resolve),
+        "descend_resolver": lambda *_: None,
+        "ascend_resolver": lambda *_: None,
+    },
 )
 
 
@@ -154,7 +154,8 @@ def is_null(node: yaml.Node) -> bool:
 
 def scalar(node: yaml.Node) -> str | None:
     """The text of a scalar, None of anything else."""
-    return str(node.value) if isinstance(node, yaml.ScalarNode) else None
+    value: str | None = node.value if isinstance(node, ScalarNode) else None
+    return value
 
 
 def get(node: yaml.Node | None, name: str) -> yaml.Node | None:

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import yaml
 
-from provision.linkerd import spans
+from provision.linkerd import layout, spans
 from provision.linkerd.document import Location, Unreadable, compose, is_null, scalar, text_of
 from provision.linkerd.plain import Data, Plain, Scalar, block, inline, item, of, plain, word
 
@@ -61,6 +61,13 @@ class Draft:
             node = _child(node, step)
         return node
 
+    def find_key(self, at: Location) -> yaml.Node | None:
+        """The key of a location, or the item: where a reader looks for it."""
+        parent = self.find(at[:-1]) if at else None
+        if isinstance(parent, yaml.MappingNode):
+            return next((key for key, _ in reversed(parent.value) if scalar(key) == at[-1]), None)
+        return self.find(at)
+
     def names(self, at: Location) -> list[str]:
         """The keys of the mapping at a location; none when there is no mapping."""
         node = self.find(at)
@@ -75,6 +82,10 @@ class Draft:
         """Whether there is a value at a location that is not null."""
         node = self.find(at)
         return node is not None and not is_null(node)
+
+    def says(self, at: Location, value: Data) -> bool:
+        """Whether a value stands at a location."""
+        return self.written(at) and self.meaning(at) == of(value)
 
     def meaning(self, at: Location) -> Plain:
         """What stands at a location. Raises CannotEdit when nothing does."""
@@ -112,7 +123,10 @@ class Draft:
     def remove_hidden(self, at: Location) -> Draft:
         """Takes out all but the last of keys that stand twice, which is the one that linkerd reads."""
         parent = self._node(at[:-1])
-        twice = [index for index, (key, _) in enumerate(parent.value) if scalar(key) == at[-1]]
+        pairs = parent.value if isinstance(parent, yaml.MappingNode) else []
+        twice = [index for index, (key, _) in enumerate(pairs) if scalar(key) == at[-1]]
+        if len(twice) < 2:
+            raise CannotEdit(f"{text_of(at)} stands once")
         return self._cut(parent, twice[0], lambda _: None, at, keep_comments=True)
 
     def put(self, at: Location, value: Data, before: str = "", after: str = "") -> Draft:
@@ -122,6 +136,10 @@ class Draft:
     def append(self, at: Location, value: Data, before: str = "") -> Draft:
         """Adds an item to a list, which is made when it is not there."""
         return self._append(at, of(value), before)
+
+    def add(self, at: Location, value: Plain) -> Draft:
+        """Adds an item, as it was read elsewhere, to a list."""
+        return self._append(at, value, "")
 
     def move(self, at: Location, to: Location, after: str = "") -> Draft:
         """Moves a key with its value and its comments."""
@@ -136,7 +154,30 @@ class Draft:
             draft = draft._append(to, one, before)
         return draft.remove(at)
 
+    def move_item(self, at: Location, to: Location) -> Draft:
+        """Moves one item of a list to the end of another; comments within it stay behind as comments."""
+        return self._append(to, self.meaning(at), str(at[0])).remove(self._sole(at))
+
+    def copy(self, at: Location, to: Location) -> Draft:
+        """Writes what stands at a location at another one too."""
+        return self._put(to, Fragment(self.meaning(at)), "", "")
+
+    def enlist(self, at: Location, to: Location) -> Draft:
+        """Makes a value the only item of a list under another key beside it."""
+        return self._put(to, Fragment([self.meaning(at)]), "", str(at[-1])).remove(at)
+
+    def unlist(self, at: Location, to: Location) -> Draft:
+        """The reverse of `enlist`. Raises CannotEdit when the list has not one item."""
+        items = self.meaning(at)
+        if not isinstance(items, list) or len(items) != 1:
+            raise CannotEdit(f"{text_of(to)} takes one, {text_of(at)} has {self.length(at)}")
+        return self._put(to, Fragment(items[0]), "", str(at[-1])).remove(at)
+
     # How it is done.
+
+    def _sole(self, at: Location) -> Location:
+        """The list that would be left empty, or the item itself."""
+        return at[:-1] if self.length(at[:-1]) == 1 else at
 
     def _widened(self, at: Location) -> Location:
         """The mapping that would be left empty, or the place itself."""
@@ -177,7 +218,7 @@ class Draft:
             return Fragment(plain(value))
         begin, stop = spans.start(key), spans.line_end(self.text, spans.end(value, self.text) or spans.start(value))
         indent = spans.column(self.text, begin)
-        above = self.text[spans.comments_above(self.text, begin) : begin] if _alone(self.text, begin) else ""
+        above = self.text[spans.comments_above(self.text, begin) : begin] if layout.alone(self.text, begin) else ""
         comments = "".join(f"{line.strip()}\n" for line in above.splitlines() if line.strip())
         return Fragment(plain(value), comments + spans.shifted(self.text[begin:stop], indent, 0))
 
@@ -198,42 +239,20 @@ class Draft:
     def _cut(
         self, parent: yaml.Node, index: int, change: Callable[[Plain], None], at: Location, *, keep_comments: bool
     ) -> Draft:
-        bounds = [_bounds(child, self.text) for child in parent.value]
+        bounds = [layout.bounds(child, self.text) for child in parent.value]
         if not spans.is_block(parent):
-            return self._with([_flow_cut(bounds, index)], at, change)
+            return self._with([layout.flow_cut(bounds, index)], at, change)
         begin, stop = bounds[index]
         if isinstance(parent, yaml.SequenceNode):
             begin = self.text.rfind("-", 0, begin)
         following = bounds[index + 1][0] if index + 1 < len(bounds) else None
         if following is not None and isinstance(parent, yaml.SequenceNode):
             following = self.text.rfind("-", 0, following)
-        cut = self._block_cut(begin, stop, following, keep_comments=keep_comments)
+        cut = layout.block_cut(self.root, self.text, begin, stop, following, keep_comments=keep_comments)
         if len(bounds) == 1:
             empty = "{}" if isinstance(parent, yaml.MappingNode) else "[]"
-            cut = [self._emptied(cut[0], begin, empty), *cut[1:]]
+            cut = [layout.emptied(self.text, cut[0], begin, empty), *cut[1:]]
         return self._with(cut, at, change)
-
-    def _block_cut(
-        self, begin: int, stop: int, following: int | None, *, keep_comments: bool
-    ) -> list[tuple[int, int, str]]:
-        line, indent = spans.line_start(self.text, begin), " " * spans.column(self.text, begin)
-        last = spans.line_end(self.text, stop)
-        kept = spans.comments(self.root, self.text, begin, last) if keep_comments else []
-        if _alone(self.text, begin):
-            first = line if keep_comments else spans.comments_above(self.text, begin)
-            return [(first, min(last + 1, len(self.text)), "".join(f"{indent}{one}\n" for one in kept))]
-        if following is None:
-            return [(begin, last, "")]
-        dash = " " * (len(self.text[line:begin]) - len(self.text[line:begin].lstrip()))
-        between = spans.comments(self.root, self.text, last, following)
-        return [(line, line, "".join(f"{dash}{one}\n" for one in (*kept, *between))), (begin, following, "")]
-
-    def _emptied(self, cut: tuple[int, int, str], begin: int, empty: str) -> tuple[int, int, str]:
-        """The last entry of a mapping or list goes: brackets take its place."""
-        first, stop, kept = cut
-        if not _alone(self.text, begin):
-            return first, stop, empty
-        return first, stop, " " * max(spans.column(self.text, begin), 1) + empty + "\n" + kept
 
     def _put(self, at: Location, fragment: Fragment, before: str, after: str) -> Draft:
         if not at or self.written(at):
@@ -262,44 +281,16 @@ class Draft:
                 change,
             )
         if not spans.is_block(parent):
-            return self._with([self._flow_insert(parent, self._entry(name, fragment))], at, change)
+            return self._with([layout.flow_insert(self.text, parent, self._entry(name, fragment))], at, change)
         lines = fragment.lines or block(name, fragment.value)
         if fragment.lines and not re.match(rf"(?:#[^\n]*\n)*[\"']?{re.escape(name)}\b", fragment.lines):
             lines = _renamed(fragment.lines, name)
-        return self._with([self._block_insert(parent, lines, before, after)], at, change)
+        return self._with([layout.block_insert(self.text, parent, lines, before, after)], at, change)
 
     def _entry(self, name: str, fragment: Fragment) -> str:
         if fragment.lines and "#" in fragment.lines and _COMMENTED.search(fragment.lines):
             raise CannotEdit(f"the comments of {name} have no place within brackets")
         return f"{word(name, strict=self.strict)}: {inline(fragment.value, strict=self.strict)}"
-
-    def _flow_insert(self, parent: yaml.Node, new: str) -> tuple[int, int, str]:
-        begin, stop = _bounds(parent.value[-1], self.text)
-        line = spans.line_start(self.text, begin)
-        own_line = not self.text[line:begin].strip()
-        return stop, stop, f",\n{self.text[line:begin]}{new}" if own_line else f", {new}"
-
-    def _block_insert(self, parent: yaml.Node, lines: str, before: str, after: str) -> tuple[int, int, str]:
-        names = [scalar(key) for key, _ in parent.value]
-        indent = spans.column(self.text, spans.start(parent.value[0][0]))
-        shown = spans.shifted(lines, 0, indent)
-        if before in names:
-            key = spans.start(parent.value[names.index(before)][0])
-            if _alone(self.text, key):
-                place = spans.comments_above(self.text, key)
-                return place, place, shown + "\n" * (1 + self._parted(place))
-        last = len(names) - 1 - names[::-1].index(after) if after in names else len(names) - 1
-        place = spans.line_end(self.text, _bounds(parent.value[last], self.text)[1])
-        blank = (
-            indent == 0
-            and last == len(names) - 1
-            and any(self._parted(spans.line_start(self.text, spans.start(key))) for key, _ in parent.value[1:])
-        )
-        return place, place, "\n" * (1 + blank) + shown
-
-    def _parted(self, line: int) -> bool:
-        """Whether an empty line stands above a line that is not the first one."""
-        return line > 1 and self.text[spans.line_start(self.text, line - 1) : line].strip() == ""
 
     def _append(self, at: Location, value: Plain, before: str) -> Draft:
         node = self.find(at)
@@ -315,7 +306,7 @@ class Draft:
         if not node.value:
             cut = (spans.start(node), spans.end(node, self.text), f"[{new}]")
         elif not spans.is_block(node):
-            cut = self._flow_insert(node, new)
+            cut = layout.flow_insert(self.text, node, new)
         else:
             place = spans.line_end(self.text, spans.end(node, self.text))
             cut = (place, place, "\n" + spans.shifted(item(value), 0, spans.column(self.text, spans.start(node))))
@@ -339,23 +330,6 @@ def _wrapped(name: str, fragment: Fragment) -> Fragment:
         own = _renamed(fragment.lines, name)
         lines = ":\n" + spans.shifted(own, 0, 2)
     return Fragment({name: fragment.value}, lines)
-
-
-def _alone(text: str, offset: int) -> bool:
-    """Whether nothing but space stands before an offset in its line."""
-    return not text[spans.line_start(text, offset) : offset].strip()
-
-
-def _bounds(child: tuple[yaml.Node, yaml.Node] | yaml.Node, text: str) -> tuple[int, int]:
-    first, last = child if isinstance(child, tuple) else (child, child)
-    return spans.start(first), max(spans.end(last, text), int(first.end_mark.index))
-
-
-def _flow_cut(bounds: list[tuple[int, int]], index: int) -> tuple[int, int, str]:
-    begin, stop = bounds[index]
-    if index + 1 < len(bounds):
-        return begin, bounds[index + 1][0], ""
-    return (bounds[index - 1][1] if index else begin), stop, ""
 
 
 def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:

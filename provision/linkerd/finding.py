@@ -27,7 +27,8 @@ class Finding:
 
     def shown(self, file: str) -> str:
         """As lines for people."""
-        lines = [f"{file}:{self.line}:{self.column}: {self.id} {self.severity}: {self.field}: {self.message}"]
+        where = f"{self.field}: " if self.field else ""
+        lines = [f"{file}:{self.line}:{self.column}: {self.id} {self.severity}: {where}{self.message}"]
         lines += [f"    linkerd says: {self.linkerd}"] if self.linkerd else []
         lines += [f"    fix: {self.fix}"] if self.fix else []
         return "\n".join(lines)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from provision.linkerd.changes import BEHAVIOURS, DEFAULTS, Default
+from provision.linkerd.changes import BEHAVIOURS
+from provision.linkerd.defaults import DEFAULTS, Default
 from provision.linkerd.knowledge import KNOWLEDGE
 from provision.linkerd.pages import CHECKS
 from provision.linkerd.schema import Key, Kind, Object
@@ -29,7 +30,8 @@ def findings() -> str:
     head = [
         "# What `meshctl mesh validate` finds",
         MADE,
-        """Errors are what linkerd refuses when it starts: ML301 to ML328 are the checks of 0.8.5 in its own order. Traps are
+        """Errors are what linkerd refuses when it starts: ML301 to ML328 are the checks of 0.8.5 in its own order, ML329 is a
+later one. Traps are
 what it takes without a word. `meshctl explain ML301` prints the same page.""",
         "\n".join(["| id | severity | |", "|---|---|---|", *rows]),
     ]
@@ -73,8 +75,9 @@ def _row(*cells: str) -> str:
 def _defaults() -> str:
     by_key: dict[str, list[Default]] = {}
     for one in DEFAULTS:
-        by_key.setdefault(one.key, []).append(one)
-    rows = [_row(f"`{key}`", "; ".join(f"{one.since}: {one.value}" for one in every)) for key, every in by_key.items()]
+        only = f" ({', '.join(one.protocols)})" if one.protocols else ""
+        by_key.setdefault(f"`{one.key}`{only}", []).append(one)
+    rows = [_row(key, "; ".join(f"{one.since}: {one.value}" for one in every)) for key, every in by_key.items()]
     return "\n".join(["| key | from which release on |", "|---|---|", *rows])
 
 

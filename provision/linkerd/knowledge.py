@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from provision.linkerd import plugins
-from provision.linkerd.schema import Family, Key, Kind, Knowledge, Object, keys, obj
+from provision.linkerd.schema import Family, Key, Kind, Knowledge, Object, Spread, keys, obj
 
 _SPLIT = "1.0.0"
 """The release that split `client` into client and service."""
+
+_TO_CLIENT = "what is done for each endpoint's connection is said in `client`"
+_TO_SERVICE = "what is done for each name, retries and all, is said in `service`"
+_NO_KINDS = "TLS of clients has no kinds: its keys say which one is meant"
 
 LINKER = (
     obj(
@@ -19,10 +23,10 @@ LINKER = (
         "io.buoyant.linkerd.Linker$LinkerConfig",
         Key("namers", "[@namer]"),
         Key("routers", "[@router]", required=True),
-        Key("tracers", "[@tracer]", until="0.9.0", becomes="telemetry"),
+        Key("tracers", "[@tracer]", until="0.9.0", becomes="telemetry", why="tracers are telemeters"),
         Key("telemetry", "[@telemeter]"),
         Key("admin", ".admin"),
-        Key("usage", ".usage", "0.9.0", hint="take it out: before 0.9.0 linkerd reports to nobody"),
+        Key("usage", ".usage", "0.9.0", unneeded="before 0.9.0 linkerd reports to nobody"),
     ),
     obj("usage", "UsageDataTelemeterConfig", Key("orgId", "str"), Key("enabled", "bool")),
     obj(
@@ -62,12 +66,12 @@ LINKER = (
 _ROUTER = (
     Key("protocol", "str"),
     Key("label", "str"),
-    Key("baseDtab", "dtab", until="0.9.0", becomes="dtab"),
+    Key("baseDtab", "dtab", until="0.9.0", becomes="dtab", why="the key has another name"),
     Key("dtab", "dtab", "0.9.0", hint="baseDtab before 0.9.0"),
     Key("dstPrefix", "path"),
-    Key("failFast", "bool", until=_SPLIT, becomes="client.failFast"),
-    Key("timeoutMs", "int", until=_SPLIT, becomes="service.totalTimeoutMs"),
-    Key("responseClassifier", "@classifier", until=_SPLIT, becomes="service.responseClassifier"),
+    Key("failFast", "bool", until=_SPLIT, becomes="client.failFast", why=_TO_CLIENT),
+    Key("timeoutMs", "int", until=_SPLIT, becomes="service.totalTimeoutMs", why=_TO_SERVICE),
+    Key("responseClassifier", "@classifier", until=_SPLIT, becomes="service.responseClassifier", why=_TO_SERVICE),
     Key("originator", "bool"),
     Key("announcers", "[@announcer]"),
     Key("interpreter", "@interpreter"),
@@ -94,7 +98,7 @@ _CLIENT = (
     Key("tls", ".clientTls", _SPLIT),
     Key("loadBalancer", "@balancer"),
     Key("hostConnectionPool", ".pool"),
-    Key("retries", ".retries", until=_SPLIT, becomes="^.service.retries"),
+    Key("retries", ".retries", until=_SPLIT, becomes="^.service.retries", why=_TO_SERVICE),
     Key("failureAccrual", "@accrual"),
     Key("failFast", "bool", _SPLIT, hint="failFast of the router before 1.0.0"),
     Key("requestAttemptTimeoutMs", "int", _SPLIT, hint="timeoutMs of the router before 1.0.0"),
@@ -115,7 +119,7 @@ _ENDPOINT = (
 )
 
 _AUTHORIZERS = (
-    Key("loggers", "[@authorizer]", "1.1.1", "1.4.0", becomes="requestAuthorizers"),
+    Key("loggers", "[@authorizer]", "1.1.1", "1.4.0", becomes="requestAuthorizers", why="the key has another name"),
     Key(
         "requestAuthorizers",
         "[@authorizer]",
@@ -123,6 +127,7 @@ _AUTHORIZERS = (
         "1.6.0",
         hint="loggers before 1.4.0, client.requestAuthorizers since 1.6.0",
         becomes="client.requestAuthorizers",
+        why=_TO_CLIENT,
     ),
 )
 _CLIENT_AUTHORIZERS = (
@@ -131,6 +136,18 @@ _CLIENT_AUTHORIZERS = (
 _ENGINE = (Key("engine", "@engine", until="1.3.0", gone="netty4 is the only engine"),)
 _FORWARD_CERT = (Key("forwardClientCert", "bool", "1.3.2"),)
 _PROPAGATOR = (Key("tracePropagator", "@propagator", "1.4.4"),)
+
+_CA = Key("caCertPath", "str", until=_SPLIT, becomes="trustCerts[]", why="more than one certificate may be trusted")
+_BOUND = Spread(
+    "names",
+    (("commonNamePattern", "commonName"),),
+    (("caCertPath", "trustCerts[]"),),
+    ("strict", "false"),
+    "without `strict: false` a name that none of `names` has fails; from 1.0.0 on it would be sent without TLS",
+)
+_BY_PREFIX = (
+    "client: {kind: io.l5d.static, configs: [{prefix: …, tls: {commonName: …}}]} since 1.0.0, one for each of `names`"
+)
 
 SHARED = (
     obj("session", "SessionConfig", keys("int", "lifeTimeMs idleTimeMs")),
@@ -152,7 +169,11 @@ SHARED = (
         Key("enabled", "bool", "1.3.7"),
         Key("disableValidation", "bool"),
         Key("commonName", "str"),
-        Key("trustCerts", "[str]"),
+        Key("trustCerts", "[str]", until="1.4.1"),
+        Key(
+            "trustCerts", "1+str", "1.4.1", "1.4.4"
+        ),  # linkerd's own examples of the time give one path, its page a list
+        Key("trustCerts", "[str]", "1.4.4"),
         Key("trustCertsBundle", "str", "1.4.4"),
         Key("clientAuth", ".clientAuth", "1.1.0"),
         Key("protocols", "[str]", "1.4.1"),
@@ -164,7 +185,7 @@ SHARED = (
         Key("keyPath", "str", required=True),
         Key("intermediateCertsPath", "str", "1.4.1"),
     ),
-    obj("tls.static", "StaticConfig", keys("str", "commonName caCertPath")),
+    obj("tls.static", "StaticConfig", Key("commonName", "str"), _CA),
     obj("tls.none", "NoValidationConfig"),
     obj("tls.bound", "BoundPathConfig", Key("caCertPath", "str"), Key("names", "[.tls.name]"), Key("strict", "bool")),
     obj("tls.name", "NameMatcherConfig", keys("str", "prefix commonNamePattern")),
@@ -172,9 +193,9 @@ SHARED = (
         "tlsClient",
         "io.buoyant.linkerd.TlsClientConfig",
         (
-            Kind("io.l5d.static", "tls.static"),
-            Kind("io.l5d.noValidation", "tls.none"),
-            Kind("io.l5d.boundPath", "tls.bound"),
+            Kind("io.l5d.static", "tls.static", until=_SPLIT, flat=(), why=_NO_KINDS),
+            Kind("io.l5d.noValidation", "tls.none", until=_SPLIT, flat=(("disableValidation", True),), why=_NO_KINDS),
+            Kind("io.l5d.boundPath", "tls.bound", until=_SPLIT, hint=_BY_PREFIX, why=_NO_KINDS, spread=_BOUND),
         ),
     ),
 )
@@ -235,7 +256,9 @@ def _protocol(
     )
 
 
-_THRIFT_PROTOCOL = Key("thriftProtocol", "str", until="1.1.0", becomes="^.thriftProtocol")
+_THRIFT_PROTOCOL = Key(
+    "thriftProtocol", "str", until="1.1.0", becomes="^.thriftProtocol", why="one protocol for both sides"
+)
 _THRIFT = (
     Key("thriftMethodInDst", "bool"),
     Key("thriftProtocol", "str", "1.1.0", hint="of servers and client before 1.1.0"),

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from provision.linkerd import mend_shape, mend_traps
 from provision.linkerd.context import ANYWHERE, Place
-from provision.linkerd.document import Unreadable, compose_all
 from provision.linkerd.edit import CannotEdit, Draft
 from provision.linkerd.finding import Finding
-from provision.linkerd.manifest import Manifest, embedded, manifest
 from provision.linkerd.mending import Task
 from provision.linkerd.validate import validate
+from provision.linkerd.within import Inner, rewritten
 
 Mend = Callable[[Task], Draft]
 
@@ -36,32 +35,18 @@ class Mended:
 
 def mend(text: str, release: str, place: Place = ANYWHERE) -> Mended:
     """Mends one finding after the other until nothing mends itself any more; in a Kubernetes manifest too. Line ends stay as they are."""
-    if text.count("\r\n") == text.count("\n") > 0:
-        mended = mend(text.replace("\r\n", "\n"), release, place)
-        return replace(mended, text=mended.text.replace("\n", "\r\n"))
-    objects = _manifest(text)
-    return _mended(text, release, place) if objects is None else _embedded(objects, text, release, place)
-
-
-def _manifest(text: str) -> Manifest | None:
-    try:
-        return manifest(compose_all(text))
-    except Unreadable:
-        return None
-
-
-def _embedded(objects: Manifest, text: str, release: str, place: Place) -> Mended:
-    """Every configuration of a manifest that is written as a literal block; the findings are placed as in the manifest."""
     done: list[Finding] = []
-    for one in sorted(embedded(objects, text, place)[0], key=lambda one: one.begin, reverse=True):
-        mended = _mended(one.text, release, one.place)
-        if one.indent is not None and mended.done:
-            text = one.rewritten(text, mended.text)
-            done = [*(one.outside(found) for found in mended.done), *done]
-    return Mended(text, tuple(done), validate(text, release, place))
+
+    def change(inner: Inner) -> str:
+        fresh, mended = _mended(inner.text, release, inner.place)
+        done[:0] = mended if inner.block is None else [inner.block.outside(found) for found in mended]
+        return fresh
+
+    fresh = rewritten(text, place, change)
+    return Mended(fresh, tuple(done), validate(fresh, release, place))
 
 
-def _mended(text: str, release: str, place: Place) -> Mended:
+def _mended(text: str, release: str, place: Place) -> tuple[str, list[Finding]]:
     draft, done = Draft(text), list[Finding]()
     findings = validate(text, release, place)
     tried: set[tuple[str, str, str]] = set()
@@ -78,7 +63,7 @@ def _mended(text: str, release: str, place: Place) -> Mended:
         if _better(findings, fresh, one):
             draft, findings = after, fresh
             done.append(one)
-    return Mended(draft.text, tuple(done), findings)
+    return draft.text, done
 
 
 def _name(found: Finding) -> tuple[str, str, str]:

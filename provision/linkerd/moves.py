@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from provision.linkerd.document import Location, text_of
+from provision.linkerd.document import Location, scalar, text_of
 from provision.linkerd.edit import CannotEdit, Draft
-from provision.linkerd.plain import Scalar
-from provision.linkerd.schema import Key
+from provision.linkerd.plain import Plain, Scalar
+from provision.linkerd.schema import Key, Spread
 
 
 def target(at: Location, becomes: str) -> Location:
@@ -27,7 +27,9 @@ def moved(draft: Draft, at: Location, key: Key) -> Draft:
         if not key.gone:
             raise CannotEdit(f"nothing takes the place of {text_of(at)}")
         return draft.remove(at)
-    to = target(at, key.becomes)
+    to = target(at, key.becomes.removesuffix("[]"))
+    if key.becomes.endswith("[]"):
+        return draft.enlist(at, to)
     if draft.written(to):
         return _joined(draft, at, to)
     if any(draft.written((*to[:depth], "configs")) for depth in range(len(at), len(to))):
@@ -44,6 +46,53 @@ def _joined(draft: Draft, at: Location, to: Location) -> Draft:
     if draft.meaning(at) == draft.meaning(to):
         return draft.remove(at)
     raise CannotEdit(f"{text_of(at)} and {text_of(to)} say different things")
+
+
+def flattened(draft: Draft, selector: Location, says: tuple[tuple[str, bool], ...]) -> Draft:
+    """An object without its kind: other keys say what the kind said. Raises CannotEdit."""
+    for name, value in says:
+        draft = draft.put((*selector[:-1], name), value, after=str(selector[-1]))
+    return draft.remove(selector)
+
+
+def unflattened(draft: Draft, selector: Location, id_: str, says: tuple[tuple[str, bool], ...]) -> Draft:
+    """The reverse of `flattened`. Raises CannotEdit."""
+    names = draft.names(selector[:-1])
+    draft = draft.put(selector, id_, before=names[0] if names else "")
+    for name, _value in says:
+        draft = draft.remove((*selector[:-1], name))
+    return draft
+
+
+def spread(draft: Draft, at: Location, how: Spread) -> Draft:
+    """An object with items by prefix, as configs by prefix of the mapping around it; what else that holds is for all. Raises CannotEdit."""
+    around, (name, wanted) = at[:-1], how.only
+    node = draft.find((*at, name))
+    if node is None or (scalar(node) or "").lower() != wanted:
+        raise CannotEdit(how.otherwise)
+    if draft.written((*around, "configs")):
+        raise CannotEdit(f"{text_of(around)} has configs already")
+    shared: dict[str, Plain] = {}
+    for old, new in how.shared:
+        if draft.written((*at, old)):
+            value = draft.meaning((*at, old))
+            shared[new.removesuffix("[]")] = [value] if new.endswith("[]") else value
+    configs = [
+        _config(draft, (*at, how.items, index), str(at[-1]), how, shared)
+        for index in range(draft.length((*at, how.items)))
+    ]
+    others = [key for key in draft.names(around) if key != at[-1]]
+    draft = draft.put((*around, "configs"), [{"prefix": "/"}] if others else [], after=str(at[-1])).remove(at)
+    for key in others:
+        draft = draft.move((*around, key), (*around, "configs", 0, key))
+    for config in configs:
+        draft = draft.add((*around, "configs"), config)
+    return draft.put((*around, "kind"), "io.l5d.static", before="configs")
+
+
+def _config(draft: Draft, at: Location, name: str, how: Spread, shared: dict[str, Plain]) -> Plain:
+    own = {new: draft.meaning((*at, old)) for old, new in how.item_keys if draft.written((*at, old))}
+    return {"prefix": draft.meaning((*at, "prefix")), name: {**own, **shared}}
 
 
 def protocol(draft: Draft, at: Location) -> str:

@@ -40,7 +40,7 @@ NAMERS = (
     obj("tagWeight", "TagWeight", Key("tag", "str"), Key("weight", "float")),
     obj("namer.k8s", "K8sConfig", _NAMER, _K8S, Key("labelSelector", "str")),
     obj("namer.k8s.ns", "K8sNamespacedConfig", _NAMER, _K8S, _keys("str", "labelSelector envVar")),
-    obj("namer.istio", "IstioConfig", _NAMER, _K8S),
+    obj("namer.istio", "IstioConfig", _NAMER, _K8S, Key("pollIntervalMs", "int")),
     obj(
         "namer.marathon",
         "MarathonConfig",
@@ -181,7 +181,7 @@ INTERPRETERS = (
         Key("backoff", "@backoff"),
         Key("tls", ".clientTls"),
     ),
-    obj("interpreter.istio", "IstioInterpreterConfig", _INTERPRETER, _ISTIO),
+    obj("interpreter.istio", "IstioInterpreterConfig", _INTERPRETER, _ISTIO, Key("pollIntervalMs", "int")),
     Family(
         "interpreter",
         "io.buoyant.namer.InterpreterConfig",
@@ -206,6 +206,8 @@ _INGRESS = (
     Key("ignoreDefaultBackends", "bool", "1.3.6"),
 )
 
+_ONE_NAME = "identifiers are called alike for HTTP/1.1 and h2"
+
 IDENTIFIERS = (
     obj("identifier.methodAndHost", "MethodAndHostIdentifierConfig", Key("httpUriInDst", "bool")),
     obj("identifier.path", "PathIdentifierConfig", Key("segments", "int"), Key("consume", "bool")),
@@ -223,7 +225,9 @@ IDENTIFIERS = (
             Kind("io.l5d.header", "identifier.header"),
             Kind("io.l5d.header.token", "identifier.header"),
             Kind("io.l5d.static", "identifier.static"),
-            Kind("io.l5d.http.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress"),
+            Kind(
+                "io.l5d.http.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress", why=_ONE_NAME
+            ),
             Kind("io.l5d.ingress", "identifier.ingress", "1.0.0"),
             Kind("io.l5d.k8s.istio", "identifier.istio", "1.1.0"),
             Kind("io.l5d.k8s.istio-ingress", "identifier.istioIngress", "1.1.0"),
@@ -233,9 +237,11 @@ IDENTIFIERS = (
         "h2Identifier",
         "io.buoyant.linkerd.protocol.H2IdentifierConfig",
         (
-            Kind("io.l5d.headerToken", "identifier.header", until="1.0.0", becomes="io.l5d.header.token"),
-            Kind("io.l5d.headerPath", "identifier.h2path", until="1.0.0", becomes="io.l5d.header.path"),
-            Kind("io.l5d.h2.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress"),
+            Kind(
+                "io.l5d.headerToken", "identifier.header", until="1.0.0", becomes="io.l5d.header.token", why=_ONE_NAME
+            ),
+            Kind("io.l5d.headerPath", "identifier.h2path", until="1.0.0", becomes="io.l5d.header.path", why=_ONE_NAME),
+            Kind("io.l5d.h2.ingress", "identifier.ingress", "0.9.1", "1.0.0", becomes="io.l5d.ingress", why=_ONE_NAME),
             Kind("io.l5d.header.token", "identifier.header", "1.0.0"),
             Kind("io.l5d.header.path", "identifier.h2path", "1.0.0"),
             Kind("io.l5d.path", "identifier.path", "1.0.0"),
@@ -272,7 +278,8 @@ TELEMETERS = (
         "telemeter.newrelic",
         "NewRelicConfig",
         _EXPERIMENTAL,
-        *_keys("str", "license_key host prefix"),
+        Key("license_key", "str", required=True),
+        *_keys("str", "host prefix"),
         Key("dst", "path"),
     ),
     obj("telemeter.istio", "IstioTelemeterConfig", _EXPERIMENTAL, _MIXER),
@@ -280,7 +287,13 @@ TELEMETERS = (
         "telemeter",
         "io.buoyant.telemetry.TelemeterConfig",
         (
-            Kind("io.l5d.commonMetrics", "telemeter.none", until="0.9.0", becomes="io.l5d.prometheus"),
+            Kind(
+                "io.l5d.commonMetrics",
+                "telemeter.none",
+                until="0.9.0",
+                becomes="io.l5d.prometheus",
+                why="/admin/metrics.json is always there, and Prometheus' form is a telemeter's",
+            ),
             Kind("io.l5d.tracelog", "telemeter.tracelog"),
             Kind("io.l5d.statsd", "telemeter.statsd", "0.8.6", experimental=ALWAYS),
             Kind("io.l5d.recentRequests", "telemeter.recent", "0.8.6"),
@@ -306,7 +319,13 @@ CLASSIFIERS = (
         "io.buoyant.linkerd.ResponseClassifierConfig",
         (
             *(
-                Kind(f"io.l5d.{one}", "classifier.none", until="1.0.0", becomes=f"io.l5d.{{protocol}}.{one}")
+                Kind(
+                    f"io.l5d.{one}",
+                    "classifier.none",
+                    until="1.0.0",
+                    becomes=f"io.l5d.{{protocol}}.{one}",
+                    why="each protocol has classifiers of its own",
+                )
                 for one in _RETRYABLE
             ),
             *(Kind(f"io.l5d.http.{one}", "classifier.none", "1.0.0") for one in _RETRYABLE),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import yaml
 
+from provision.linkerd.defaults import default
 from provision.linkerd.document import Location, fields, get, items, scalar
 from provision.linkerd.versions import number
 
@@ -33,7 +34,7 @@ class Listener(NamedTuple):
         return self.ip or LOOPBACK, self.port
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Router:
     """One router: its node, and what matters for routing."""
 
@@ -121,13 +122,12 @@ def _identifiers(written: yaml.Node | None, protocol: str, version: str) -> Iter
 
 def default_prefix(protocol: str, version: str) -> str:
     """The dstPrefix that a release takes when none is written."""
-    return "/svc" if number(version) >= (0, 9, 0) else f"/{protocol}"
+    return str(default("routers[].dstPrefix", protocol, version))
 
 
 def default_identifier(protocol: str, version: str) -> str:
     """The identifier that a release takes when none is written; protocols without any are called by their own name."""
     if protocol not in HTTP:
         return protocol
-    if protocol == "http" and number(version) < (0, 9, 0):
-        return "io.l5d.methodAndHost"
-    return "io.l5d.header.token"
+    found = default("routers[].identifier", protocol, version)
+    return str(found["kind"]) if isinstance(found, Mapping) else "io.l5d.header.token"

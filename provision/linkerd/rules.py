@@ -5,7 +5,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Iterator
 
-import yaml
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from provision.linkerd.config import Config
 from provision.linkerd.document import Location, Spot, find, get, items, scalar, spot, text, text_of
@@ -17,7 +17,7 @@ from provision.linkerd.routers import Router
 def findings(config: Config) -> Iterator[Finding]:
     """Every violation of a rule between nodes."""
     listed = get(config.root, "routers")
-    if isinstance(listed, yaml.SequenceNode) and not listed.value:
+    if isinstance(listed, SequenceNode) and not listed.value:
         message = "At least one router must be specified in the configuration."
         yield found("ML311", listed, ("routers",), "there is no router", message, "add one")
     every = [routing.router for routing in config.routings]
@@ -28,12 +28,12 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _environment(config)
     for router in every:
         yield from _unserved(router)
-    yield from _twice(config)
+    yield from twice(config)
 
 
 def _unserved(router: Router) -> Iterator[Finding]:
     servers = router.fields.get("servers")
-    if isinstance(servers, yaml.SequenceNode) and not servers.value:
+    if isinstance(servers, SequenceNode) and not servers.value:
         fragment = f"router '{router.label}' has no servers"
         yield found("ML314", servers, (*router.at, "servers"), "is empty", fragment, "add one")
 
@@ -88,7 +88,7 @@ def _files(config: Config) -> Iterator[Finding]:
             yield from _there(config, node, (*routing.router.at, "interpreter", "dtabFile"), folder=False)
 
 
-def _there(config: Config, node: yaml.Node | None, at: Location, *, folder: bool) -> Iterator[Finding]:
+def _there(config: Config, node: Node | None, at: Location, *, folder: bool) -> Iterator[Finding]:
     name = scalar(node) if node is not None else None
     if node is None or not name or "\0" in name or config.place.folder is None:
         return
@@ -109,32 +109,29 @@ def _environment(config: Config) -> Iterator[Finding]:
             yield found("ML322", node, at, f"the container has no {wanted}", fragment)
 
 
-def _twice(config: Config) -> Iterator[Finding]:
+def twice(config: Config) -> Iterator[Finding]:
     """Keys that stand twice in a mapping; each mapping is looked at once, however many anchors lead to it."""
-    waiting: list[tuple[yaml.Node, Location]] = [(config.root, ())]
+    waiting: list[tuple[Node, Location]] = [(config.root, ())]
     known: set[int] = set()
     while waiting:
         node, at = waiting.pop()
         if id(node) in known:
             continue
         known.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, SequenceNode):
             waiting += [
-                (item, (*at, index)) for index, item in enumerate(node.value) if not isinstance(item, yaml.ScalarNode)
+                (item, (*at, index)) for index, item in enumerate(node.value) if not isinstance(item, ScalarNode)
             ]
-        elif isinstance(node, yaml.MappingNode):
-            yield from _duplicates(node, at, config)
-            waiting += [
-                (value, (*at, scalar(key) or "?"))
-                for key, value in node.value
-                if not isinstance(value, yaml.ScalarNode)
-            ]
+        elif isinstance(node, MappingNode):
+            names = [key.value if isinstance(key, ScalarNode) else "?" for key, _value in node.value]
+            if len({*names}) < len(names):
+                yield from _duplicates(node, names, at, config)
+            for name, (_key, value) in zip(names, node.value, strict=True):
+                if not isinstance(value, ScalarNode):
+                    waiting.append((value, (*at, name or "?")))
 
 
-def _duplicates(node: yaml.MappingNode, at: Location, config: Config) -> Iterator[Finding]:
-    names = [key.value if isinstance(key, yaml.ScalarNode) else "?" for key, _value in node.value]
-    if len(set(names)) == len(names):
-        return
+def _duplicates(node: MappingNode, names: list[str], at: Location, config: Config) -> Iterator[Finding]:
     seen: dict[str, int] = {}
     for (key, _value), name in zip(node.value, names, strict=True):
         if name in seen:
@@ -142,7 +139,7 @@ def _duplicates(node: yaml.MappingNode, at: Location, config: Config) -> Iterato
         seen.setdefault(name, spot(key).line)
 
 
-def _duplicate(key: yaml.Node, at: Location, line: int, config: Config) -> Finding:
+def _duplicate(key: Node, at: Location, line: int, config: Config) -> Finding:
     refused = config.version >= (1, 0, 1)
     message = f"stands in line {line} already" + ("" if refused else ": linkerd takes the last one and says nothing")
     fragment = f"Duplicate field '{at[-1]}'" if refused else ""

@@ -27,15 +27,20 @@ class Key:
     becomes: str = ""
     """What takes its place at `until` with the same meaning: a key of the same mapping, of one below (`client.failFast`), or of one
     around it (`^.service.retries`)."""
+    """`trustCerts[]`: the value becomes the only item of a list."""
     gone: str = ""
     """Why nothing has to take its place at `until`."""
+    why: str = ""
+    """Why it has another place or name from `until` on."""
+    unneeded: str = ""
+    """Why releases before `since` need nothing in its place."""
     acts: str = FIRST
     """The first release that does what it says; those before read it and do nothing."""
 
     @property
     def instead(self) -> str:
         """What to write where a release does not know it."""
-        return self.hint or _instead(self.becomes, self.gone, self.until)
+        return self.hint or _unneeded(self) or _instead(self.becomes, self.gone, self.until)
 
     def known(self, version: str) -> bool:
         """Whether a release reads the key."""
@@ -64,6 +69,22 @@ class Object:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How an object with a list of items by prefix becomes a list of configs by prefix around it, each with its own object."""
+
+    items: str
+    """The key of the list."""
+    item_keys: tuple[tuple[str, str], ...]
+    """Keys of an item, and what they are called in the object of its config."""
+    shared: tuple[tuple[str, str], ...]
+    """Keys beside the list, and what they are called in each config's object; `…[]`: as the only item of a list."""
+    only: tuple[str, str]
+    """A key and the text that it has to have: otherwise something would change its meaning without a word."""
+    otherwise: str
+    """What would change its meaning."""
+
+
+@dataclass(frozen=True)
 class Kind:
     """One plugin of a family: the id that selects it, and the object it is read into."""
 
@@ -76,7 +97,13 @@ class Kind:
     becomes: str = ""
     """Its id from `until` on; `{protocol}` is the router's."""
     hint: str = ""
-    """What does its work before `since`."""
+    """What does its work before `since`, or from `until` on where that is not another id."""
+    why: str = ""
+    """Why it has another id, or none, from `until` on."""
+    flat: tuple[tuple[str, bool], ...] | None = None
+    """From `until` on there are no kinds here: the keys that say the same as this id did. None: that cannot be said by keys alone."""
+    spread: Spread | None = None
+    """From `until` on it is said in several configs by prefix."""
 
     @property
     def instead(self) -> str:
@@ -126,6 +153,10 @@ class Knowledge:
                 self.objects[thing.name] = thing
             else:
                 self.families[thing.name] = thing
+
+
+def _unneeded(key: Key) -> str:
+    return f"take it out: {key.unneeded}" if key.unneeded else ""
 
 
 def _instead(becomes: str, gone: str, until: str | None) -> str:

@@ -49,6 +49,7 @@ class _Shape:
         self.plugins = plugins
         self.found: list[Finding] = []
         self.known: dict[str, dict[str, Key]] = {}
+        self.required: dict[str, list[Key]] = {}
         self.kinds: dict[str, dict[str, Kind]] = {}
         """The keys of each object and the kinds of each family in this release, looked up once."""
         self.values, self.guesses = MOST, GUESSES
@@ -63,7 +64,12 @@ class _Shape:
         self.values -= 1
         if len(at) > DEEPEST or self.values < 0:
             return
-        if type_[0] == "1":
+        first = type_[0]
+        if first not in "1[{.@":
+            if type_ != "any":
+                self._scalar(type_, node, at)
+            return
+        if first == "1":
             type_ = self._one_or_list(type_, node, at)
         match type_[0]:
             case "[":
@@ -80,7 +86,7 @@ class _Shape:
     def _one_or_list(self, type_: str, node: yaml.Node, at: Location) -> str:
         if not isinstance(node, yaml.SequenceNode):
             return type_[2:]
-        if not node.value:
+        if not node.value and type_[2] == "@":
             self.say(found("ML326", node, at, "no identifier in the list", "empty identifier list", "name one"))
         return f"[{type_[2:]}]"
 
@@ -103,7 +109,8 @@ class _Shape:
             self.say(_wrong(node, at, "a mapping"))
             return
         if object_.name not in self.known:
-            self.known[object_.name] = object_.at(self.version)
+            keys = self.known[object_.name] = object_.at(self.version)
+            self.required[object_.name] = [key for key in keys.values() if key.required and key.name != selector]
         known, written = self.known[object_.name], set()
         for key, value in node.value:
             name = scalar(key)
@@ -113,9 +120,9 @@ class _Shape:
                     written.add(name)
             elif name != selector or name is None:
                 self.say(self._unknown(object_, known, key, (*at, name or "?")))
-        for name, its in known.items():
-            if its.required and name not in written and name != selector:
-                self.say(self._missing(object_, its, node, (*at, name)))
+        for its in self.required[object_.name]:
+            if its.name not in written:
+                self.say(self._missing(object_, its, node, (*at, its.name)))
 
     def _unknown(self, object_: Object, known: dict[str, Key], key: yaml.Node, at: Location) -> Finding:
         name = str(at[-1])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from provision.linkerd import unrouted
+from provision.linkerd import client_tls, unrouted
 from provision.linkerd.config import Config
 from provision.linkerd.document import Location, get, items, scalar, text
 from provision.linkerd.finding import Finding, found
@@ -85,10 +85,13 @@ def _cache(router: Router, config: Config) -> Iterator[Finding]:
 
 def _clients(router: Router, config: Config) -> Iterator[Finding]:
     client = router.fields.get("client")
+    if client is None:
+        return
     at: Location = (*router.at, "client")
-    yield from _accrual(client, at, config)
-    for index, one in enumerate(items(get(client, "configs"))):
-        yield from _accrual(one, (*at, "configs", index), config)
+    each = [(client, at), *((one, (*at, "configs", index)) for index, one in enumerate(items(get(client, "configs"))))]
+    for node, place in each:
+        yield from _accrual(node, place, config)
+        yield from client_tls.findings(node, place, config)
 
 
 def _accrual(client: yaml.Node | None, at: Location, config: Config) -> Iterator[Finding]:

@@ -103,11 +103,13 @@ def _port_names(config: Config, routing: Routing) -> Iterator[Finding]:
 
 
 def _concrete(routing: Routing) -> Iterator[Finding]:
+    written = routing.router.fields.get("identifier")
+    if written is None:
+        return
     for identifier in routing.router.identifiers:
         header = identifier.get("header", "")
         if header.lower() in BOUND_HEADERS:
-            node = routing.router.fields.get("identifier") or routing.router.node
             message = (
                 f"{header} holds a name with the transformer's prefix (/%/…) since 0.8.5: it leads to nothing here"
             )
-            yield found("ML350", node, (*routing.router.at, "identifier"), message)
+            yield found("ML350", written, (*routing.router.at, "identifier"), message)

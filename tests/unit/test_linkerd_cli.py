@@ -105,6 +105,18 @@ def test_findings_in_an_inventorys_own_file_name_that_file(tmp_path: Path) -> No
     assert (found["id"], found["file"], found["line"]) == ("ML352", str(own), 3)
 
 
+def test_faults_in_an_inventorys_own_file_are_found_as_in_any_other(tmp_path: Path) -> None:
+    (tmp_path / "linkerd.yaml").write_text(ARTICLE.read_text())
+    inventory = tmp_path / "inventory.yaml"
+    data = yaml.safe_load((ROOT / "inventories" / "lab.yaml").read_text())
+    data["mesh"] = {"config_file": "linkerd.yaml"}
+    inventory.write_text(yaml.safe_dump(data))
+    result = run(str(inventory), "--json")
+    assert result.exit_code == 1
+    assert ids(result) == ids(run(str(ARTICLE), "--json"))
+    assert {one["file"] for one in json.loads(result.stdout)} == {str(tmp_path / "linkerd.yaml")}
+
+
 def test_the_shipped_hook_checks_the_files_that_it_names() -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     names = ["linkerd.yaml", "deploy/l5d-config.yml", "linkerd.json"]

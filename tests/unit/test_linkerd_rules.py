@@ -141,6 +141,28 @@ def test_route_shows_the_steps_and_the_service(tmp_path: Path) -> None:
     assert "default / http / checkout" in result.output
 
 
+def test_route_by_several_identifiers_says_which_one_named_it() -> None:
+    text = one(
+        "identifier: [{kind: io.l5d.header, header: x-to}, {kind: io.l5d.path, segments: 2}],"
+        f" baseDtab: '/http => /#/io.l5d.k8s/default/http', {HERE}",
+        namers="[{kind: io.l5d.k8s}]",
+    )
+    by_header = CliRunner().invoke(mesh, ["route", "-", "--header", "X-To: /web"], input=text)
+    assert by_header.output.startswith("io.l5d.header names it /http/web\n")
+    by_path = CliRunner().invoke(mesh, ["route", "-", "--path", "/shop/web/x"], input=text)
+    assert by_path.output.startswith("io.l5d.path names it /http/shop/web\n")
+    by_none = CliRunner().invoke(mesh, ["route", "-", "--path", "/"], input=text)
+    assert by_none.exit_code == 1
+    assert "x-to header is absent; not enough segments in path /" in by_none.output
+
+
+def test_route_finds_the_configuration_in_a_manifest() -> None:
+    inner = "".join(f"    {line}\n" for line in MENDED.splitlines())
+    manifest = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: l5d}}\ndata:\n  config.yaml: |\n{inner}"
+    result = CliRunner().invoke(mesh, ["route", "-", "--host", "checkout"], input=manifest)
+    assert result.output.splitlines()[-1].endswith("default / http / checkout)")
+
+
 def test_route_says_why_a_request_ends_in_nothing(tmp_path: Path) -> None:
     path = tmp_path / "linkerd.yaml"
     path.write_text(ARTICLE)

@@ -1,6 +1,6 @@
 """Every id that the validation of linkerd's configuration can say: the one registry of validator, `meshctl explain` and docs.
 
-ML301 to ML328 are what linkerd 0.8.5 checks when it starts; from ML341 on it says nothing.
+ML301 to ML328 are what linkerd 0.8.5 checks when it starts, ML329 is a later check; from ML341 on it says nothing.
 """
 
 from __future__ import annotations

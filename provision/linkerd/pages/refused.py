@@ -402,4 +402,33 @@ REFUSED = (
               servers: [{port: 4140, ip: 0.0.0.0}]
         """,
     ),
+    refused(
+        "ML329",
+        "TLS without validation, and with a certificate of one's own",
+        happens="`tls` of a client has `disableValidation: true` and `clientAuth`. linkerd refuses it from 1.2.0 on.",
+        matters="linkerd does not start.",
+        fix="Take one of the two out: `clientAuth` needs a `commonName` to check the server by.",
+        linkerd="disableValidation: true is incompatible with clientAuth",
+        release="1.2.0",
+        example="""
+            usage: {enabled: false}
+            routers:
+            - protocol: http
+              servers: [{port: 4140, ip: 0.0.0.0}]
+              client:
+                tls:
+                  disableValidation: true
+                  clientAuth: {certPath: cert.pem, keyPath: key.pk8}
+        """,
+        near_miss="""
+            usage: {enabled: false}
+            routers:
+            - protocol: http
+              servers: [{port: 4140, ip: 0.0.0.0}]
+              client:
+                tls:
+                  commonName: web.example.org
+                  clientAuth: {certPath: cert.pem, keyPath: key.pk8}
+        """,
+    ),
 )

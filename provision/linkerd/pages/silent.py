@@ -210,4 +210,28 @@ SILENT = (
               servers: [{port: 4114, ip: 0.0.0.0}]
         """,
     ),
+    trap(
+        "ML361",
+        "client TLS that has nothing to check a server by, or two lists of certificates",
+        happens="""`tls` of a client has neither `commonName` nor `disableValidation: true`, or it has both `trustCerts` and
+        `trustCertsBundle` (1.4.4). linkerd starts, and looks at it when it makes the first client.""",
+        matters="Every request ends in an error.",
+        fix="Write the `commonName` of the server's certificate; keep one of the two lists.",
+        linkerd="tls is configured with validation but `commonName` is not set",
+        release="1.0.0",
+        example="""
+            usage: {enabled: false}
+            routers:
+            - protocol: http
+              servers: [{port: 4140, ip: 0.0.0.0}]
+              client: {tls: {trustCerts: [/ca.pem]}}
+        """,
+        near_miss="""
+            usage: {enabled: false}
+            routers:
+            - protocol: http
+              servers: [{port: 4140, ip: 0.0.0.0}]
+              client: {tls: {commonName: web.example.org, trustCerts: [/ca.pem]}}
+        """,
+    ),
 )
