@@ -321,6 +321,8 @@ def mapper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     inside("mount", "--bind", str(said), "/proc/devices")
     yield "a double of device-mapper: this kernel has none"
     inside("umount", "/proc/devices")
+    for left in Path("/dev", GROUP).glob("*"):  # of a test that failed
+        sh.run([str(DOUBLE / "lvremove"), "--yes", f"{GROUP}/{left.name}"], check=False)
 
 
 def test_a_guest_on_logical_volumes(tmp_path: Path, mapper: str) -> None:
@@ -329,7 +331,7 @@ def test_a_guest_on_logical_volumes(tmp_path: Path, mapper: str) -> None:
         pool = {"type": "logical", "volume_group": GROUP, "devices": [loop]}
         with world(tmp_path, inventory(pool)) as made:
             plan, shell = _boot(made)
-            assert [a.kind for a in plan.of("hosts")] == ["volume group"]
+            assert plan.of("hosts")[-1].kind == "volume group"
             root = plan.desired.volumes[0]
             assert root.path == f"/dev/{GROUP}/{root.name}"
             _check_guest(made, shell, root.size_mib)
