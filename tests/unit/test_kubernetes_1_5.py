@@ -526,8 +526,13 @@ class TestTheDoubleItself:
 
     def test_a_kubelet_needs_its_configuration_and_its_unit_a_reload(self, bare: Cluster) -> None:
         bare[CP].run(["systemctl", "start", "kubelet"])
-        log = bare[CP].read(["sh", "-c", "sleep 0.5; cat /var/lib/double/kubelet.service.log"]).stdout
-        assert "invalid kubeconfig: stat /etc/kubernetes/kubelet.conf: no such file or directory" in log
+        said = "invalid kubeconfig: stat /etc/kubernetes/kubelet.conf: no such file or directory"
+
+        def look() -> Ready[bool] | NotYet:
+            log = bare[CP].read(["cat", "/var/lib/double/kubelet.service.log"], check=False).stdout
+            return Ready(True) if said in log else NotYet(log)
+
+        assert soon(look)
         bare[CP].run(["sh", "-c", "echo >> /etc/systemd/system/kubelet.service.d/20-meshctl.conf"])
         assert bare[CP].run(["systemctl", "restart", "kubelet"], check=False).status == 70
         bare[CP].run(["systemctl", "stop", "kubelet"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from provision.linkerd.knowledge import KNOWLEDGE
 from provision.linkerd.pages import CHECKS
 from provision.linkerd.validate import release_of, validate
 from provision.linkerd.versions import RELEASES
+from provision.shell import Local
 
 DATA = Path(__file__).parents[1] / "data" / "linkerd"
 REAL = [*(path.read_text() for path in sorted(DATA.rglob("*.*"))), *(check.example for check in CHECKS)]
@@ -134,24 +135,38 @@ SERVICES = (
 )
 
 
-def quick(text: str, version: str, seconds: float) -> bool:
-    """Whether one of several runs needs no more CPU time: a busy machine makes any one of them slower than it is."""
-    for _ in range(25):
-        begin = time.process_time()
-        findings = validate(text, version)
-        took = time.process_time() - begin
-        assert not [found for found in findings if found.severity == "error"]
-        if took < seconds:
-            return True
-        time.sleep(took)
-    return False
+MEASURE = """
+import sys, time
+from provision.linkerd.validate import validate
+text = open(sys.argv[1]).read()
+for _ in range(25):
+    begin = time.process_time()
+    findings = validate(text, sys.argv[2])
+    took = time.process_time() - begin
+    assert not [found for found in findings if found.severity == "error"]
+    if took < float(sys.argv[3]):
+        sys.exit(0)
+    time.sleep(took)
+sys.exit(f"it took {took:.3f} s of CPU time")
+"""
+
+
+def assert_quick(path: Path, version: str, seconds: float) -> None:
+    """One of several runs needs no more CPU time: a busy machine makes any one of them slower than it is.
+
+    In a process of its own, as for a user: the garbage collector of this one looks over what 2,000 tests have left.
+    """
+    done = Local().run([sys.executable, "-c", MEASURE, str(path), version, str(seconds)], check=False)
+    assert done.status == 0, done.stderr
 
 
 @pytest.mark.parametrize("text", [ROUTERS, DTAB, SERVICES], ids=["routers", "dtab", "services"])
-def test_ten_thousand_lines_take_a_tenth_of_a_second(text: str) -> None:
+def test_ten_thousand_lines_take_a_tenth_of_a_second(text: str, tmp_path: Path) -> None:
     assert text.count("\n") >= 10_000
-    assert quick(text, "1.3.0", 0.1)
+    path = tmp_path / "linkerd.yaml"
+    path.write_text(text)
+    assert_quick(path, "1.3.0", 0.1)
 
 
 def test_a_typical_file_takes_a_few_milliseconds() -> None:
-    assert quick((DATA / "accepted" / "sockets-and-sessions.yaml").read_text(), "1.7.5", 0.01)
+    assert_quick(DATA / "accepted" / "sockets-and-sessions.yaml", "1.7.5", 0.01)
