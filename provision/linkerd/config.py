@@ -82,9 +82,9 @@ class Config:
 
     def spot(self, router: Router, entry: dtab.Entry) -> Spot:
         """Where an entry of a router's dtab stands."""
-        inside = self._insides.get(router.index)
+        inside = self._insides.get(router.position)
         if inside is None and router.dtab_node is not None:
-            inside = self._insides.setdefault(router.index, Inside(router.dtab_node, self.lines))
+            inside = self._insides.setdefault(router.position, Inside(router.dtab_node, self.lines))
         return spot(router.node) if inside is None else inside.spot(entry.start)
 
     @cached_property

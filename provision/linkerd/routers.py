@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import yaml
@@ -34,11 +34,10 @@ class Listener(NamedTuple):
         return self.ip or LOOPBACK, self.port
 
 
-@dataclass(frozen=True, slots=True)
-class Router:
-    """One router: its node, and what matters for routing."""
+class Router(NamedTuple):
+    """One router: its node, and what matters for routing. A tuple, as a file may have thousands."""
 
-    index: int
+    position: int
     node: yaml.Node
     fields: Mapping[str, yaml.Node]
     protocol: str
@@ -53,7 +52,7 @@ class Router:
     @property
     def at(self) -> Location:
         """Where it stands."""
-        return ("routers", self.index)
+        return ("routers", self.position)
 
     @property
     def dtab_at(self) -> Location:
@@ -88,16 +87,15 @@ def _router(index: int, node: yaml.Node, values: Mapping[str, yaml.Node], protoc
         key,
         _text(dtab) or "",
         dtab,
-        tuple(_identifiers(values.get("identifier"), protocol, version)),
-        tuple(_listeners(values.get("servers"), protocol)),
+        _identifiers(values.get("identifier"), protocol, version),
+        tuple([_listener(server, protocol) for server in items(values.get("servers"))]),
     )
 
 
-def _listeners(servers: yaml.Node | None, protocol: str) -> Iterator[Listener]:
-    for server in items(servers):
-        values = fields(server)
-        port = _text(values.get("port")) or str(ROUTER_PORTS.get(protocol, ""))
-        yield Listener(server, _text(values.get("ip")), port)
+def _listener(server: yaml.Node, protocol: str) -> Listener:
+    values = fields(server)
+    port = _text(values.get("port")) or str(ROUTER_PORTS.get(protocol, ""))
+    return Listener(server, _text(values.get("ip")), port)
 
 
 def _text(node: yaml.Node | None) -> str | None:
@@ -111,15 +109,22 @@ def _written_dtab_key(values: Mapping[str, yaml.Node], version: str) -> str:
     return other if own not in values and other in values else own
 
 
-def _identifiers(written: yaml.Node | None, protocol: str, version: str) -> Iterator[Mapping[str, str]]:
+def _identifiers(written: yaml.Node | None, protocol: str, version: str) -> tuple[Mapping[str, str], ...]:
     listed = [written] if isinstance(written, yaml.MappingNode) else items(written)
     if protocol not in HTTP or not listed:
-        yield {"kind": default_identifier(protocol, version)}
-        return
-    for one in listed:
-        yield {name: value_text for name, value in fields(one).items() if (value_text := scalar(value)) is not None}
+        return _unwritten(protocol, version)
+    return tuple(
+        {name: value_text for name, value in fields(one).items() if (value_text := scalar(value)) is not None}
+        for one in listed
+    )
 
 
+@cache
+def _unwritten(protocol: str, version: str) -> tuple[Mapping[str, str], ...]:
+    return ({"kind": default_identifier(protocol, version)},)
+
+
+@cache
 def default_prefix(protocol: str, version: str) -> str:
     """The dstPrefix that a release takes when none is written."""
     return str(default("routers[].dstPrefix", protocol, version))

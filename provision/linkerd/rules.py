@@ -123,12 +123,23 @@ def twice(config: Config) -> Iterator[Finding]:
                 (item, (*at, index)) for index, item in enumerate(node.value) if not isinstance(item, ScalarNode)
             ]
         elif isinstance(node, MappingNode):
-            names = [key.value if isinstance(key, ScalarNode) else "?" for key, _value in node.value]
-            if len({*names}) < len(names):
-                yield from _duplicates(node, names, at, config)
-            for name, (_key, value) in zip(names, node.value, strict=True):
-                if not isinstance(value, ScalarNode):
-                    waiting.append((value, (*at, name or "?")))
+            if _distinct(node) < len(node.value):
+                yield from _duplicates(node, _names(node), at, config)
+            waiting += [
+                (value, (*at, scalar(key) or "?")) for key, value in node.value if not isinstance(value, ScalarNode)
+            ]
+
+
+def _distinct(node: MappingNode) -> int:
+    """How many keys a mapping has. Those that are collections, which linkerd refuses anyway, count as one."""
+    try:
+        return len({key.value for key, _value in node.value})
+    except TypeError:
+        return len({*_names(node)})
+
+
+def _names(node: MappingNode) -> list[str]:
+    return [key.value if isinstance(key, ScalarNode) else "?" for key, _value in node.value]
 
 
 def _duplicates(node: MappingNode, names: list[str], at: Location, config: Config) -> Iterator[Finding]:

@@ -113,7 +113,7 @@ class _Shape:
             self.required[object_.name] = [key for key in keys.values() if key.required and key.name != selector]
         known, written = self.known[object_.name], set()
         for key, value in node.value:
-            name = scalar(key)
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
             if name is not None and name in known:
                 if value.tag != NULL and name != selector:
                     self.value(known[name].type, value, (*at, name))
@@ -237,9 +237,12 @@ _WANTED = {
 
 
 def _whole(type_: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
-    if not _INT.fullmatch(text.strip()):
+    if text.isascii() and text.isdecimal() and len(text) < _MOST_DIGITS:
+        number = int(text)
+    elif not _INT.fullmatch(text.strip()):
         return _wrong(node, at, "a whole number")
-    number = int(text.strip().partition(".")[0].replace("_", "")[:_MOST_DIGITS])
+    else:
+        number = int(text.strip().partition(".")[0].replace("_", "")[:_MOST_DIGITS])
     if type_ == "port" and not 0 <= number <= _LARGEST_PORT:
         fragment = f"{number} outside valid range for ports"
         return found("ML315", node, at, f"{number} is not a port", fragment, "1 to 65535")
