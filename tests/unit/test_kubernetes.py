@@ -53,6 +53,9 @@ def test_1_20_init_says_all_that_the_cluster_needs() -> None:
     assert found["InitConfiguration"]["localAPIEndpoint"] == {"advertiseAddress": "10.77.0.61", "bindPort": 6443}
     assert found["ClusterConfiguration"]["kubernetesVersion"] == "v1.20.2"
     assert "podSubnet" not in str(found["ClusterConfiguration"])
+    for alone in ("controllerManager", "scheduler"):
+        assert found["ClusterConfiguration"][alone] == {"extraArgs": {"leader-elect": "false"}}
+    assert "&id" not in profile_for("1.20").init_config(SPEC, CP, TOKEN).reveal()  # no anchors
     assert found["KubeletConfiguration"]["cgroupDriver"] == "cgroupfs"
     assert found["KubeProxyConfiguration"]["clusterCIDR"] == "10.244.0.0/16"
 
