@@ -41,7 +41,7 @@ MAP_HUGETLB = 0x40000
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    made = Lab("hw")
+    made = Lab("test-hw")
     down(made, Local(), nowhere)
     up(made, Local(), nowhere)
     yield made
