@@ -26,9 +26,9 @@ ETCD_ARGUMENTS = {"heartbeat-interval": "500", "election-timeout": "5000"}
 election timeouts (etcd's `ReqTimeout`), and while guests start on one disk its fsync takes longer than the usual 7 s."""
 
 ALONE = {"leader-elect": "false"}
-"""For controller-manager and scheduler. There is one of each, so nobody to elect: the election only writes to etcd every two
-seconds, and ends the process (to be started anew) when a busy disk or CPU holds a renewal up for ten. Seen on emulated
-guests: three restarts of each within a quarter of an hour, every one of them minutes of CPU."""
+"""For controller-manager and scheduler. There is one of each, so nobody to elect: the election writes to etcd every two
+seconds, and ends the process when a renewal takes longer than ten. On busy emulated guests each was restarted three times
+within a quarter of an hour; that the election did it was not read from a log."""
 
 # The drop-in that Kubernetes' own packages ship for 1.20, word for word.
 _KUBEADM_DROP_IN = """\

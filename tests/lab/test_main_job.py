@@ -104,28 +104,14 @@ def test_nothing_is_left_to_do(place: Place) -> None:
     assert place.meshctl("plan", str(place.inventory), "--detailed-exitcode").status == 0
 
 
-ONE_QUESTION_S = 5.0
-"""One kubectl over an SSH session of its own, where the emulated guests have CPU to spare: 2 s and 3 s."""
-
-
 def test_a_second_run_changes_nothing_and_is_quick(place: Place) -> None:
-    """In 15 s; where the guests are so busy that a single question takes longer than usual, as much longer."""
     started = time.monotonic()
     done = place.meshctl("provision", str(place.inventory), "--yes", "--json")
     seconds = time.monotonic() - started
     end = json.loads(done.stdout.splitlines()[-1])
-    question = _one_question(place)
     print(f"second run: {seconds:.1f} s, {end['reads']} reads, {end['mutations']} mutations", flush=True)
-    print(f"one question to the API server: {question:.1f} s", flush=True)
     assert (done.status, end["event"], end["mutations"]) == (0, "RunFinished", 0)
-    assert seconds <= 15 * max(1.0, question / ONE_QUESTION_S)
-
-
-def _one_question(place: Place) -> float:
-    started = time.monotonic()
-    kubectl = ("sudo", "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "get", "nodes")
-    assert place.meshctl("ssh", str(place.inventory), "cp1", "--", *kubectl).status == 0
-    return time.monotonic() - started
+    assert seconds <= 15
 
 
 def test_the_live_threads_have_the_planned_cpus_and_the_memory_is_there(place: Place) -> None:
