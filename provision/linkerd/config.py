@@ -72,8 +72,10 @@ class Config:
 
     def transformers(self) -> Iterator[tuple[Location, yaml.Node]]:
         """Every transformer, of routers and of namers, with its place."""
-        owners: list[tuple[Location, yaml.Node | None]] = [
-            ((*routing.router.at, "interpreter"), routing.router.fields.get("interpreter")) for routing in self.routings
+        owners: list[tuple[Location, yaml.Node]] = [
+            ((*routing.router.at, "interpreter"), routing.router.fields["interpreter"])
+            for routing in self.routings
+            if "interpreter" in routing.router.fields
         ]
         owners += [(("namers", index), namer) for index, namer in enumerate(items(get(self.root, "namers")))]
         for at, owner in owners:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import operator
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import islice
 
 import yaml
@@ -19,15 +20,24 @@ Location = tuple[str | int, ...]
 DEEPEST = 500
 """Collections within collections that are read. linkerd's own stack ends somewhere above."""
 
+REMEMBERED = 100_000
+"""Values whose tags are kept from one text to the next."""
+
 NULL = "tag:yaml.org,2002:null"
+INT = "tag:yaml.org,2002:int"
 TEXT = "tag:yaml.org,2002:str"
 _IMPLICIT = yaml.SafeLoader.yaml_implicit_resolvers
 
 
-@lru_cache(maxsize=10_000)
+@cache
 def _resolve(kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool]) -> str:
-    """The tag of a node that has none, as PyYAML's resolver has it, but quickly: libyaml asks for every node."""
+    """The tag of a node that has none, as PyYAML's resolver has it, but quickly: libyaml asks for every node.
+
+    Unbounded within a text, as a cache that forgets is slower than none on one with more values than it holds.
+    """
     if kind is ScalarNode and value is not None and implicit[0]:
+        if value.isdecimal() and value.isascii() and value[0] != "0":
+            return INT
         for tag, pattern in _IMPLICIT.get(value[:1], ()):
             if pattern.match(value):
                 return str(tag)
@@ -39,8 +49,9 @@ _Loader = type(
     (getattr(yaml, "CSafeLoader", yaml.SafeLoader),),
     {
         "resolve": staticmethod(_resolve),
-        "descend_resolver": lambda *_: None,
-        "ascend_resolver": lambda *_: None,
+        # libyaml calls both at every node. There are no path resolvers, and the cheapest thing to call is a builtin.
+        "descend_resolver": operator.is_,
+        "ascend_resolver": tuple,
     },
 )
 
@@ -112,6 +123,8 @@ def uncollected() -> Iterator[None]:
 
 
 def _documents(text: str) -> Iterator[yaml.Node]:
+    if _resolve.cache_info().currsize > REMEMBERED:
+        _resolve.cache_clear()
     loader = _Loader(text)
     try:
         while loader.check_node():

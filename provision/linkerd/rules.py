@@ -26,16 +26,16 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _plugins(config)
     yield from _files(config)
     yield from _environment(config)
-    for router in every:
-        yield from _unserved(router)
+    yield from _unserved(every)
     yield from twice(config)
 
 
-def _unserved(router: Router) -> Iterator[Finding]:
-    servers = router.fields.get("servers")
-    if isinstance(servers, SequenceNode) and not servers.value:
-        fragment = f"router '{router.label}' has no servers"
-        yield found("ML314", servers, (*router.at, "servers"), "is empty", fragment, "add one")
+def _unserved(every: list[Router]) -> Iterator[Finding]:
+    for router in every:
+        servers = router.fields.get("servers")
+        if isinstance(servers, SequenceNode) and not servers.value:
+            fragment = f"router '{router.label}' has no servers"
+            yield found("ML314", servers, (*router.at, "servers"), "is empty", fragment, "add one")
 
 
 def _labels(every: list[Router]) -> Iterator[Finding]:
@@ -51,16 +51,20 @@ def _labels(every: list[Router]) -> Iterator[Finding]:
 
 
 def _ports(every: list[Router]) -> Iterator[Finding]:
-    first: dict[tuple[str, str], Location] = {}
+    first: dict[tuple[str, str], tuple[int, int]] = {}
     for router in every:
         for index, listener in enumerate(router.listeners):
-            at: Location = (*router.at, "servers", index)
-            ip, port = here = listener.address
-            if here in first:
-                message = f"{ip}:{port} is taken by {text_of(first[here])}"
+            ip, port = listener.address
+            here = (router.position, index)
+            there = first.setdefault((ip, port), here)
+            if there != here:
+                message = f"{ip}:{port} is taken by {text_of(_server(*there))}"
                 fragment = f"Server conflict on port {port}"
-                yield found("ML313", listener.node, at, message, fragment, "take another port")
-            first.setdefault(here, at)
+                yield found("ML313", listener.node, _server(*here), message, fragment, "take another port")
+
+
+def _server(router: int, index: int) -> Location:
+    return "routers", router, "servers", index
 
 
 def _plugins(config: Config) -> Iterator[Finding]:
@@ -111,6 +115,8 @@ def _environment(config: Config) -> Iterator[Finding]:
 
 def twice(config: Config) -> Iterator[Finding]:
     """Keys that stand twice in a mapping; each mapping is looked at once, however many anchors lead to it."""
+    if not _any_repeats(config.root):
+        return  # nearly always, and then no place is worth a tuple for each node
     waiting: list[tuple[Node, Location]] = [(config.root, ())]
     known: set[int] = set()
     while waiting:
@@ -119,15 +125,26 @@ def twice(config: Config) -> Iterator[Finding]:
             continue
         known.add(id(node))
         if isinstance(node, SequenceNode):
-            waiting += [
-                (item, (*at, index)) for index, item in enumerate(node.value) if not isinstance(item, ScalarNode)
-            ]
+            waiting += [(item, (*at, index)) for index, item in enumerate(node.value)]
         elif isinstance(node, MappingNode):
             if _distinct(node) < len(node.value):
                 yield from _duplicates(node, _names(node), at, config)
-            waiting += [
-                (value, (*at, scalar(key) or "?")) for key, value in node.value if not isinstance(value, ScalarNode)
-            ]
+            waiting += [(value, (*at, scalar(key) or "?")) for key, value in node.value]
+
+
+def _any_repeats(root: Node) -> bool:
+    waiting, known = [root], set[int]()
+    for node in waiting:  # which grows meanwhile
+        if id(node) in known:
+            continue
+        known.add(id(node))
+        if isinstance(node, MappingNode):
+            if _distinct(node) < len(node.value):
+                return True
+            waiting += [value for _key, value in node.value if value.__class__ is not ScalarNode]
+        elif isinstance(node, SequenceNode):
+            waiting += [value for value in node.value if value.__class__ is not ScalarNode]
+    return False
 
 
 def _distinct(node: MappingNode) -> int:

@@ -114,15 +114,19 @@ class _Shape:
         known, written = self.known[object_.name], set()
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
-            if name is not None and name in known:
-                if value.tag != NULL and name != selector:
-                    self.value(known[name].type, value, (*at, name))
-                    written.add(name)
+            if name is not None and (its := known.get(name)) is not None:
+                if value.tag == NULL or name == selector:
+                    continue
+                written.add(name)
+                if its.type == "str" and isinstance(value, yaml.ScalarNode):
+                    self.values -= 1  # any text will do, and most values are texts
+                else:
+                    self.value(its.type, value, (*at, name))
             elif name != selector or name is None:
                 self.say(self._unknown(object_, known, key, (*at, name or "?")))
-        for its in self.required[object_.name]:
-            if its.name not in written:
-                self.say(self._missing(object_, its, node, (*at, its.name)))
+        for lacking in self.required[object_.name]:
+            if lacking.name not in written:
+                self.say(self._missing(object_, lacking, node, (*at, lacking.name)))
 
     def _unknown(self, object_: Object, known: dict[str, Key], key: yaml.Node, at: Location) -> Finding:
         name = str(at[-1])

@@ -35,11 +35,21 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _selectors(config)
     yield from _binds(config)
     yield from _transformers(config)
+    small = not _caches_enough(config)
     for routing in config.routings:
-        yield from unrouted.findings(config, routing)
-        yield from _loopback(routing.router)
-        yield from _cache(routing.router, config)
-        yield from _clients(routing.router, config)
+        router = routing.router
+        if router.dtab_node is not None or "identifier" in router.fields:
+            yield from unrouted.findings(config, routing)
+        yield from _loopback(router)
+        if small or "bindingCache" in router.fields:
+            yield from _cache(router, config)
+        if "client" in router.fields:
+            yield from _clients(router, config)
+
+
+def _caches_enough(config: Config) -> bool:
+    """Whether a release's binding cache is large when nothing is said."""
+    return config.version >= (0, 9, 1)
 
 
 def _loopback(router: Router) -> Iterator[Finding]:
@@ -58,7 +68,7 @@ def _binds(config: Config) -> Iterator[Finding]:
         for index, listener in enumerate(routing.router.listeners):
             here, port = listener.address
             others = taken.setdefault(port, [])
-            clash = next((other for other in others if _clash(other[0], here, other[1])), None)
+            clash = _clashing(others, here) if others else None
             if clash is not None:
                 message = f"{here}:{port} cannot be had while {clash[0]} listens on {clash[1]}:{port}"
                 at: Location = (*routing.router.at, "servers", index)
@@ -67,9 +77,12 @@ def _binds(config: Config) -> Iterator[Finding]:
                 others.append((f"{routing.router.label}'s server {index}", here))
 
 
-def _clash(who: str, here: str, there: str) -> bool:
-    """Equal addresses of two servers are linkerd's own finding, ML313."""
-    return (here == there and who == "admin") or (here != there and (here in EVERYWHERE or there in EVERYWHERE))
+def _clashing(others: list[tuple[str, str]], here: str) -> tuple[str, str] | None:
+    """The first that leaves no room for an address. Equal addresses of two servers are linkerd's own finding, ML313."""
+    for who, there in others:
+        if who == "admin" if here == there else here in EVERYWHERE or there in EVERYWHERE:
+            return who, there
+    return None
 
 
 def _cache(router: Router, config: Config) -> Iterator[Finding]:
@@ -77,16 +90,14 @@ def _cache(router: Router, config: Config) -> Iterator[Finding]:
     clients = get(cache, "clients")
     written = scalar(clients) if clients is not None else None
     if written is None:
-        written = "1000" if config.version >= (0, 9, 1) else "10"
+        written = "1000" if _caches_enough(config) else "10"
     if written.isdecimal() and 0 < int(written) < SMALL_CACHE:
         message = f"the cache holds {written} clients: service {int(written) + 1} throws out another's pool, balancer and statistics"
         yield found("ML352", clients or cache or router.node, (*router.at, "bindingCache", "clients"), message)
 
 
 def _clients(router: Router, config: Config) -> Iterator[Finding]:
-    client = router.fields.get("client")
-    if client is None:
-        return
+    client = router.fields["client"]
     at: Location = (*router.at, "client")
     each = [(client, at), *((one, (*at, "configs", index)) for index, one in enumerate(items(get(client, "configs"))))]
     for node, place in each:
