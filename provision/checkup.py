@@ -21,7 +21,7 @@ from provision.doctor import (
     read_libvirt,
     walk,
 )
-from provision.engine import World
+from provision.engine import World, reach_out
 from provision.errors import HostUnfit, HypervisorError, MeshctlError
 from provision.events import Failed, Found, StageFinished, StageStarted
 from provision.host_disks import observe_storage
@@ -86,6 +86,7 @@ def check_hosts(world: World) -> Checkup:
 
 def admit(world: World) -> None:
     """The check before `provision`: findings become events. Raises HostUnfit when one of them is an error."""
+    reach_out(world)
     world.emit(StageStarted(NAME, "hosts, before anything is changed"))
     started = time.monotonic()
     checkup = check_hosts(world)

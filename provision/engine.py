@@ -38,7 +38,7 @@ from provision.observe import (
     remembered_addresses,
 )
 from provision.observed import HostSeen
-from provision.parallel import for_each
+from provision.parallel import begin, for_each
 from provision.placement import Placement, Tenant, place
 from provision.placement.picture import as_map, cell_maps
 from provision.plan import Plan, plan
@@ -46,7 +46,7 @@ from provision.pools import PoolLook, look_at_pools, observe_disks
 from provision.removal import Removal, removals
 from provision.repair import repaired, restarts
 from provision.seed import seed_digest
-from provision.sessions import Sessions, public_key
+from provision.sessions import Sessions, public_key, target
 from provision.shell import Shell
 from provision.specs import Artifact, Desired, HostTraits, base_image, bundle_disk
 from provision.stages.doors import Doors
@@ -95,6 +95,19 @@ def opened(cluster: Cluster, emit: Emit) -> Iterator[World]:
         sessions.close()
         for hypervisor in hypervisors.values():
             hypervisor.close()
+
+
+def reach_out(world: World) -> None:
+    """Begins to open the sessions to guests that run already, which takes seconds on busy ones, while hosts are looked at."""
+    begin(lambda: _reach_out(world))
+
+
+def _reach_out(world: World) -> None:
+    domains = [domain for hypervisor in world.hypervisors.values() for domain in hypervisor.domains()]
+    ours = [d for d in domains if d.active and d.stamp is not None and d.stamp.cluster == world.cluster.cluster]
+    for domain in ours:
+        if domain.stamp is not None and domain.stamp.host_key:
+            world.sessions.begin(target(world.cluster, domain.stamp.node, ours))
 
 
 @dataclass(frozen=True)

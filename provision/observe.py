@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from provision.boot import observe_boot
+from provision.boot import boot_argv, boot_of
 from provision.bundle import Bundle, MeshImage
 from provision.errors import KubernetesError, MeshError, ShellError
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
-from provision.kubernetes import Archive, Kubectl, Program, Spec, observe, profile_for
+from provision.kubernetes import Archive, Program, Spec, kubectl_for, profile_for
 from provision.kubernetes.kubectl import title
+from provision.kubernetes.node import OBSERVE_S, compare, observe_argv, parse
 from provision.libvirt_seen import DomainSeen
 from provision.linkerd.versions import RELEASES
 from provision.mesh import Manifest, Platform, configuration, manifests
@@ -114,9 +115,13 @@ def _runs(name: str, domains: Iterable[DomainSeen]) -> bool:
 
 
 def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> NodeSeen:
+    profile, mounts = profile_for(spec.generation), cluster.node(member.name).mounts
     try:
-        boot = observe_boot(shell, cluster.sysctl, cluster.node(member.name).mounts)
-        state = observe(shell, profile_for(spec.generation), spec, member)
+        booted, joined = shell.read_each(
+            [boot_argv(cluster.sysctl, mounts), observe_argv(profile, spec, member)], within_s=OBSERVE_S
+        )
+        boot = boot_of(booted.checked().stdout, cluster.sysctl, mounts)
+        state = compare(profile, spec, member, parse(joined.checked().stdout))
     except ShellError as error:
         return NodeSeen(unreachable=error.message)
     return NodeSeen(unsettled=boot.faults, unprepared=state.unprepared, member=state.joined)
@@ -125,7 +130,7 @@ def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> N
 def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:
     """What is stale in the mesh, or why nobody can tell: that must not hide the rest of the plan."""
     try:
-        stale = Kubectl(shell).outdated(mesh_manifests(cluster, sealed))
+        stale = kubectl_for(cluster.kubernetes.generation, shell).outdated(mesh_manifests(cluster, sealed))
     except (KubernetesError, ShellError, MeshError) as error:
         return (error.message,)
     return tuple(f"{title(manifest)} differs or is absent" for manifest in stale.all)

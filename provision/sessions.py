@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from concurrent.futures import Future
 from pathlib import Path
 
 from provision.calls import Calls
 from provision.errors import InventoryError, Unreachable
 from provision.inventory import Cluster
 from provision.libvirt_seen import DomainSeen
+from provision.parallel import begin
 from provision.shell import Ssh, Target
 from provision.specs import Member, domain_name
 
@@ -20,6 +22,7 @@ class Sessions:
     def __init__(self, cluster: Cluster, calls: Calls) -> None:
         self._cluster, self._calls = cluster, calls
         self._open: dict[Target, Ssh] = {}
+        self._opening: dict[Target, Future[None]] = {}
         self._lock = threading.Lock()
 
     def to(self, target: Target) -> Ssh:
@@ -27,11 +30,16 @@ class Sessions:
         with self._lock:
             return self._open.setdefault(target, Ssh(target, self._calls))
 
+    def begin(self, target: Target) -> None:
+        """Begins to open the session to a target: whoever needs it waits for the rest, and is told if that fails."""
+        self._opening[target] = begin(self.to(target).open)
+
     def close(self) -> None:
-        """Closes all sessions."""
+        """Closes all sessions; one that is still being opened ends with the process."""
         with self._lock:
-            for ssh in self._open.values():
-                ssh.close()
+            for target, ssh in self._open.items():
+                if target not in self._opening or self._opening[target].done():
+                    ssh.close()
             self._open.clear()
 
 

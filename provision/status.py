@@ -8,7 +8,7 @@ from typing import Any
 
 from provision.engine import World
 from provision.errors import KubernetesError, ShellError
-from provision.kubernetes import Kubectl
+from provision.kubernetes import kubectl_for
 from provision.libvirt_seen import DomainSeen
 from provision.observe import observe_hosts
 from provision.sessions import target
@@ -69,7 +69,7 @@ def _is_ours(domain: DomainSeen, cluster: str) -> bool:
 
 def _ask_kubernetes(world: World, domains: list[DomainSeen]) -> tuple[dict[str, Any], dict[str, Any]]:
     shell = world.sessions.to(target(world.cluster, world.cluster.control_plane.name, domains))
-    kubectl = Kubectl(shell)
+    kubectl = kubectl_for(world.cluster.kubernetes.generation, shell)
     nodes = {node["metadata"]["name"]: node for node in kubectl.items("nodes")}
     labels = {"app": "l5d"}
     pods = {

@@ -5,18 +5,19 @@ state = observe(shell, profile, spec, member)     # one read; state.unprepared s
 prepare(shell, profile, spec, member, emit)       # programs, images, files, services
 initialise(shell, profile, spec, member, emit)    # on the control plane
 join(shell, profile, spec, member, credentials(control_plane_shell, profile, emit), emit)
-wait_until(lambda: nodes_ready(Kubectl(control_plane_shell), names), …)
+wait_until(lambda: nodes_ready(kubectl_for(spec.generation, control_plane_shell), names), …)
 reach(shell, pod, other_pods, port=8080)          # the pod network, proven
 """
 
+from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.kubeadm import credentials, initialise, join
-from provision.kubernetes.kubectl import ApiStarting, Kubectl, Outdated, kubeconfig, nodes_ready, patiently
+from provision.kubernetes.kubectl import Kubectl, Outdated, kubeconfig, nodes_ready, patiently
 from provision.kubernetes.node import NodeState, Phase, observe
 from provision.kubernetes.pods import Pod, pods_on, reach
 from provision.kubernetes.prepare import prepare
 from provision.kubernetes.profile import Profile, Workloads
-from provision.kubernetes.profiles import profile_for
+from provision.kubernetes.profiles import kubectl_for, profile_for
 from provision.kubernetes.spec import Archive, Credentials, Program, Spec
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "initialise",
     "join",
     "kubeconfig",
+    "kubectl_for",
     "nodes_ready",
     "observe",
     "patiently",

@@ -121,7 +121,7 @@ def _forget(api: Kubectl, name: str) -> bool:
 
 def credentials(shell: Shell, profile: Profile, emit: Emit, *, within_s: float = API_S) -> Credentials:
     """What workers join with, from the control plane; waits while the API server starts. 1.20: makes a new token."""
-    kubectl = Kubectl(shell)
+    kubectl = Kubectl(shell, profile.certificates)
     return patiently(lambda: profile.credentials(kubectl), within_s=within_s, emit=emit)
 
 

@@ -1,4 +1,7 @@
-"""kubectl on the control plane as typed questions and commands. Only what 1.5 has too: no `wait`, for one."""
+"""kubectl on the control plane as typed questions and commands. Only what 1.5 has too: no `wait`, for one.
+
+Where root has the administrators' certificate in files, lists are asked for by curl instead: see `api`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any, TypeVar
 
 from provision.errors import CommandFailed, KubernetesError
 from provision.events import Emit
+from provision.kubernetes.api import ApiStarting, Certificates, Kind, list_path, listed, lists_argv
 from provision.secret import Secret
 from provision.shell import Completed, Shell
 from provision.waiting import NotYet, Ready, wait_until
@@ -48,10 +52,6 @@ ANSWER_S = 90.0
 Manifest = Mapping[str, Any]
 
 
-class ApiStarting(KubernetesError):
-    """The API server does not answer yet: worth asking again."""
-
-
 @dataclass(frozen=True)
 class Outdated:
     """Objects that are not in the cluster, and those that were applied from another text."""
@@ -67,9 +67,10 @@ class Outdated:
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl through a root shell on the control plane."""
+    """kubectl through a root shell on the control plane; with `certificates` it is not needed for lists."""
 
     shell: Shell
+    certificates: Certificates | None = None
 
     def get(
         self, kind: str, name: str = "", *, namespace: str = "", labels: Mapping[str, str] | None = None
@@ -86,9 +87,17 @@ class Kubectl:
         return answer
 
     def items(self, kind: str, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """The objects of a kind, or of several (`daemonsets,services`)."""
-        found = self.get(kind, namespace=namespace, labels=labels).get("items", [])
-        return list(found)
+        """The objects of a kind of the core API (`pods`)."""
+        return self._lists([Kind("v1", kind)], namespace, labels)
+
+    def _lists(
+        self, kinds: Sequence[Kind], namespace: str, labels: Mapping[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        if self.certificates is None:
+            names = ",".join(kind.plural for kind in kinds)
+            return list(self.get(names, namespace=namespace, labels=labels).get("items", []))
+        paths = [list_path(kind, namespace, labels) for kind in kinds]
+        return listed(self.shell.where, kinds, self._read(lists_argv(self.certificates, paths)).stdout)
 
     def outdated(self, manifests: Iterable[Manifest]) -> Outdated:
         """What is absent, and what was applied from another text: one read per namespace."""
@@ -144,8 +153,8 @@ class Kubectl:
             raise ApiStarting(f"{error.where}: the API server has not answered for {ANSWER_S:.0f} s") from error
 
     def _outdated(self, namespace: str, group: Sequence[Manifest]) -> Outdated:
-        kinds = ",".join(sorted({manifest["kind"].lower() + "s" for manifest in group}))
-        live = {_key(item): item for item in self.items(kinds, namespace=namespace)}
+        kinds = sorted({Kind(manifest["apiVersion"], manifest["kind"].lower() + "s") for manifest in group})
+        live = {_key(item): item for item in self._lists(kinds, namespace)}
         here = [manifest for manifest in group if _key(manifest) in live]
         return Outdated(
             tuple(manifest for manifest in group if _key(manifest) not in live),

@@ -26,6 +26,9 @@ from provision.specs import Member
 UNIT = "meshctl-kubeadm.service"
 """The transient unit in which kubeadm runs."""
 
+OBSERVE_S = 120.0
+"""It takes two to five seconds on an emulated guest, and many times that while images are loaded on it."""
+
 DOCKER, KUBELET = "docker.service", "kubelet.service"
 _WANTS = "/etc/systemd/system/multi-user.target.wants"
 _UNITS = (DOCKER, KUBELET, NETWORK_UNIT, UNIT)
@@ -106,9 +109,13 @@ class NodeState:
 
 def observe(shell: Shell, profile: Profile, spec: Spec, member: Member) -> NodeState:
     """Reads a node and says what differs from the wanted state (`unprepared`, empty when nothing does)."""
-    wanted = files_for(profile, spec, member)
-    completed = shell.read(["sh", "-c", _OBSERVE, "observe", *(file.path for file in wanted)], within_s=120)
+    completed = shell.read(observe_argv(profile, spec, member), within_s=OBSERVE_S)
     return compare(profile, spec, member, parse(completed.stdout))
+
+
+def observe_argv(profile: Profile, spec: Spec, member: Member) -> list[str]:
+    """The command whose output `parse` understands."""
+    return ["sh", "-c", _OBSERVE, "observe", *(file.path for file in files_for(profile, spec, member))]
 
 
 def parse(text: str) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.errors import KubernetesError
-from provision.kubernetes.kubectl import ApiStarting, Kubectl
+from provision.kubernetes.api import ApiStarting
+from provision.kubernetes.kubectl import Kubectl
 from provision.shell import Shell
 from provision.waiting import NotYet, Ready
 

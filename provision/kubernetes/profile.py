@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from provision.kubernetes.api import Certificates
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.spec import CONTROL_PLANE, Archive, Credentials, File, Spec
 from provision.secret import Secret
@@ -47,10 +48,12 @@ class Profile(Protocol):
 
     generation: str
     workloads: Workloads
+    certificates: Certificates | None
+    """Files of the control plane that let root read the API as an administrator; None where there are none."""
     only_control_plane: frozenset[str]
 
     def kubelet_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
-        """The kubelet's unit and drop-ins."""
+        """The kubelet's unit and drop-ins, and what else kubeadm or the kubelet read from files."""
         ...
 
     def needs(self, role: str) -> Needs:

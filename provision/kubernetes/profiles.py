@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from provision.errors import KubernetesError
+from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.v1_5 import Profile15
 from provision.kubernetes.v1_20 import Profile120
+from provision.shell import Shell
 
 
 def profile_for(generation: str) -> Profile:
@@ -14,3 +16,8 @@ def profile_for(generation: str) -> Profile:
     if generation not in profiles:
         raise KubernetesError(f"there is no profile for Kubernetes {generation}", hint=f"known: {', '.join(profiles)}")
     return profiles[generation]
+
+
+def kubectl_for(generation: str, shell: Shell) -> Kubectl:
+    """Kubectl on a control plane of a generation. Raises as `profile_for` does."""
+    return Kubectl(shell, profile_for(generation).certificates)

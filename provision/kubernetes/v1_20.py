@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from provision.kubernetes.api import Certificates
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.kubelet import RESOLV_CONF, drop_in, kubelet_unit
 from provision.kubernetes.profile import CONFIG, Needs, Workloads
@@ -53,6 +54,12 @@ class Profile120:
         host_network_dns_policy="ClusterFirstWithHostNet",
         rolls_daemonsets=True,
         tolerations=({"operator": "Exists"},),
+    )
+    certificates: Certificates | None = Certificates(
+        # The API server's own towards kubelets. kubeadm issues it to system:masters, as it does admin.conf's.
+        "/etc/kubernetes/pki/ca.crt",
+        "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
+        "/etc/kubernetes/pki/apiserver-kubelet-client.key",
     )
     only_control_plane = frozenset({"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"})
 

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from provision.errors import KubernetesError
+from provision.kubernetes.api import Certificates
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.kubelet import RESOLV_CONF, drop_in, kubelet_unit
 from provision.kubernetes.profile import CONFIG, Needs, Workloads
@@ -58,6 +59,7 @@ class Profile15:
         rolls_daemonsets=False,
         annotations={"scheduler.alpha.kubernetes.io/tolerations": json.dumps(TOLERATION, separators=(",", ":"))},
     )
+    certificates: Certificates | None = None
     only_control_plane = frozenset(
         {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "kube-discovery"}
     )

@@ -2,18 +2,16 @@
 
 from provision.mesh.config import Configuration, configuration
 from provision.mesh.manifests import APP, ECHO, ECHO_PORT, Manifest, Platform, manifests
-from provision.mesh.probe import Answer, Routed, answers, judge_metrics, judge_ping, judge_route, probe_argv
+from provision.mesh.probe import Routed, judge_metrics, judge_ping, judge_route, probe_argv
 
 __all__ = [
     "APP",
     "ECHO",
     "ECHO_PORT",
-    "Answer",
     "Configuration",
     "Manifest",
     "Platform",
     "Routed",
-    "answers",
     "configuration",
     "judge_metrics",
     "judge_ping",

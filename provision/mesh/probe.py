@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from provision.curl import Answer, options
 
-@dataclass(frozen=True)
-class Answer:
-    """One HTTP answer; status 0 means that there was none, and `body` says why. Header names are lower-case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: str
-
-
-# Between the parts of an answer, and after it: ASCII's separators, which no header and no JSON holds.
-_PART, _END = "\x1e", "\x1d"
-_EACH = (
-    *("--silent", "--include", "--max-time", "20"),
-    *("--write-out", f"{_PART}%{{http_code}}{_PART}%{{errormsg}}{_END}"),
-)
+_EACH = options(within_s=20)
 
 
 def probe_argv(host: str, port: int, admin_port: int) -> tuple[str, ...]:
-    """One command for a node: a request for `host` through its router, then the admin's ping and metrics.
-
-    curl, because it is one process of half a second on an emulated CPU, where Python's HTTP client takes three.
-    """
+    """One command for a node: a request for `host` through its router, then the admin's ping and metrics."""
     admin = f"http://127.0.0.1:{admin_port}/admin"
     route = (*_EACH, "--header", f"Host: {host}", f"http://127.0.0.1:{port}/")
     return ("curl", *route, "--next", *_EACH, f"{admin}/ping", "--next", *_EACH, f"{admin}/metrics.json")
-
-
-def answers(printed: str) -> tuple[Answer, ...]:
-    """What `probe_argv` printed, one Answer for each request."""
-    return tuple(_answer(text) for text in printed.split(_END)[:-1])
-
-
-def _answer(text: str) -> Answer:
-    message, code, said = text.rsplit(_PART, 2)
-    if int(code) == 0:
-        return Answer(0, {}, said)
-    head, _, body = message.partition("\r\n\r\n")
-    headers = (line.partition(":") for line in head.split("\r\n")[1:])
-    return Answer(int(code), {name.lower(): value.strip() for name, _, value in headers}, body)
 
 
 @dataclass(frozen=True)

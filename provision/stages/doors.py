@@ -9,6 +9,7 @@ from provision.bundle import Bundle
 from provision.events import Emit
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster
+from provision.kubernetes import Kubectl, kubectl_for
 from provision.sessions import Sessions, target
 from provision.shell import Shell, Ssh
 
@@ -29,3 +30,7 @@ class Doors:
         """A session to every node, by name, from the stamps as they are now (one bulk read per host)."""
         domains = [domain for hypervisor in self.hypervisors.values() for domain in hypervisor.domains()]
         return {node.name: self.sessions.to(target(self.cluster, node.name, domains)) for node in self.cluster.nodes}
+
+    def kubectl(self) -> Kubectl:
+        """Kubectl on the control plane."""
+        return kubectl_for(self.cluster.kubernetes.generation, self.shells()[self.cluster.control_plane.name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provision.kubernetes import Kubectl, credentials, initialise, join, nodes_ready, prepare, profile_for
+from provision.kubernetes import credentials, initialise, join, kubectl_for, nodes_ready, prepare, profile_for
 from provision.observe import kubernetes_spec
 from provision.parallel import for_each
 from provision.plan import Plan
@@ -39,5 +39,5 @@ def run(plan: Plan, doors: Doors) -> None:
         workers = [member for member in spec.members if member.name in joining]
         for_each(workers, lambda m: join(shells[m.name], profile, spec, m, means, doors.emit))
     names = [member.name for member in spec.members]
-    kubectl = Kubectl(control_plane)
+    kubectl = kubectl_for(spec.generation, control_plane)
     wait_until(lambda: nodes_ready(kubectl, names), what="nodes Ready", within_s=READY_S, every_s=3.0, emit=doors.emit)

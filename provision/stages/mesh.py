@@ -20,7 +20,7 @@ READY_S = 900.0
 def run(plan: Plan, doors: Doors) -> None:
     """Applies what is absent or differs, replaces pods of an older template, waits until every node has ready pods."""
     del plan  # what is stale is asked of the cluster itself: the plan is older than the cluster may be
-    kubectl = Kubectl(doors.shells()[doors.cluster.control_plane.name])
+    kubectl = doors.kubectl()
     wanted = mesh_manifests(doors.cluster, doors.bundle)
     patiently(lambda: _put(kubectl, wanted, doors), within_s=READY_S, emit=doors.emit)
     if not profile_for(doors.cluster.kubernetes.generation).workloads.rolls_daemonsets:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from provision.curl import answers
 from provision.errors import MeshError, StageTimeout
 from provision.events import Output
-from provision.kubernetes import Kubectl, Pod, pods_on, reach
+from provision.kubernetes import Pod, pods_on, reach
 from provision.mesh import (
     ECHO,
     ECHO_PORT,
     Routed,
-    answers,
     configuration,
     judge_metrics,
     judge_ping,
@@ -47,7 +47,7 @@ def run(plan: Plan, doors: Doors) -> None:
 
 
 def _pod_network(shells: Mapping[str, Ssh], doors: Doors) -> None:
-    kubectl = Kubectl(shells[doors.cluster.control_plane.name])
+    kubectl = doors.kubectl()
     pods = wait_until(
         lambda: pods_on(kubectl, tuple(shells), namespace=doors.cluster.mesh.namespace, labels=ECHO),
         what="pods echo on every node",

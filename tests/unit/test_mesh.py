@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
+from provision.curl import Answer, answers
 from provision.kubernetes import profile_for
 from provision.mesh import (
-    Answer,
     Platform,
     Routed,
-    answers,
     configuration,
     judge_metrics,
     judge_ping,
