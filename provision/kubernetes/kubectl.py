@@ -97,7 +97,9 @@ class Kubectl:
             names = ",".join(kind.plural for kind in kinds)
             return list(self.get(names, namespace=namespace, labels=labels).get("items", []))
         paths = [list_path(kind, namespace, labels) for kind in kinds]
-        return listed(self.shell.where, kinds, self._read(lists_argv(self.certificates, paths)).stdout)
+        asked = self._read(lists_argv(self.certificates, paths))
+        # Its status is that of the last list only; each answer carries its own. No answer at all: there is no curl.
+        return listed(asked.where, kinds, asked.stdout or _checked(asked, "curl").stdout)
 
     def outdated(self, manifests: Iterable[Manifest]) -> Outdated:
         """What is absent, and what was applied from another text: one read per namespace."""

@@ -72,14 +72,15 @@ tar -x -m -f - -C / --no-same-owner
 for path; do mv -f "$path.meshctl" "$path"; done
 """
 
-# The stamp comes last. $1: the stamp; $2: kubelet.service when it is to be restarted.
+# The kubelet looks for static pods on workers too, and writes a line into the journal twice a second where it finds no
+# folder for them. The stamp comes last. $1: the stamp; $2: kubelet.service when it is to be restarted.
 _SERVICES = f"""
 set -eu
+mkdir -p /etc/kubernetes/manifests {STATE}
 systemctl daemon-reload
 systemctl enable {KUBELET} {NETWORK_UNIT}
 systemctl restart {NETWORK_UNIT}
 if [ -n "$2" ]; then systemctl restart "$2"; fi
-mkdir -p {STATE}
 echo "$1" > {STATE}/prepared.new
 mv -f {STATE}/prepared.new {STATE}/prepared
 """

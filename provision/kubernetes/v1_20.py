@@ -31,6 +31,21 @@ ALONE = {"leader-elect": "false"}
 seconds, and ends the process when a renewal takes longer than ten. On busy emulated guests each was restarted three times
 within a quarter of an hour; that the election did it was not read from a log."""
 
+PATCHES = "/etc/meshctl/kubeadm-patches"
+"""Where kubeadm looks for changes to its static pods; a file's name says which pod, and how its text is merged."""
+
+# kubeadm has the API server's readiness asked every second, each time with a new TLS handshake: a sixth of an emulated
+# core, and nobody asks for the answer of a server that stands behind no Service.
+_API_SERVER = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: kube-apiserver, namespace: kube-system}
+spec:
+  containers:
+  - name: kube-apiserver
+    readinessProbe: {periodSeconds: 10}
+"""
+
 # The drop-in that Kubernetes' own packages ship for 1.20, word for word.
 _KUBEADM_DROP_IN = """\
 [Service]
@@ -64,8 +79,10 @@ class Profile120:
     only_control_plane = frozenset({"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"})
 
     def kubelet_files(self, spec: Spec, member: Member) -> tuple[File, ...]:  # noqa: ARG002 (the interface)
-        """See `Profile.kubelet_files`."""
+        """See `Profile.kubelet_files`; and what kubeadm makes the control plane's static pods with."""
+        patches = (File(f"{PATCHES}/kube-apiserver+strategic.yaml", _API_SERVER),)
         return (
+            *(patches if member.role == CONTROL_PLANE else ()),
             kubelet_unit(),
             drop_in("10-kubeadm", _KUBEADM_DROP_IN),
             drop_in("20-meshctl", f'[Service]\nEnvironment="KUBELET_EXTRA_ARGS=--node-ip={member.address}"\n'),
@@ -124,7 +141,8 @@ class Profile120:
 
     def init_argv(self) -> tuple[str, ...]:
         """See `Profile.init_argv`. Without a working CoreDNS image its add-on would only crash."""
-        return ("kubeadm", "init", "--config", CONFIG, "--skip-phases=addon/coredns", "--skip-token-print")
+        more = ("--experimental-patches", PATCHES, "--skip-phases=addon/coredns", "--skip-token-print")
+        return ("kubeadm", "init", "--config", CONFIG, *more)
 
     def join_config(self, spec: Spec, member: Member, credentials: Credentials) -> Secret:
         """See `Profile.join_config`."""

@@ -94,6 +94,16 @@ def test_1_5_files_hold_every_setting_as_they_replace_all_flags() -> None:
     assert node["masterAddresses"] == ["10.77.0.61"]
 
 
+def test_the_api_servers_readiness_is_asked_every_ten_seconds_by_a_patch_of_kubeadms_pod() -> None:
+    profile = profile_for("1.20")
+    argv = profile.init_argv()
+    folder = argv[argv.index("--experimental-patches") + 1]
+    files = {file.path: file.content for file in profile.kubelet_files(SPEC, CP)}
+    pod = yaml.safe_load(files[f"{folder}/kube-apiserver+strategic.yaml"])
+    assert pod["spec"] == {"containers": [{"name": "kube-apiserver", "readinessProbe": {"periodSeconds": 10}}]}
+    assert not any(file.path.startswith(folder) for file in profile.kubelet_files(SPEC, W1))
+
+
 @pytest.mark.parametrize("generation", ["1.5", "1.20"])
 def test_no_command_line_holds_the_token(generation: str) -> None:
     profile = profile_for(generation)
@@ -192,7 +202,7 @@ def test_a_node_as_wanted_has_nothing_to_do(spec: Spec, member: Member) -> None:
         ({"prepared": "v1.20.1 0123"}, "programs of the bundle are not installed"),
         ({"image": ""}, "2 image archive(s) to load"),
         ({"loaded": "4" * 64}, "1 image archive(s) to load"),
-        ({"file": ""}, "13 file(s) to write"),
+        ({"file": ""}, "14 file(s) to write"),
         ({"hosts": ""}, "/etc/hosts lacks nodes"),
         ({"docker": ""}, "/etc/docker/daemon.json to change"),
         ({"active": "active\nactivating\nactive\ninactive"}, "kubelet.service is not running"),
