@@ -208,7 +208,7 @@ def test_a_worker_loads_no_image_of_the_control_plane(cluster: Cluster) -> None:
 
 def test_services_of_the_kubelet_follow_the_service_range(cluster: Cluster) -> None:
     spec = replace(cluster.spec, service_cidr="10.100.0.0/16")
-    drop_in = next(file for file in PROFILE.kubelet_files(spec, W1) if file.path.endswith("20-meshctl.conf"))
+    drop_in = next(file for file in PROFILE.node_files(spec, W1) if file.path.endswith("20-meshctl.conf"))
     assert "--cluster-dns=10.100.0.10 " in drop_in.content
 
 
@@ -432,6 +432,11 @@ def test_preflight_names_all_faults_at_once(bare: Cluster) -> None:
         assert fault in failure.value.message
     bare.lab.local.run(["nsenter", "-t", str(bare[CP].pid), "-u", "hostname", "cp1"])
     bare[CP].run(["pkill", "-f", "create_server"])
+    soon(
+        lambda: (
+            NotYet("it listens") if bare[CP].read(["pgrep", "-f", "create_server"], check=False).stdout else Ready(1)
+        )
+    )
     preflight(bare[CP], PROFILE, CP)
 
 
