@@ -104,10 +104,10 @@ def reach_out(world: World) -> None:
 
 def _reach_out(world: World) -> None:
     domains = [domain for hypervisor in world.hypervisors.values() for domain in hypervisor.domains()]
-    ours = [d for d in domains if d.active and d.stamp is not None and d.stamp.cluster == world.cluster.cluster]
-    for domain in ours:
-        if domain.stamp is not None and domain.stamp.host_key:
-            world.sessions.begin(target(world.cluster, domain.stamp.node, ours))
+    for domain in domains:
+        stamp = domain.stamp
+        if domain.active and stamp is not None and stamp.cluster == world.cluster.cluster and stamp.host_key:
+            world.sessions.begin(target(world.cluster, stamp.node, [domain]))
 
 
 @dataclass(frozen=True)

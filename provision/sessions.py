@@ -32,7 +32,9 @@ class Sessions:
 
     def begin(self, target: Target) -> None:
         """Begins to open the session to a target: whoever needs it waits for the rest, and is told if that fails."""
-        self._opening[target] = begin(self.to(target).open)
+        ssh = self.to(target)
+        with self._lock:
+            self._opening[target] = begin(ssh.open)
 
     def close(self) -> None:
         """Closes all sessions; one that is still being opened ends with the process."""

@@ -31,6 +31,11 @@ class ApiStarting(KubernetesError):
     """The API server does not answer yet: worth asking again."""
 
 
+def starting(where: str, said: str) -> ApiStarting:
+    """The failure to be raised when the server, or somebody who asked it, says such a thing."""
+    return ApiStarting(f"{where}: the API server does not answer: {said}", hint="it may still be starting: run again")
+
+
 class Kind(NamedTuple):
     """A kind of objects: its group and version as manifests have them, and its plural."""
 
@@ -59,8 +64,13 @@ def list_path(kind: Kind, namespace: str = "", labels: Mapping[str, str] | None 
     """Where a kind is listed: in a namespace, or with none the cluster's own objects."""
     root = f"/apis/{kind.api}" if "/" in kind.api else f"/api/{kind.api}"
     inside = f"/namespaces/{namespace}" if namespace else ""
-    selector = ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items()))
-    return f"{root}{inside}/{kind.plural}" + (f"?labelSelector={quote(selector, safe='')}" if selector else "")
+    chosen = f"?labelSelector={quote(selector(labels), safe='')}" if labels else ""
+    return f"{root}{inside}/{kind.plural}{chosen}"
+
+
+def selector(labels: Mapping[str, str]) -> str:
+    """Labels as the API and kubectl want them to choose by: `app=l5d,tier=x`."""
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 
 def listed(where: str, kinds: Sequence[Kind], printed: str) -> list[dict[str, Any]]:
@@ -83,11 +93,10 @@ def _items(where: str, kind: Kind, answer: Answer) -> list[dict[str, Any]]:
 def _refused(where: str, kind: Kind, answer: Answer) -> KubernetesError:
     said = _message(answer.body)[:300]
     if answer.status == 0 and "certificate" in said.lower():
-        hint = "kubeadm's certificates last a year: `kubeadm certs check-expiration` there; and compare the clocks"
+        hint = "`kubeadm init` makes them, for a year: `kubeadm certs check-expiration` there; and compare the clocks"
         return KubernetesError(f"{where}: the API server's or our certificate: {said}", hint=hint)
     if answer.status == 0 or answer.status in _BUSY:
-        hint = "it may still be starting: run again"
-        return ApiStarting(f"{where}: the API server does not answer: {said}", hint=hint)
+        return starting(where, said)
     return KubernetesError(f"{where}: {kind.plural} of {kind.api}: status {answer.status}, {said}")
 
 

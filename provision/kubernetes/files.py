@@ -98,7 +98,7 @@ exit "$status"
 def files_for(profile: Profile, spec: Spec, member: Member) -> tuple[File, ...]:
     """Every file of a node that meshctl owns whole. /etc/hosts and Docker's settings are shared: see below."""
     return (
-        *profile.kubelet_files(spec, member),
+        *profile.node_files(spec, member),
         File(CNI_CONF, _json(cni_conf(member))),
         File(RESOLV_CONF, "".join(f"nameserver {address}\n" for address in spec.nameservers)),
         File("/etc/modules-load.d/meshctl-kubernetes.conf", "br_netfilter\noverlay\n"),

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from provision.errors import CommandFailed, KubernetesError
 from provision.events import Emit
-from provision.kubernetes.api import ApiStarting, Certificates, Kind, list_path, listed, lists_argv
+from provision.kubernetes.api import ApiStarting, Certificates, Kind, list_path, listed, lists_argv, selector, starting
 from provision.secret import Secret
 from provision.shell import Completed, Shell
 from provision.waiting import NotYet, Ready, wait_until
@@ -78,7 +78,7 @@ class Kubectl:
         """An object, or a List of them. Raises ApiStarting or KubernetesError."""
         argv = ["get", kind, *([name] if name else []), *_scope(namespace)]
         if labels:
-            argv += ["-l", ",".join(f"{key}={value}" for key, value in sorted(labels.items()))]
+            argv += ["-l", selector(labels)]
         completed = self._read(_argv(*argv, "-o", "json"))
         # Where there is nothing, some versions print an empty List and some print nothing.
         answer = json.loads(_checked(completed, f"kubectl get {kind} {name}".rstrip()).stdout or '{"items": []}')
@@ -253,9 +253,7 @@ def _checked(completed: Completed, what: str) -> Completed:
     lines = completed.last_lines
     said = "; ".join(lines[-3:]) or f"status {completed.status}"
     if any(word in " ".join(lines).lower() for word in _STARTING):
-        raise ApiStarting(
-            f"{completed.where}: the API server does not answer: {said}", hint="it may still be starting: run again"
-        )
+        raise starting(completed.where, said)
     raise KubernetesError(f"{completed.where}: {what}: {said}") from CommandFailed(
         completed.where, completed.argv, completed.status, lines
     )

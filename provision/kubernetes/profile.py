@@ -52,7 +52,7 @@ class Profile(Protocol):
     """Files of the control plane that let root read the API as an administrator; None where there are none."""
     only_control_plane: frozenset[str]
 
-    def kubelet_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
+    def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
         """The kubelet's unit and drop-ins, and what else kubeadm or the kubelet read from files."""
         ...
 

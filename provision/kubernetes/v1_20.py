@@ -78,8 +78,8 @@ class Profile120:
     )
     only_control_plane = frozenset({"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"})
 
-    def kubelet_files(self, spec: Spec, member: Member) -> tuple[File, ...]:  # noqa: ARG002 (the interface)
-        """See `Profile.kubelet_files`; and what kubeadm makes the control plane's static pods with."""
+    def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:  # noqa: ARG002 (the interface)
+        """See `Profile.node_files`."""
         patches = (File(f"{PATCHES}/kube-apiserver+strategic.yaml", _API_SERVER),)
         return (
             *(patches if member.role == CONTROL_PLANE else ()),

@@ -64,8 +64,8 @@ class Profile15:
         {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "kube-discovery"}
     )
 
-    def kubelet_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
-        """See `Profile.kubelet_files`."""
+    def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
+        """See `Profile.node_files`."""
         own = _OWN_DROP_IN.format(dns=spec.dns_address, address=member.address, resolv_conf=RESOLV_CONF)
         return kubelet_unit(), drop_in("10-kubeadm", _KUBEADM_DROP_IN), drop_in("20-meshctl", own)
 

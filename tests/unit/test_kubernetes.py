@@ -98,10 +98,10 @@ def test_the_api_servers_readiness_is_asked_every_ten_seconds_by_a_patch_of_kube
     profile = profile_for("1.20")
     argv = profile.init_argv()
     folder = argv[argv.index("--experimental-patches") + 1]
-    files = {file.path: file.content for file in profile.kubelet_files(SPEC, CP)}
+    files = {file.path: file.content for file in profile.node_files(SPEC, CP)}
     pod = yaml.safe_load(files[f"{folder}/kube-apiserver+strategic.yaml"])
     assert pod["spec"] == {"containers": [{"name": "kube-apiserver", "readinessProbe": {"periodSeconds": 10}}]}
-    assert not any(file.path.startswith(folder) for file in profile.kubelet_files(SPEC, W1))
+    assert not any(file.path.startswith(folder) for file in profile.node_files(SPEC, W1))
 
 
 @pytest.mark.parametrize("generation", ["1.5", "1.20"])
