@@ -52,6 +52,7 @@ def test_1_20_init_says_all_that_the_cluster_needs() -> None:
     assert found["InitConfiguration"]["bootstrapTokens"] == [{"token": TOKEN.reveal(), "ttl": "3600s"}]
     assert found["InitConfiguration"]["localAPIEndpoint"] == {"advertiseAddress": "10.77.0.61", "bindPort": 6443}
     assert found["ClusterConfiguration"]["kubernetesVersion"] == "v1.20.2"
+    assert found["ClusterConfiguration"]["featureGates"] == {"PublicKeysECDSA": True}
     assert "podSubnet" not in str(found["ClusterConfiguration"])
     for alone in ("controllerManager", "scheduler"):
         assert found["ClusterConfiguration"][alone] == {"extraArgs": {"leader-elect": "false"}}
