@@ -39,7 +39,7 @@ def wait_until(
     emit: Emit = nowhere,
     hint: str = "",
 ) -> T:
-    """Asks `check` every `every_s` seconds until it is Ready, and gives its value.
+    """Asks `check` every `every_s` seconds, or less often where asking takes long, until it is Ready, and gives its value.
 
     Emits a `Waiting` with the last thing seen every 15 s. Raises StageTimeout, with the last thing seen,
     when `within_s` seconds have passed; whatever `check` raises ends the wait at once.
@@ -47,6 +47,7 @@ def wait_until(
     pause = threading.Event()
     started = reported = time.monotonic()
     while True:
+        asked = time.monotonic()
         answer = check()
         if isinstance(answer, Ready):
             return answer.value
@@ -56,4 +57,12 @@ def wait_until(
         if now - reported >= REPORT_EVERY_S:
             emit(Waiting(what, answer.seen, now - started))
             reported = now
-        pause.wait(min(every_s, max(0.0, started + within_s - now)))
+        pause.wait(min(pause_s(every_s, now - asked), max(0.0, started + within_s - now)))
+
+
+def pause_s(every_s: float, took_s: float) -> float:
+    """How long to leave alone what was asked: twice as long as the answer took, but not more than four times `every_s`.
+
+    A question takes long where there is too little CPU, and takes it from what is waited for.
+    """
+    return max(every_s, min(2 * took_s, 4 * every_s))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from provision.errors import MeshctlError, StageTimeout
 from provision.parallel import for_each
-from provision.waiting import NotYet, Ready, wait_until
+from provision.waiting import NotYet, Ready, pause_s, wait_until
 
 
 def test_the_value_comes_as_soon_as_it_is_there() -> None:
@@ -28,6 +30,23 @@ def test_what_the_check_raises_ends_the_wait() -> None:
 
     with pytest.raises(MeshctlError, match="refused"):
         wait_until(check, what="x", within_s=60)
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.1, 2.0), (1.0, 2.0), (3.0, 6.0), (60.0, 8.0)])
+def test_what_is_slow_to_answer_is_asked_less_often(took: float, pause: float) -> None:
+    assert pause_s(2.0, took) == pause
+
+
+def test_a_slow_check_is_left_alone_for_longer() -> None:
+    asked: list[float] = []
+
+    def check() -> Ready[int] | NotYet:
+        asked.append(time.monotonic())
+        time.sleep(0.1)
+        return Ready(len(asked)) if len(asked) == 3 else NotYet("no")
+
+    wait_until(check, what="x", within_s=10, every_s=0.06)
+    assert all(later - earlier >= 0.3 for earlier, later in itertools.pairwise(asked))
 
 
 def test_results_keep_their_order() -> None:
