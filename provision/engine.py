@@ -107,7 +107,9 @@ def _reach_out(world: World) -> None:
     for domain in domains:
         stamp = domain.stamp
         if domain.active and stamp is not None and stamp.cluster == world.cluster.cluster and stamp.host_key:
-            world.sessions.begin(target(world.cluster, stamp.node, [domain]))
+            # On the control plane the node and the mesh's objects are read at once.
+            readers = 2 if stamp.node == world.cluster.control_plane.name else 1
+            world.sessions.begin(target(world.cluster, stamp.node, [domain]), readers)
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ class Sessions:
         with self._lock:
             return self._open.setdefault(target, Ssh(target, self._calls))
 
-    def begin(self, target: Target) -> None:
-        """Begins to open the session to a target: whoever needs it waits for the rest, and is told if that fails."""
+    def begin(self, target: Target, readers: int) -> None:
+        """Begins to open the session to a target, with shells to read by. Who needs it waits for the rest, and is told if it fails."""
         ssh = self.to(target)
         with self._lock:
-            self._opening[target] = begin(ssh.open)
+            self._opening[target] = begin(lambda: ssh.open(readers))
 
     def close(self) -> None:
         """Closes all sessions; one that is still being opened ends with the process."""

@@ -15,14 +15,15 @@ import socket
 import subprocess
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from provision.calls import Calls
 from provision.errors import CommandFailed, ShellError, Unreachable
+from provision.resident import PROGRAM, Overdue, Reply, Resident
 
 if TYPE_CHECKING:
     import paramiko
@@ -74,14 +75,13 @@ class Shell(ABC):
     def read(self, argv: Sequence[str], *, stdin: bytes = b"", within_s: float = 60.0, check: bool = True) -> Completed:
         """Runs a command that changes nothing. Raises as `run` does."""
         self.calls.count(changes=False)
-        completed = self._end(argv, stdin, within_s, None)
+        completed = self._end(argv, stdin, within_s, None) if stdin else self._look(argv, within_s)
         return completed.checked() if check else completed
 
     def read_each(self, commands: Sequence[Sequence[str]], *, within_s: float = 60.0) -> tuple[Completed, ...]:
         """Runs commands that change nothing one after the other, whatever their statuses; each fares as by `read`.
 
-        All in one session: on a busy emulated guest that, with its sudo, costs a second or three. What they say on stderr is
-        each one's. Their output must not hold ASCII's separators. Raises as `run` does.
+        What they say on stderr is each one's. Their output must not hold ASCII's separators. Raises as `run` does.
         """
         script = "; ".join(f"{shlex.join(argv)}; printf '{_PART}%d{_END}' $?" for argv in commands)
         whole = self.read(["sh", "-c", script], within_s=within_s)
@@ -117,6 +117,10 @@ class Shell(ABC):
     @abstractmethod
     def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
         """Runs a command to its end, whatever its status. Raises CommandFailed when it overstays."""
+
+    def _look(self, argv: Sequence[str], within_s: float) -> Completed:
+        """Runs a command that changes nothing and gets no input; as `_end`."""
+        return self._end(argv, b"", within_s, None)
 
 
 @dataclass
@@ -253,11 +257,16 @@ class Target:
 
 @dataclass
 class Ssh(Shell):
-    """Commands as root in a guest, over one connection that is opened at the first use and kept."""
+    """Commands as root in a guest, over one connection that is opened at the first use and kept.
+
+    Reading goes through shells that are kept too (see `resident`), as many as read at once.
+    """
 
     target: Target
     calls: Calls = field(default_factory=Calls)
     _transport: paramiko.Transport | None = field(default=None, repr=False)
+    _idle: list[_Kept] = field(default_factory=list, repr=False)
+    _keeping: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -265,25 +274,69 @@ class Ssh(Shell):
         """The guest's name."""
         return self.target.name
 
-    def open(self) -> None:
-        """Opens the connection, if there is none. Raises Unreachable."""
-        self._connected()
+    def open(self, readers: int = 0) -> None:
+        """Opens the connection, if there is none, and a number of shells to read by. Raises Unreachable."""
+        with self._keeping, self._reaching():
+            self._connected()
+            self._idle += [self._keep() for _ in range(readers)]
 
     def close(self) -> None:
         """Ends the connection, if there is one."""
         with self._lock:
+            self._idle.clear()
             if self._transport is not None:
                 self._transport.close()
                 self._transport = None
 
     def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
+        with self._reaching():
+            return self._collect(self._begin(argv), argv, stdin, within_s, on_line)
+
+    def _look(self, argv: Sequence[str], within_s: float) -> Completed:
+        with self._reaching():
+            while kept := self._free():
+                reply = self._ask(kept, argv, within_s)
+                if reply.status is not None:  # else it had just ended, and reading twice does no harm
+                    return Completed(self.where, tuple(argv), reply.status, reply.stdout, reply.stderr)
+            kept = self._keep()
+            reply = self._ask(kept, argv, within_s)
+            # The shell itself may not have begun: sudo has its reasons.
+            status = _status(kept.channel) if reply.status is None else reply.status
+            return Completed(self.where, tuple(argv), status, reply.stdout, reply.stderr)
+
+    def _ask(self, kept: _Kept, argv: Sequence[str], within_s: float) -> Reply:
+        try:
+            reply = kept.resident.ask(argv, within_s)
+        except Overdue as late:
+            raise _overdue(self.where, argv, within_s, late.reply.stdout, late.reply.stderr) from None
+        if reply.status is not None:
+            self._idle.append(kept)
+        return reply
+
+    def _free(self) -> _Kept | None:
+        """A shell that is not in use; waits for those that are being opened."""
+        with self._keeping:
+            while self._idle:
+                if (kept := self._idle.pop()).resident.alive:
+                    return kept
+        return None
+
+    def _keep(self) -> _Kept:
+        channel = self._begin((PROGRAM,))
+        return _Kept(channel, Resident(channel))
+
+    def _begin(self, argv: Sequence[str]) -> paramiko.Channel:
+        command = argv if self.target.user == "root" else ("sudo", "-n", "--", *argv)
+        channel = self._connected().open_session(timeout=30)
+        channel.exec_command(shlex.join(command))
+        return channel
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
         import paramiko
 
-        command = argv if self.target.user == "root" else ("sudo", "-n", "--", *argv)
         try:
-            channel = self._connected().open_session(timeout=30)
-            channel.exec_command(shlex.join(command))
-            return self._collect(channel, argv, stdin, within_s, on_line)
+            yield
         except (paramiko.SSHException, OSError, EOFError) as error:
             self.close()
             raise Unreachable(
@@ -300,11 +353,9 @@ class Ssh(Shell):
         if not channel.status_event.wait(within_s):
             channel.close()
             raise _overdue(self.where, argv, within_s, readers[0].text(), readers[1].text())
-        status = channel.recv_exit_status()
+        status = _status(channel)
         out, err = (reader.text() for reader in readers)
         channel.close()
-        if status == -1:
-            raise EOFError("the connection ended before the command did")
         return Completed(self.where, tuple(argv), status, out, err)
 
     def _connected(self) -> paramiko.Transport:
@@ -312,6 +363,21 @@ class Ssh(Shell):
             if self._transport is None or not self._transport.is_active():
                 self._transport = _connect(self.target)
             return self._transport
+
+
+class _Kept(NamedTuple):
+    """A shell that stays, and the channel that it is at the other end of."""
+
+    channel: paramiko.Channel
+    resident: Resident
+
+
+def _status(channel: paramiko.Channel) -> int:
+    """With which status a channel's program ended; to be asked for when it has."""
+    status = channel.recv_exit_status()
+    if status == -1:
+        raise EOFError("the connection ended before the command did")
+    return status
 
 
 def _feed_channel(channel: paramiko.Channel, content: bytes) -> None:

@@ -88,28 +88,36 @@ class Kubectl:
 
     def items(self, kind: str, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """The objects of a kind of the core API (`pods`)."""
-        return self._lists([Kind("v1", kind)], namespace, labels)
+        return self._lists({namespace: [Kind("v1", kind)]}, labels)
 
     def _lists(
-        self, kinds: Sequence[Kind], namespace: str, labels: Mapping[str, str] | None = None
+        self, kinds: Mapping[str, Sequence[Kind]], labels: Mapping[str, str] | None = None
     ) -> list[dict[str, Any]]:
+        """The objects of kinds by namespace: with certificates by one command."""
         if self.certificates is None:
-            names = ",".join(kind.plural for kind in kinds)
-            return list(self.get(names, namespace=namespace, labels=labels).get("items", []))
-        paths = [list_path(kind, namespace, labels) for kind in kinds]
+            return [item for namespace, some in kinds.items() for item in self._got(some, namespace, labels)]
+        places = [(kind, namespace) for namespace, some in kinds.items() for kind in some]
+        paths = [list_path(kind, namespace, labels) for kind, namespace in places]
         asked = self._read(lists_argv(self.certificates, paths))
         # Its status is that of the last list only; each answer carries its own. No answer at all: there is no curl.
-        return listed(asked.where, kinds, asked.stdout or _checked(asked, "curl").stdout)
+        return listed(asked.where, [kind for kind, _ in places], asked.stdout or _checked(asked, "curl").stdout)
+
+    def _got(self, kinds: Sequence[Kind], namespace: str, labels: Mapping[str, str] | None) -> Iterable[dict[str, Any]]:
+        names = ",".join(kind.plural for kind in kinds)
+        found: Iterable[dict[str, Any]] = self.get(names, namespace=namespace, labels=labels).get("items", [])
+        return found
 
     def outdated(self, manifests: Iterable[Manifest]) -> Outdated:
-        """What is absent, and what was applied from another text: one read per namespace."""
-        by_namespace: dict[str, list[Manifest]] = defaultdict(list)
-        for manifest in manifests:
-            by_namespace[manifest["metadata"].get("namespace", "")].append(manifest)
-        groups = [self._outdated(namespace, group) for namespace, group in by_namespace.items()]
+        """What is absent, and what was applied from another text."""
+        wanted = tuple(manifests)
+        kinds: dict[str, set[Kind]] = defaultdict(set)
+        for manifest in wanted:
+            kinds[_namespace(manifest)].add(Kind(manifest["apiVersion"], manifest["kind"].lower() + "s"))
+        live = {_key(item): item for item in self._lists({name: sorted(some) for name, some in kinds.items()})}
+        here = [manifest for manifest in wanted if _key(manifest) in live]
         return Outdated(
-            tuple(manifest for group in groups for manifest in group.absent),
-            tuple(manifest for group in groups for manifest in group.different),
+            tuple(manifest for manifest in wanted if _key(manifest) not in live),
+            tuple(manifest for manifest in here if _digest_of(live[_key(manifest)]) != digest(manifest)),
         )
 
     def apply(self, manifests: Sequence[Manifest]) -> None:
@@ -153,15 +161,6 @@ class Kubectl:
             return self.shell.read(argv, within_s=ANSWER_S, check=False)
         except CommandFailed as error:  # without `check` only its time can have passed
             raise ApiStarting(f"{error.where}: the API server has not answered for {ANSWER_S:.0f} s") from error
-
-    def _outdated(self, namespace: str, group: Sequence[Manifest]) -> Outdated:
-        kinds = sorted({Kind(manifest["apiVersion"], manifest["kind"].lower() + "s") for manifest in group})
-        live = {_key(item): item for item in self._lists(kinds, namespace)}
-        here = [manifest for manifest in group if _key(manifest) in live]
-        return Outdated(
-            tuple(manifest for manifest in group if _key(manifest) not in live),
-            tuple(manifest for manifest in here if _digest_of(live[_key(manifest)]) != digest(manifest)),
-        )
 
 
 def patiently(ask: Callable[[], T], *, within_s: float, emit: Emit) -> T:
@@ -213,8 +212,12 @@ def stamped(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _key(manifest: Manifest) -> tuple[str, str]:
-    return manifest["kind"], manifest["metadata"]["name"]
+def _key(manifest: Manifest) -> tuple[str, str, str]:
+    return manifest["kind"], _namespace(manifest), manifest["metadata"]["name"]
+
+
+def _namespace(manifest: Manifest) -> str:
+    return str(manifest["metadata"].get("namespace", ""))
 
 
 def _digest_of(live: Manifest) -> str | None:

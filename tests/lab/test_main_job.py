@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from provision.errors import Unreachable
+from provision.errors import CommandFailed, Unreachable
 from provision.hostkey import new_host_key
 from provision.hypervisor import Hypervisor
 from provision.loader import load
+from provision.parallel import for_each
 from provision.sessions import target
 from provision.shell import HostKeyMismatch, Ssh
 from tests.lab.conftest import MESHCTL, Place
@@ -185,6 +186,24 @@ def test_a_sysctl_that_somebody_changed_fails_the_stage_with_both_values(place: 
     assert "error: guests: w1: sysctl is not as the inventory says" in done.stderr
     assert "net.core.somaxconn: wanted 4096, found 128" in done.stderr
     shell.run(["sysctl", "-w", "net.core.somaxconn=4096"])
+    shell.close()
+
+
+def test_reading_keeps_its_shells_and_does_without_one_that_ended(place: Place) -> None:
+    shell, parent = ssh_to(place, "w1"), ["sh", "-c", "echo $PPID"]
+    first = shell.read(parent).stdout
+    assert shell.read(parent).stdout == first
+    failed = shell.read(["sh", "-c", "echo out; echo err >&2; exit 3"], check=False)
+    assert (failed.status, failed.stdout, failed.stderr) == (3, "out\n", "err\n")
+    with pytest.raises(CommandFailed, match="ended by signal 15") as caught:
+        shell.read(["sh", "-c", "echo begun; exec sleep 600"], within_s=3)
+    assert caught.value.last_lines == ("begun",)
+    second = shell.read(parent).stdout
+    assert second != first
+    shell.run(["kill", second.strip()])
+    assert shell.read(parent).stdout not in (first, second)
+    at_once = for_each(range(3), lambda _: shell.read(["sh", "-c", "sleep 2; echo $PPID"]).stdout)
+    assert len(set(at_once)) == 3
     shell.close()
 
 
