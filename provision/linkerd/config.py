@@ -17,10 +17,17 @@ from provision.linkerd.versions import Version, number
 
 @dataclass(frozen=True)
 class Routing:
-    """A router and its dtab; no entries where linkerd could not read it."""
+    """A router and its dtab."""
 
     router: Router
-    entries: tuple[dtab.Entry, ...]
+
+    @cached_property
+    def entries(self) -> tuple[dtab.Entry, ...]:
+        """Its dtab's entries; none where linkerd could not read it."""
+        try:
+            return dtab.parse(self.router.dtab)
+        except dtab.DtabError:
+            return ()
 
     @cached_property
     def leaves(self) -> tuple[tuple[dtab.Entry, dtab.Path], ...]:
@@ -55,7 +62,7 @@ class Config:
     @cached_property
     def routings(self) -> tuple[Routing, ...]:
         """The routers that have a protocol."""
-        return tuple(Routing(router, _entries(router.dtab)) for router in routers(self.root, self.release))
+        return tuple(map(Routing, routers(self.root, self.release)))
 
     @cached_property
     def namers(self) -> tuple[tuple[str, dtab.Path], ...]:
@@ -92,10 +99,3 @@ class Config:
     @cached_property
     def _insides(self) -> dict[int, Inside]:
         return {}
-
-
-def _entries(text: str) -> tuple[dtab.Entry, ...]:
-    try:
-        return dtab.parse(text)
-    except dtab.DtabError:
-        return ()

@@ -35,19 +35,15 @@ class Listener(NamedTuple):
 
 
 class Router(NamedTuple):
-    """One router: its node, and what matters for routing. A tuple, as a file may have thousands."""
+    """One router: its node, and what matters for routing. A tuple that works out little, as a file may have thousands."""
 
     position: int
     node: yaml.Node
     fields: Mapping[str, yaml.Node]
     protocol: str
     label: str
-    prefix: str
-    dtab_key: str
-    dtab: str
-    dtab_node: yaml.Node | None
-    identifiers: tuple[Mapping[str, str], ...]
     listeners: tuple[Listener, ...]
+    release: str
 
     @property
     def at(self) -> Location:
@@ -55,11 +51,41 @@ class Router(NamedTuple):
         return ("routers", self.position)
 
     @property
+    def prefix(self) -> str:
+        """Its dstPrefix, with the release's default."""
+        return _text(self.fields.get("dstPrefix")) or default_prefix(self.protocol, self.release)
+
+    @property
+    def identifiers(self) -> tuple[Mapping[str, str], ...]:
+        """The scalars of each of its identifiers, with the release's default."""
+        return _identifiers(self.fields.get("identifier"), self.protocol, self.release)
+
+    @property
+    def dtab_key(self) -> str:
+        """The key of its dtab: the release's own, or the other releases' when only that is there. linkerd refuses it, but what is
+        meant is clear.
+        """
+        own = dtab_key(self.release)
+        other = "dtab" if own == "baseDtab" else "baseDtab"
+        return other if own not in self.fields and other in self.fields else own
+
+    @property
+    def dtab_node(self) -> yaml.Node | None:
+        """Its dtab as it stands in the file."""
+        return self.fields.get(self.dtab_key)
+
+    @property
+    def dtab(self) -> str:
+        """Its dtab's text, empty when there is none."""
+        return _text(self.dtab_node) or ""
+
+    @property
     def dtab_at(self) -> Location:
         """Where its dtab stands."""
         return (*self.at, self.dtab_key)
 
 
+@cache
 def dtab_key(version: str) -> str:
     """How a release calls a router's dtab."""
     return "dtab" if number(version) >= (0, 9, 0) else "baseDtab"
@@ -75,21 +101,8 @@ def routers(root: yaml.Node, version: str) -> Iterator[Router]:
 
 
 def _router(index: int, node: yaml.Node, values: Mapping[str, yaml.Node], protocol: str, version: str) -> Router:
-    key = _written_dtab_key(values, version)
-    dtab = values.get(key)
-    return Router(
-        index,
-        node,
-        values,
-        protocol,
-        _text(values.get("label")) or protocol,
-        _text(values.get("dstPrefix")) or default_prefix(protocol, version),
-        key,
-        _text(dtab) or "",
-        dtab,
-        _identifiers(values.get("identifier"), protocol, version),
-        tuple([_listener(server, protocol) for server in items(values.get("servers"))]),
-    )
+    listeners = tuple([_listener(server, protocol) for server in items(values.get("servers"))])
+    return Router(index, node, values, protocol, _text(values.get("label")) or protocol, listeners, version)
 
 
 def _listener(server: yaml.Node, protocol: str) -> Listener:
@@ -100,13 +113,6 @@ def _listener(server: yaml.Node, protocol: str) -> Listener:
 
 def _text(node: yaml.Node | None) -> str | None:
     return None if node is None else scalar(node)
-
-
-def _written_dtab_key(values: Mapping[str, yaml.Node], version: str) -> str:
-    """The release's own key, or the other releases' when only that is there: linkerd refuses it, but what is meant is clear."""
-    own = dtab_key(version)
-    other = "dtab" if own == "baseDtab" else "baseDtab"
-    return other if own not in values and other in values else own
 
 
 def _identifiers(written: yaml.Node | None, protocol: str, version: str) -> tuple[Mapping[str, str], ...]:

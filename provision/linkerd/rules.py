@@ -115,7 +115,7 @@ def _environment(config: Config) -> Iterator[Finding]:
 
 def twice(config: Config) -> Iterator[Finding]:
     """Keys that stand twice in a mapping; each mapping is looked at once, however many anchors lead to it."""
-    if not _any_repeats(config.root):
+    if not _any_repeats(config.root, anchors="*" in config.source):
         return  # nearly always, and then no place is worth a tuple for each node
     waiting: list[tuple[Node, Location]] = [(config.root, ())]
     known: set[int] = set()
@@ -132,17 +132,19 @@ def twice(config: Config) -> Iterator[Finding]:
             waiting += [(value, (*at, scalar(key) or "?")) for key, value in node.value]
 
 
-def _any_repeats(root: Node) -> bool:
+def _any_repeats(root: Node, *, anchors: bool) -> bool:
+    """Whether a mapping has a key twice; without anchors in the text no node is met twice, and none has to be remembered."""
     waiting, known = [root], set[int]()
     for node in waiting:  # which grows meanwhile
-        if id(node) in known:
-            continue
-        known.add(id(node))
-        if isinstance(node, MappingNode):
+        if anchors:
+            if id(node) in known:
+                continue
+            known.add(id(node))
+        if node.__class__ is MappingNode:
             if _distinct(node) < len(node.value):
                 return True
             waiting += [value for _key, value in node.value if value.__class__ is not ScalarNode]
-        elif isinstance(node, SequenceNode):
+        elif node.__class__ is SequenceNode:
             waiting += [value for value in node.value if value.__class__ is not ScalarNode]
     return False
 
