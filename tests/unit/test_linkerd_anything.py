@@ -139,25 +139,26 @@ MEASURE = """
 import sys, time
 from provision.linkerd.validate import validate
 text = open(sys.argv[1]).read()
-best, last_try = float("inf"), time.monotonic() + 60
-while best >= float(sys.argv[3]) and time.monotonic() < last_try:
+best = float("inf")
+for _ in range(25):
     begin = time.process_time()
     findings = validate(text, sys.argv[2])
     took = time.process_time() - begin
     assert not [found for found in findings if found.severity == "error"]
     best = min(best, took)
+    if best < float(sys.argv[3]):
+        sys.exit(0)
     time.sleep(took)
-if best >= float(sys.argv[3]):
-    sys.exit(f"it took {best:.3f} s of CPU time at the least")
+sys.exit(f"it took {best:.3f} s of CPU time at the least")
 """
 
 
 def assert_quick(path: Path, version: str, seconds: float) -> None:
-    """One of the runs of a minute needs no more CPU time: a busy machine makes any one of them slower than it is.
+    """One of several runs needs no more CPU time: a busy machine makes any one of them slower than it is.
 
     In a process of its own, as for a user: beside what two thousand tests have left in memory everything is slower.
     """
-    done = Local().run([sys.executable, "-c", MEASURE, str(path), version, str(seconds)], within_s=120, check=False)
+    done = Local().run([sys.executable, "-c", MEASURE, str(path), version, str(seconds)], check=False)
     assert done.status == 0, done.stderr
 
 
