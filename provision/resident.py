@@ -77,27 +77,25 @@ class Resident:
         with suppress(OSError):  # it has come to its end: what it said of that is the reply
             self._wire.sendall(f"( {shlex.join(argv)} ) </dev/null; {ends}\n".encode())
         with self._said:
-            answered = self._said.wait_for(self._answered, within_s)
-            reply = self._reply()
+            reply = self._said.wait_for(self._reply, within_s) or self._unended()
+            overdue = reply.status is None and self._streams > 0
             self._stdout.clear()
             self._stderr.clear()
-        if not answered:
+        if overdue:
             self.close()
             raise Overdue(reply)
         return reply
 
-    def _answered(self) -> bool:
-        ended = self._stderr.endswith(self._stderr_end) and self._stdout_end.search(self._stdout[-80:])
-        return bool(ended) or not self._streams
+    def _reply(self) -> Reply | None:
+        """The reply to a command that has ended, or that ended the shell; None while it may say more."""
+        end = self._stdout_end.search(self._stdout[-80:])
+        if end and self._stderr.endswith(self._stderr_end):
+            out, err = self._stdout[: -len(end[0])], self._stderr.removesuffix(self._stderr_end)
+            return Reply(int(end[1]), out.decode(errors="replace"), err.decode(errors="replace"))
+        return None if self._streams else self._unended()
 
-    def _reply(self) -> Reply:
-        found = self._stdout_end.search(self._stdout[-80:])
-        whole = found is not None and self._stderr.endswith(self._stderr_end)
-        stdout = self._stdout[: -len(found[0])] if found else self._stdout
-        stderr = self._stderr.removesuffix(self._stderr_end)
-        return Reply(
-            int(found[1]) if found and whole else None, stdout.decode(errors="replace"), stderr.decode(errors="replace")
-        )
+    def _unended(self) -> Reply:
+        return Reply(None, self._stdout.decode(errors="replace"), self._stderr.decode(errors="replace"))
 
     def _listen(self, receive: Callable[[int], bytes], said: bytearray) -> None:
         while chunk := receive(65536):
