@@ -10,7 +10,7 @@ from provision import data
 from provision.engine import World
 from provision.errors import CommandFailed, InventoryError, KubernetesError
 from provision.sessions import proxy, target
-from provision.shell import Target
+from provision.ssh import Target
 
 
 def node_target(world: World, node: str) -> Target:

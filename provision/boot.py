@@ -67,18 +67,8 @@ class Boot:
 
 def observe_boot(shell: Shell, sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> Boot:
     """Reads a guest; `mounts` are where its data volumes belong. Raises Unreachable when there is no session."""
-    return boot_of(shell.read(boot_argv(sysctl, mounts)).stdout, sysctl, mounts)
-
-
-def boot_argv(sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> list[str]:
-    """The command whose output `boot_of` understands."""
     files = [*map(_path, sorted(sysctl)), *([_MOUNTS] if mounts else [])]
-    return ["sh", "-c", _READ, "boot", *files]
-
-
-def boot_of(printed: str, sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> Boot:
-    """Pure: what the command of `boot_argv` printed."""
-    status, _, settings = printed.partition(_MARK)
+    status, _, settings = shell.read(["sh", "-c", _READ, "boot", *files]).stdout.partition(_MARK)
     return judge(status, settings, sysctl, mounts)
 
 

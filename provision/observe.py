@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from provision.boot import boot_argv, boot_of
+from provision.boot import observe_boot
 from provision.bundle import Bundle, MeshImage
 from provision.errors import KubernetesError, MeshError, ShellError
 from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
 from provision.kubernetes import Archive, Program, Spec, kubectl_for, profile_for
 from provision.kubernetes.kubectl import title
-from provision.kubernetes.node import OBSERVE_S, compare, observe_argv, parse
+from provision.kubernetes.node import observe
 from provision.libvirt_seen import DomainSeen
 from provision.linkerd.versions import RELEASES
 from provision.mesh import Manifest, Platform, configuration, manifests
@@ -20,8 +20,8 @@ from provision.mesh_settings import Mesh
 from provision.observed import HostSeen, NodeSeen, Observed
 from provision.parallel import for_each
 from provision.sessions import Sessions, target
-from provision.shell import Ssh
 from provision.specs import Desired, Member, domain_name
+from provision.ssh import Ssh
 from provision.topology import Topology, parse_capabilities
 
 
@@ -115,13 +115,9 @@ def _runs(name: str, domains: Iterable[DomainSeen]) -> bool:
 
 
 def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> NodeSeen:
-    profile, mounts = profile_for(spec.generation), cluster.node(member.name).mounts
     try:
-        booted, joined = shell.read_each(
-            [boot_argv(cluster.sysctl, mounts), observe_argv(profile, spec, member)], within_s=OBSERVE_S
-        )
-        boot = boot_of(booted.checked().stdout, cluster.sysctl, mounts)
-        state = compare(profile, spec, member, parse(joined.checked().stdout))
+        boot = observe_boot(shell, cluster.sysctl, cluster.node(member.name).mounts)
+        state = observe(shell, profile_for(spec.generation), spec, member)
     except ShellError as error:
         return NodeSeen(unreachable=error.message)
     return NodeSeen(unsettled=boot.faults, unprepared=state.unprepared, member=state.joined)

@@ -12,8 +12,8 @@ from provision.errors import InventoryError, Unreachable
 from provision.inventory import Cluster
 from provision.libvirt_seen import DomainSeen
 from provision.parallel import begin
-from provision.shell import Ssh, Target
 from provision.specs import Member, domain_name
+from provision.ssh import Ssh, Target
 
 
 class Sessions:

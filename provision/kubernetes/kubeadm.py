@@ -22,8 +22,9 @@ from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import Credentials, Spec
 from provision.kubernetes.token import new_token, redacted
 from provision.secret import Secret
-from provision.shell import HostKeyMismatch, Shell
+from provision.shell import Shell
 from provision.specs import Member
+from provision.ssh import HostKeyMismatch
 from provision.waiting import NotYet, Ready, wait_until
 
 INIT_S, JOIN_S = 1200.0, 600.0

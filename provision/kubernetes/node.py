@@ -26,7 +26,7 @@ from provision.specs import Member
 UNIT = "meshctl-kubeadm.service"
 """The transient unit in which kubeadm runs."""
 
-OBSERVE_S = 120.0
+_OBSERVE_S = 120.0
 """It takes two to five seconds on an emulated guest, and many times that while images are loaded on it."""
 
 DOCKER, KUBELET = "docker.service", "kubelet.service"
@@ -109,13 +109,9 @@ class NodeState:
 
 def observe(shell: Shell, profile: Profile, spec: Spec, member: Member) -> NodeState:
     """Reads a node and says what differs from the wanted state (`unprepared`, empty when nothing does)."""
-    completed = shell.read(observe_argv(profile, spec, member), within_s=OBSERVE_S)
+    paths = (file.path for file in files_for(profile, spec, member))
+    completed = shell.read(["sh", "-c", _OBSERVE, "observe", *paths], within_s=_OBSERVE_S)
     return compare(profile, spec, member, parse(completed.stdout))
-
-
-def observe_argv(profile: Profile, spec: Spec, member: Member) -> list[str]:
-    """The command whose output `parse` understands."""
-    return ["sh", "-c", _OBSERVE, "observe", *(file.path for file in files_for(profile, spec, member))]
 
 
 def parse(text: str) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,8 @@ from provision.hypervisor import Hypervisor
 from provision.inventory import Cluster
 from provision.kubernetes import Kubectl, kubectl_for
 from provision.sessions import Sessions, target
-from provision.shell import Shell, Ssh
+from provision.shell import Shell
+from provision.ssh import Ssh
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from provision.parallel import for_each
 from provision.plan import Action, Plan, Verb, effective, guest_digest
 from provision.repair import PINS, RESTART
 from provision.sessions import public_key
-from provision.shell import HostKeyMismatch, Ssh
 from provision.specs import GuestSpec, Member
+from provision.ssh import HostKeyMismatch, Ssh
 from provision.stages.doors import Doors
 from provision.stamp import Stamp
 from provision.waiting import NotYet, Ready, wait_until

@@ -20,7 +20,7 @@ from provision.mesh import (
 )
 from provision.parallel import for_each
 from provision.plan import Plan
-from provision.shell import Ssh
+from provision.ssh import Ssh
 from provision.stages.doors import Doors
 from provision.waiting import NotYet, Ready, wait_until
 

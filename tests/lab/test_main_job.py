@@ -22,7 +22,7 @@ from provision.hypervisor import Hypervisor
 from provision.loader import load
 from provision.parallel import for_each
 from provision.sessions import target
-from provision.shell import HostKeyMismatch, Ssh
+from provision.ssh import HostKeyMismatch, Ssh
 from tests.lab.conftest import MESHCTL, Place
 
 pytestmark = pytest.mark.lab

@@ -35,7 +35,8 @@ from provision.loader import load
 from provision.plan import Plan
 from provision.plan_text import as_text
 from provision.sessions import target
-from provision.shell import Local, Ssh
+from provision.shell import Local
+from provision.ssh import Ssh
 from provision.storage import Pool
 from provision.storage.allot import Allotment, Wish, allot, claims
 from provision.storage.claims import OWN_TAG, READY_TAG, THIN_POOL

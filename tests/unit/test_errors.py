@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from provision import shell  # noqa: F401 - defines HostKeyMismatch
+from provision import ssh  # noqa: F401 - defines HostKeyMismatch
 from provision.cli.failure import BUG
 from provision.cli.provision import CHANGES_PENDING
 from provision.errors import MeshctlError

@@ -23,23 +23,6 @@ def test_output_status_and_the_count_of_reads_and_mutations() -> None:
     assert (calls.reads, calls.mutations) == (1, 1)
 
 
-def test_several_reads_in_one_session_fare_each_for_itself() -> None:
-    calls = Calls()
-    commands = [["sh", "-c", "echo one; exit 3"], ["printf", "%s", "$(id); 'two'"], ["no-such-program"], ["true"]]
-    one, two, absent, nothing = Local(calls=calls).read_each(commands)
-    assert (one.status, one.stdout, one.argv) == (3, "one\n", ("sh", "-c", "echo one; exit 3"))
-    assert (two.status, two.stdout) == (0, "$(id); 'two'")
-    assert absent.status == 127
-    assert "no-such-program" in absent.stderr
-    assert (nothing.status, nothing.stdout) == (0, "")
-    assert (calls.reads, calls.mutations) == (1, 0)
-
-
-def test_output_with_separators_of_its_own_is_refused() -> None:
-    with pytest.raises(ShellError, match="2 answers to 1 commands"):
-        Local().read_each([["printf", "\x1e0\x1d"]])
-
-
 def test_a_failure_carries_argv_status_and_last_lines() -> None:
     with pytest.raises(CommandFailed) as caught:
         Local().run(["sh", "-c", "echo why >&2; exit 7"])
