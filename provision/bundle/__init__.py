@@ -1,4 +1,7 @@
-"""Bundles: Kubernetes and the mesh without the internet. Built or laid out by hand, sealed, verified, made into a disk."""
+"""Bundles: Kubernetes and the mesh without the internet. Built or laid out by hand, sealed, verified, made into a disk.
+
+To live here a line is about what nodes are given without a network. Nothing here knows a cluster.
+"""
 
 from provision.bundle.disk import make_disk
 from provision.bundle.find import find

@@ -9,10 +9,10 @@ import hashlib
 import re
 from pathlib import Path
 
-from provision import debian
-from provision.errors import ImageError
-from provision.events import Emit, Output
-from provision.shell import Local
+from provision.base.errors import ImageError
+from provision.base.events import Emit, Output
+from provision.base.shell import Local
+from provision.images import debian
 
 SUITE = "bookworm"
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provision.errors import ImageError
+from provision.base.errors import ImageError
 
 EPOCH = "1970-01-01T00:00:00Z"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from provision import data
+from provision.base import data
+from provision.base.events import Changed, Emit, nowhere
+from provision.base.shell import Local
+from provision.base.units import approximate_size
 from provision.bundle.model import NAME, load
-from provision.events import Changed, Emit, nowhere
-from provision.shell import Local
-from provision.units import approximate_size
 
 LABEL = "meshbundle"
 """The volume label by which guests find the disk."""

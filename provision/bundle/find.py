@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from provision.base.errors import ImageError
 from provision.bundle.source import NAME, cached
-from provision.errors import ImageError
 
 
 def find(name: str) -> Path:

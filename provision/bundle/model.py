@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml
 
-from provision.errors import ImageError
-from provision.events import Emit, Progress, nowhere
+from provision.base.errors import ImageError
+from provision.base.events import Emit, Progress, nowhere
 
 NAME = "bundle.yaml"
 FORMAT = 1

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from provision.base.errors import ImageError
+from provision.base.events import Emit, Warned, nowhere
 from provision.bundle.containers import references
 from provision.bundle.model import Bundle, Image, MeshImage, hashed, save
-from provision.errors import ImageError
-from provision.events import Emit, Warned, nowhere
 
 BINARIES = ("bin/kubeadm", "bin/kubelet", "bin/kubectl", "cni/bridge", "cni/host-local", "cni/loopback")
 

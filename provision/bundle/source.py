@@ -20,13 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from provision import data
+from provision.base import data
+from provision.base.errors import ImageError
+from provision.base.events import Changed, Emit, Output, Progress, nowhere
+from provision.base.shell import Local
 from provision.bundle.archive import SUITE, Archive
 from provision.bundle.containers import Container, Entry, write
 from provision.bundle.seal import STANDIN, seal
-from provision.errors import ImageError
-from provision.events import Changed, Emit, Output, Progress, nowhere
-from provision.shell import Local
 
 NAME = "debian-source"
 KUBERNETES = "v1.20.2"

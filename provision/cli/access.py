@@ -14,9 +14,9 @@ def ssh(inventory: str, node: str, command: tuple[str, ...]) -> None:
 
     The guest's host key comes from its stamp: an unknown one is refused.
     """
-    from provision.access import ssh_argv
+    from provision.base.shell import replace_process
     from provision.cli.session import session
-    from provision.shell import replace_process
+    from provision.run import ssh_argv
 
     with session(inventory) as world:
         argv = ssh_argv(world, node, command)
@@ -27,8 +27,8 @@ def ssh(inventory: str, node: str, command: tuple[str, ...]) -> None:
 @click.argument("inventory", type=click.Path())
 def kubeconfig(inventory: str) -> None:
     """Print the cluster's kubeconfig. It holds a private key: redirect it into a file that only you can read."""
-    from provision.access import read_kubeconfig
     from provision.cli.session import session
+    from provision.run import read_kubeconfig
 
     with session(inventory) as world:
         text = read_kubeconfig(world)

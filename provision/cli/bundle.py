@@ -66,8 +66,8 @@ def show(folder: str, as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
+    from provision.base.units import approximate_size
     from provision.bundle import find, load
-    from provision.units import approximate_size
 
     sealed = load(find(folder))
     if as_json:

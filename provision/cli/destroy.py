@@ -15,8 +15,8 @@ import click
 def destroy(inventory: str, yes: bool, purge: bool, as_json: bool) -> None:
     """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds."""
     from provision.cli.session import confirm_by_name, session
-    from provision.engine import destroy as run
-    from provision.engine import plan_removal
+    from provision.run import destroy as run
+    from provision.run import plan_removal
 
     with session(inventory, as_json=as_json, logged=True) as world:
         agreed = plan_removal(world, purge=purge)

@@ -13,9 +13,10 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON on stdout.")
 def doctor(inventory: str, as_json: bool) -> None:
     """Check the hosts: what would keep guests from being made, and what would make them slow. Changes nothing."""
-    from provision.checkup import as_text, check_hosts
+    from provision.base.errors import HostUnfit
     from provision.cli.session import session
-    from provision.errors import HostUnfit
+    from provision.run import check_hosts
+    from provision.run.checkup import as_text
 
     with session(inventory) as world:
         checkup = check_hosts(world)

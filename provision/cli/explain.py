@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from provision.pages import Page
+    from provision.base.pages import Page
 
 FAMILIES = {"MC1": ("provision.doctor.pages", "CHECKS"), "ML3": ("provision.linkerd.pages", "CHECKS")}
 """By how the ids begin: the module that has the pages, and its name for them. A new family is one line here."""

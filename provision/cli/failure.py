@@ -8,8 +8,8 @@ import traceback
 
 import click
 
-from provision import data
-from provision.errors import InventoryError, MeshctlError
+from provision.base import data
+from provision.base.errors import InventoryError, MeshctlError
 
 BUG = 70
 """Exit code of a defect of meshctl itself (EX_SOFTWARE of sysexits.h)."""

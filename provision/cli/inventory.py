@@ -14,8 +14,8 @@ def validate(inventory: str, as_json: bool) -> None:
     """Check INVENTORY (a file, or - for stdin): all problems at once. Exit code 3 when there are any."""
     from dataclasses import asdict
 
-    from provision.errors import InventoryError
-    from provision.loader import load
+    from provision.base.errors import InventoryError
+    from provision.inventory import load
 
     try:
         cluster = load(inventory)
@@ -36,6 +36,6 @@ def validate(inventory: str, as_json: bool) -> None:
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of the inventory."""
-    from provision.loader import json_schema
+    from provision.inventory import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

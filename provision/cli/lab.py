@@ -16,10 +16,10 @@ def lab() -> None:
 @NAME
 def up(name: str) -> None:
     """Make the lab, or what is missing of it, and print libvirt's URI."""
+    from provision.base.shell import Local
     from provision.cli.screen import watched
     from provision.lab import Lab
     from provision.lab import up as run
-    from provision.shell import Local
 
     with watched() as emit:
         uri = run(Lab(name), Local(), emit)
@@ -30,10 +30,10 @@ def up(name: str) -> None:
 @NAME
 def down(name: str) -> None:
     """Remove the lab: processes, guests included, namespace, mounts and folders."""
+    from provision.base.shell import Local
     from provision.cli.screen import watched
     from provision.lab import Lab
     from provision.lab import down as run
-    from provision.shell import Local
 
     with watched() as emit:
         run(Lab(name), Local(), emit)
@@ -44,7 +44,7 @@ def down(name: str) -> None:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_(name: str, command: tuple[str, ...]) -> None:
     """Run COMMAND (behind --) inside the lab's namespaces."""
+    from provision.base.shell import replace_process
     from provision.lab import Lab, exec_argv
-    from provision.shell import replace_process
 
     replace_process(exec_argv(Lab(name), command))

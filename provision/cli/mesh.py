@@ -10,7 +10,7 @@ import click
 from provision.cli.mesh_validate import known_release, validate
 
 if TYPE_CHECKING:
-    from provision.linkerd.routers import Router
+    from provision.linkerd.routing import Router
 
 _RELEASE = click.option("--linkerd", "release", default="0.8.5", show_default=True, help="The release of linkerd.")
 
@@ -62,9 +62,8 @@ def route(
 
     FILE is a linkerd.yaml (or JSON), a Kubernetes manifest that holds one, or - for stdin.
     """
-    from provision.linkerd.delegate import delegate
-    from provision.linkerd.dtab import DtabError, parse, show_path, show_tree
-    from provision.linkerd.identify import Request, identify
+    from provision.linkerd.routing import DtabError, Request, delegate, identify, show_path, show_tree
+    from provision.linkerd.routing.dtab import parse
 
     router = _router(file, known_release(release), label)
     try:
@@ -98,9 +97,9 @@ def _service(leaf: tuple[bytes, ...]) -> str:
 
 
 def _router(file: str, release: str, label: str | None) -> Router:
-    from provision.linkerd.document import Unreadable, compose
-    from provision.linkerd.routers import routers
-    from provision.linkerd.within import configurations
+    from provision.linkerd.mend import configurations
+    from provision.linkerd.routing import routers
+    from provision.linkerd.text import Unreadable, compose
 
     try:
         inner = next(iter(configurations(_read(file))), "")
@@ -115,7 +114,7 @@ def _router(file: str, release: str, label: str | None) -> Router:
 
 
 def _read(file: str) -> str:
-    from provision.errors import MeshError
+    from provision.base.errors import MeshError
 
     try:
         if file == "-":

@@ -11,7 +11,7 @@ from provision.cli.mesh_validate import INVENTORY, exit_code, known_release, rec
 
 if TYPE_CHECKING:
     from provision.cli.rewrite import Original
-    from provision.linkerd.changes import Behaviour
+    from provision.linkerd.knowledge.changes import Behaviour
     from provision.linkerd.migrate import Change, Migrated
 
 
@@ -40,9 +40,9 @@ def migrate(
     when something is left that the other release refuses, or that could not be kept as it was.
     """
     from provision.cli.rewrite import rewrite
-    from provision.linkerd.context import Place
+    from provision.linkerd.check import validate
+    from provision.linkerd.knowledge.place import Place
     from provision.linkerd.migrate import migrate as migrated
-    from provision.linkerd.validate import validate
 
     if as_json and file == "-":
         raise click.UsageError("- writes the migrated text to stdout: it has no room for --json")
@@ -60,8 +60,8 @@ def migrate(
 
 
 def _read(file: str) -> Original:
+    from provision.base.errors import MeshError
     from provision.cli.rewrite import read
-    from provision.errors import MeshError
 
     try:
         original = read(file)
@@ -80,7 +80,7 @@ def _report(file: str, done: Migrated, releases: tuple[str, str], *, as_json: bo
 
         click.echo(json.dumps(_records(file, done), indent=2))
         return
-    from provision.linkerd.validate import release_of
+    from provision.linkerd.check import release_of
 
     to_stderr = file == "-"
     for part in _sections(file, done, releases):
@@ -111,7 +111,7 @@ def _change(file: str, one: Change) -> str:
 
 
 def _behaviour(one: Behaviour, releases: tuple[str, str]) -> str:
-    from provision.linkerd.versions import number
+    from provision.linkerd.knowledge.versions import number
 
     back = number(releases[0]) > number(releases[1])
     act = f" ({one.act})" if one.act and not back else ""

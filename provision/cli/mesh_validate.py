@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from provision.cli.rewrite import Original
-    from provision.linkerd.context import Place
-    from provision.linkerd.finding import Finding
+    from provision.linkerd.check import Finding
+    from provision.linkerd.knowledge.place import Place
 
 DEFAULT_RELEASE = "0.8.5"
 """The release that the article installs, where neither the command nor the file names one."""
@@ -63,7 +63,7 @@ def validate(
     FILE is a linkerd.yaml (or JSON, as linkerd takes it), a Kubernetes manifest that holds one, an inventory, or - for stdin.
     With --fix stdin is mended to stdout, and the findings that are left go to stderr.
     """
-    from provision.linkerd.context import Place
+    from provision.linkerd.knowledge.place import Place
 
     if fix and as_json and "-" in files:
         raise click.UsageError("--fix - writes the mended text to stdout: it has no room for --json")
@@ -103,8 +103,8 @@ class Mender:
     def mend(self, original: Original, subject: Subject) -> tuple[Finding, ...]:
         """Mends one file, or stdin to stdout; what is found then. Raises MeshError, click.UsageError."""
         from provision.cli.rewrite import rewrite
+        from provision.linkerd.check import validate as check
         from provision.linkerd.mend import mend
-        from provision.linkerd.validate import validate as check
 
         if subject.text != original.text:
             raise click.UsageError(f"{subject.file} is an inventory: its mesh section is mended by hand")
@@ -121,9 +121,9 @@ class Mender:
 def _findings(file: str, release: str | None, place: Place, mender: Mender | None) -> list[tuple[str, Finding]]:
     """The findings of one file, those that are left when it is mended, and where each is; says their number on stderr."""
     from provision.cli.rewrite import read
-    from provision.linkerd.document import Spot
-    from provision.linkerd.finding import found
-    from provision.linkerd.validate import validate as check
+    from provision.linkerd.check import found
+    from provision.linkerd.check import validate as check
+    from provision.linkerd.text import Spot
 
     try:
         original = read(file)
@@ -141,7 +141,7 @@ def _findings(file: str, release: str | None, place: Place, mender: Mender | Non
 
 
 def _subject(file: str, text: str, release: str | None, place: Place) -> Subject:
-    from provision.linkerd.validate import release_of
+    from provision.linkerd.check import release_of
 
     if INVENTORY.search(text):
         return _inventory(file, text, release, place)
@@ -152,10 +152,10 @@ def _inventory(file: str, text: str, release: str | None, place: Place) -> Subje
     """What meshctl itself would install for an inventory: its own linkerd.yaml, or the one that is rendered."""
     from dataclasses import replace
 
-    from provision.linkerd.settings import ENVIRONMENT, HOST_NETWORK
-    from provision.linkerd.validate import validate as check
-    from provision.loader import load
-    from provision.mesh.config import configuration
+    from provision.inventory import load
+    from provision.linkerd.check import validate as check
+    from provision.linkerd.render import ENVIRONMENT, HOST_NETWORK
+    from provision.mesh import configuration
 
     mine = replace(place, host_network=HOST_NETWORK, environment=ENVIRONMENT)
     named = _named(file, text, release, mine)
@@ -175,8 +175,8 @@ def _named(file: str, text: str, release: str | None, place: Place) -> Subject |
     from dataclasses import replace
 
     from provision.cli.rewrite import read
-    from provision.linkerd import document
-    from provision.linkerd.versions import RELEASES
+    from provision.linkerd.knowledge.versions import RELEASES
+    from provision.linkerd.text import document
 
     try:
         root = document.compose(text)
@@ -193,7 +193,7 @@ def _named(file: str, text: str, release: str | None, place: Place) -> Subject |
 
 def known_release(release: str, option: str = "--linkerd") -> str:
     """The release itself; refuses one that never was, with the nearest."""
-    from provision.linkerd.versions import UnknownRelease, known
+    from provision.linkerd.knowledge.versions import UnknownRelease, known
 
     try:
         return known(release)

@@ -12,8 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from provision.inventory import Cluster
-    from provision.placement import Tenant
-    from provision.topology import Topology
+    from provision.placement import Tenant, Topology
 
 
 def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
@@ -51,10 +50,10 @@ def place(
     inventory: str, capabilities: dict[str, str], domains: dict[str, str], as_json: bool, svg: str | None
 ) -> None:
     """Show where the guests of INVENTORY would go on given machines, without touching any. Exit code 4 with a refusal."""
-    from provision.errors import PlacementError
-    from provision.loader import load
+    from provision.base.errors import PlacementError
+    from provision.inventory import load
+    from provision.placement import as_map
     from provision.placement import place as find
-    from provision.placement.picture import as_map
 
     cluster = load(inventory)
     _known(cluster, capabilities, domains)
@@ -62,7 +61,7 @@ def place(
     current = [tenant for host, folder in domains.items() for tenant in _tenants(cluster, host, folder)]
     found = find(cluster, topologies, current)
     if svg:
-        from provision.placement.drawing import draw
+        from provision.placement import draw
 
         _write(Path(svg), draw(found, cluster, topologies, current))
     click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_map(found, cluster, topologies, current))
@@ -89,8 +88,8 @@ def _known(cluster: Cluster, capabilities: dict[str, str], domains: dict[str, st
 
 
 def _topology(path: str) -> Topology:
-    from provision.errors import InventoryError
-    from provision.topology import parse_capabilities
+    from provision.base.errors import InventoryError
+    from provision.placement import parse_capabilities
 
     try:
         found = parse_capabilities(_read(Path(path)))
@@ -104,9 +103,9 @@ def _topology(path: str) -> Topology:
 def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
     from lxml.etree import XMLSyntaxError
 
-    from provision.errors import InventoryError
-    from provision.libvirt_seen import parse_domain
-    from provision.tenants import tenants
+    from provision.base.errors import InventoryError
+    from provision.libvirt_xml import parse_domain
+    from provision.placement import tenants
 
     if not Path(folder).is_dir():
         raise InventoryError(f"{folder}: there is no such folder", hint="it holds one domain XML a file")
@@ -136,7 +135,7 @@ def _holds_domain(path: Path) -> bool:
 
 
 def _read(path: Path) -> str:
-    from provision.errors import InventoryError
+    from provision.base.errors import InventoryError
 
     try:
         return path.read_text(encoding="utf-8")
@@ -147,7 +146,7 @@ def _read(path: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    from provision.errors import InventoryError
+    from provision.base.errors import InventoryError
 
     try:
         path.write_text(text, encoding="utf-8")

@@ -7,10 +7,11 @@ import sys
 
 import click
 
-from provision.stages.order import NAMES
-
 CHANGES_PENDING = 20
 """Exit code of `plan --detailed-exitcode` when there is something to do, and of `status --drift` when there is drift."""
+
+STAGES = ("hosts", "images", "networks", "volumes", "guests", "kubernetes", "mesh", "verify")
+"""The names of `run.stages.order`, written out because that loads libvirt, which --help does without; a test holds both to each other."""
 
 RESTART = click.option(
     "--restart", is_flag=True, help="Also start guests anew that run with something else than wanted, one at a time."
@@ -28,8 +29,8 @@ WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under
 def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool, restart: bool) -> None:
     """Show what provision would create, change or leave, and why. Changes nothing."""
     from provision.cli.session import session
-    from provision.engine import make_plan
-    from provision.plan_text import as_data, as_text
+    from provision.report.plan_text import as_data, as_text
+    from provision.run import make_plan
 
     with session(inventory) as world:
         found = make_plan(world, wipe=wipe, restart=restart)
@@ -42,7 +43,7 @@ def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool, res
 @click.argument("inventory", type=click.Path())
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
-@click.option("--until", "last", type=click.Choice(NAMES), help="Stop after this stage.")
+@click.option("--until", "last", type=click.Choice(STAGES), help="Stop after this stage.")
 @RESTART
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show what kubeadm and others say.")
@@ -50,11 +51,10 @@ def provision(
     inventory: str, yes: bool, wipe: bool, last: str | None, restart: bool, as_json: bool, verbose: bool
 ) -> None:
     """Turn the inventory into a serving mesh: checks the hosts, shows the plan, asks, plans again, runs the stages."""
-    from provision.checkup import admit
     from provision.cli.session import session
-    from provision.engine import make_plan
-    from provision.engine import provision as run
-    from provision.plan_text import as_text
+    from provision.report.plan_text import as_text
+    from provision.run import admit, make_plan
+    from provision.run import provision as run
 
     with session(inventory, as_json=as_json, verbose=verbose, logged=True) as world:
         admit(world)

@@ -73,7 +73,7 @@ def write(original: Original, text: str) -> None:
     """Replaces a file by rename: a reader sees the old text or the new. Mode, owner and links stay. Raises MeshError."""
     from pathlib import Path
 
-    from provision.errors import MeshError
+    from provision.base.errors import MeshError
 
     path = Path(os.path.realpath(original.file))
     try:

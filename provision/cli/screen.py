@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from provision.events import Emit
+from provision.base.events import Emit
 from provision.report import JsonLines, Lines, Sink, Terminal, tee
 
 

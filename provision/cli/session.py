@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import click
 
 from provision.cli.screen import screen
-from provision.engine import World, opened
-from provision.loader import load
+from provision.inventory import load
 from provision.report import Sink, run_log, tee
+from provision.run import World, opened
 
 
 @contextmanager

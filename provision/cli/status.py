@@ -20,7 +20,8 @@ from provision.cli.provision import CHANGES_PENDING
 def status(inventory: str, as_json: bool, drift: bool) -> None:
     """Show per guest what libvirt says live, and what Kubernetes and the mesh say."""
     from provision.cli.session import session
-    from provision.status import as_text, cluster_status
+    from provision.run import cluster_status
+    from provision.run.status import as_text
 
     if drift:
         _drift(inventory, as_json=as_json)
@@ -31,7 +32,7 @@ def status(inventory: str, as_json: bool, drift: bool) -> None:
 
 def _drift(inventory: str, *, as_json: bool) -> NoReturn:
     from provision.cli.session import session
-    from provision.drift_report import as_text, drift_report
+    from provision.report.drift_report import as_text, drift_report
 
     with session(inventory) as world:
         found = drift_report(world)

@@ -1,4 +1,7 @@
-"""What is wrong with a host before guests are made on it: facts by one read, judged by pure functions, explained by a registry."""
+"""What is wrong with a host before guests are made on it: facts by one read, judged by pure functions, explained by a registry.
+
+To live here a line reads a fact, judges one, or is the page of a finding; hosts are opened elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from provision.base.shell import Shell
 from provision.doctor.facts import Way
 from provision.inventory import Host
-from provision.shell import Shell
 
 WITHIN_S = 5.0
 """What a host has to answer; the script took 0.2 s on two cores, most of it for lsblk, ip and iptables."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.cpu_lists import cpu_list
+from provision.base.cpu_lists import cpu_list
 from provision.doctor.finding import Finding, dedicated_cpus, found
 from provision.doctor.patient import Patient
 from provision.placement import absent

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provision.base.parallel import AT_ONCE
+from provision.base.units import GIB
 from provision.doctor.finding import Finding, found
 from provision.doctor.patient import Patient
-from provision.parallel import AT_ONCE
-from provision.units import GIB
 
 OLDEST_LIBVIRT = (7, 0, 0)
 OLDEST_QEMU = (5, 2, 0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from provision.base.units import MIB
 from provision.doctor.finding import Finding, found
 from provision.doctor.patient import Patient
-from provision.hardware_xml import lock_limit_mib
-from provision.placement.need import page_name
-from provision.units import MIB
+from provision.libvirt_xml import lock_limit_mib
+from provision.placement import page_name
 
 OVERHEAD_MIB = 256
 """What QEMU needs beside the guest's memory: 100 to 200 MiB with a few devices."""

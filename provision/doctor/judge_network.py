@@ -9,7 +9,7 @@ import netaddr
 from provision.doctor.facts import Link
 from provision.doctor.finding import Finding, found
 from provision.doctor.patient import Patient
-from provision.libvirt_seen import NetworkSeen
+from provision.libvirt_xml import NetworkSeen
 
 CANDIDATES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """Private networks (RFC 1918), in which a free one is looked for."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from provision.base.units import MIB
 from provision.doctor.facts import Disk, Folder
 from provision.doctor.finding import Finding, found
 from provision.doctor.patient import Patient
 from provision.inventory import Node
-from provision.storage.check import needs_look, pool_faults
-from provision.storage.devices import physical
-from provision.storage.seen import StorageSeen
-from provision.units import MIB
-from provision.volume_names import volume_name
+from provision.specs import volume_name
+from provision.storage import StorageSeen, needs_look, physical, pool_faults
 
 FIRST_BOOT = 512 * MIB
 """What a guest writes before it is a member: logs, containers' layers, etcd. Measured: 350 MiB."""

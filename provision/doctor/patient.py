@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from provision.doctor.facts import Facts
 from provision.inventory import Cluster, Host, Node
-from provision.observed import HostSeen
-from provision.placement import Pinning
-from provision.storage.seen import StorageSeen
-from provision.topology import Topology
+from provision.placement import Pinning, Topology
+from provision.plan import HostSeen
+from provision.storage import StorageSeen
 
 
 @dataclass(frozen=True)

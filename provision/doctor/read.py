@@ -10,7 +10,8 @@ from typing import Any
 
 from lxml import etree
 
-from provision.cpu_lists import parse_cpu_list
+from provision.base.cpu_lists import parse_cpu_list
+from provision.base.units import KIB, MIB
 from provision.doctor.facts import (
     CpuFacts,
     Facts,
@@ -24,7 +25,6 @@ from provision.doctor.facts import (
     ServiceFacts,
 )
 from provision.doctor.read_storage import read_storage
-from provision.units import KIB, MIB
 
 CAP_SYS_RESOURCE = 24
 """Its bit in CapEff (include/uapi/linux/capability.h): with it a process may raise hard limits."""

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from provision import data
-from provision.errors import ImageError, ShellError
-from provision.events import Changed, Emit, Output, Progress, nowhere
+from provision.base import data
+from provision.base.errors import ImageError, ShellError
+from provision.base.events import Changed, Emit, Output, Progress, nowhere
+from provision.base.shell import Local
+from provision.base.units import GIB, approximate_size
+from provision.base.waiting import NotYet, Ready, wait_until
 from provision.images import disk, mirror, recipes, system
 from provision.images.recipes import Recipe
-from provision.shell import Local
-from provision.units import GIB, approximate_size
-from provision.waiting import NotYet, Ready, wait_until
 
 STEPS = ("sources", "packages", "filesystem", "boot loader", "compression")
 NEEDED_FREE = 4 * GIB

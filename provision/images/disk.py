@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from provision.errors import ImageError
+from provision.base.errors import ImageError
+from provision.base.shell import Shell
+from provision.base.units import MIB
 from provision.images.recipes import Recipe
-from provision.shell import Shell
-from provision.units import MIB
 
 SECTOR = 512
 BOOT_START = 2048

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from provision.debian import DEFAULT, DEFAULT_SECURITY, KEYRING, choose, find, proxy
+from provision.images.debian import (
+    DEFAULT,
+    DEFAULT_SECURITY,
+    KEYRING,
+    choose,
+    find,
+    proxy,
+)
 from provision.images.recipes import Recipe
 
 __all__ = ["DEFAULT", "DEFAULT_SECURITY", "KEYRING", "choose", "find", "proxy", "sources"]

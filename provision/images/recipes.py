@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from provision import data
-from provision.errors import ImageError
-from provision.units import MIB, parse_size
+from provision.base import data
+from provision.base.errors import ImageError
+from provision.base.units import MIB, parse_size
 
 SMALLEST_DISK = 1024 * MIB
 """Debian with a kernel and Docker takes about 900 MiB: a smaller disk cannot hold it."""

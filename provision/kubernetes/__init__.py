@@ -7,6 +7,8 @@ initialise(shell, profile, spec, member, emit)    # on the control plane
 join(shell, profile, spec, member, credentials(control_plane_shell, profile, emit), emit)
 wait_until(lambda: nodes_ready(kubectl_for(spec.generation, control_plane_shell), names), …)
 reach(shell, pod, other_pods, port=8080)          # the pod network, proven
+
+To live here a line knows kubeadm, kubectl or the API's objects; which guest is which node it is told.
 """
 
 from provision.kubernetes.api import ApiStarting

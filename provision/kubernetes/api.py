@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from provision.curl import Answer, answers, options
-from provision.errors import KubernetesError
+from provision.base.curl import Answer, answers, options
+from provision.base.errors import KubernetesError
 
 PORT = 6443
 NAME = "kubernetes"

@@ -7,9 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from provision.base.shell import Shell
 from provision.kubernetes.files import STATE
 from provision.kubernetes.token import redacted
-from provision.shell import Shell
 
 WIDTH = 300
 """Characters shown of a line: the kubelet writes whole objects into one."""

@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from provision.errors import KubernetesError, StageTimeout, Unreachable
-from provision.events import Changed, Emit, Output, Warned
+from provision.base.errors import KubernetesError, StageTimeout, Unreachable
+from provision.base.events import Changed, Emit, Output, Warned
+from provision.base.secret import Secret
+from provision.base.shell import Shell
+from provision.base.waiting import NotYet, Ready, wait_until
+from provision.guests import HostKeyMismatch
 from provision.kubernetes.diagnose import diagnose, hint_for
 from provision.kubernetes.files import DETACHED_SCRIPT, STATE
 from provision.kubernetes.kubectl import Kubectl, patiently
@@ -21,11 +25,7 @@ from provision.kubernetes.prepare import prepare
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import Credentials, Spec
 from provision.kubernetes.token import new_token, redacted
-from provision.secret import Secret
-from provision.shell import Shell
 from provision.specs import Member
-from provision.ssh import HostKeyMismatch
-from provision.waiting import NotYet, Ready, wait_until
 
 INIT_S, JOIN_S = 1200.0, 600.0
 """Deadlines. Under emulation init takes 67 s (1.5) to 145 s (1.20) and join 8 to 31 s when nothing else runs."""

@@ -13,12 +13,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from provision.errors import CommandFailed, KubernetesError
-from provision.events import Emit
-from provision.kubernetes.api import ApiStarting, Certificates, Kind, list_path, listed, lists_argv, selector, starting
-from provision.secret import Secret
-from provision.shell import Completed, Shell
-from provision.waiting import NotYet, Ready, wait_until
+from provision.base.errors import CommandFailed, KubernetesError
+from provision.base.events import Emit
+from provision.base.secret import Secret
+from provision.base.shell import Completed, Shell
+from provision.base.waiting import NotYet, Ready, wait_until
+from provision.kubernetes.api import (
+    ApiStarting,
+    Certificates,
+    Kind,
+    list_path,
+    listed,
+    lists_argv,
+    selector,
+    starting,
+)
 
 T = TypeVar("T")
 

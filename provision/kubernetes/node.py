@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from provision.base.shell import Shell
 from provision.kubernetes.files import (
     DOCKER_CONFIG,
     NETWORK_UNIT,
@@ -20,7 +21,6 @@ from provision.kubernetes.files import (
 )
 from provision.kubernetes.profile import Profile, archives_for
 from provision.kubernetes.spec import CONTROL_PLANE, Archive, File, Spec
-from provision.shell import Shell
 from provision.specs import Member
 
 UNIT = "meshctl-kubeadm.service"

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provision.errors import KubernetesError
+from provision.base.errors import KubernetesError
+from provision.base.shell import Shell
+from provision.base.waiting import NotYet, Ready
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.kubectl import Kubectl
-from provision.shell import Shell
-from provision.waiting import NotYet, Ready
 
 ATTEMPT_S = 10.0
 """Seconds for one request: an emulated guest answers in under one, a dropped packet is sent again after 1, 3, 7."""

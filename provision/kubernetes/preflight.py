@@ -7,10 +7,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from provision.errors import KubernetesError
+from provision.base.errors import KubernetesError
+from provision.base.shell import Shell
 from provision.kubernetes.node import parse
 from provision.kubernetes.profile import Needs, Profile
-from provision.shell import Shell
 from provision.specs import Member
 
 CLOCK_S = 120

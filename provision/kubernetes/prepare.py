@@ -9,13 +9,13 @@ import itertools
 import tarfile
 from collections.abc import Iterable
 
-from provision.errors import KubernetesError
-from provision.events import Changed, Emit, Progress
+from provision.base.errors import KubernetesError
+from provision.base.events import Changed, Emit, Progress
+from provision.base.shell import Shell
 from provision.kubernetes.files import DOCKER_CONFIG, NETWORK_UNIT, STATE
 from provision.kubernetes.node import DOCKER, KUBELET, NodeState, observe
 from provision.kubernetes.profile import Profile, archives_for
 from provision.kubernetes.spec import Archive, File, Spec
-from provision.shell import Shell
 from provision.specs import Member
 
 MOUNT = "/run/meshctl/bundle"

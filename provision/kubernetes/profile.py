@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from provision.base.secret import Secret
 from provision.kubernetes.api import Certificates
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.spec import CONTROL_PLANE, Archive, Credentials, File, Spec
-from provision.secret import Secret
 from provision.specs import Member
 
 CONFIG = "/var/lib/meshctl/kubeadm.yaml"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from provision.errors import KubernetesError
+from provision.base.errors import KubernetesError
+from provision.base.shell import Shell
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.v1_5 import Profile15
 from provision.kubernetes.v1_20 import Profile120
-from provision.shell import Shell
 
 
 def profile_for(generation: str) -> Profile:

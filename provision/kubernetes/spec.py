@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import netaddr
 
+from provision.base.secret import Secret
 from provision.kubernetes.kubectl import Kubectl
-from provision.secret import Secret
 from provision.specs import Member
 
 CONTROL_PLANE = "control-plane"

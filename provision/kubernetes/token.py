@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 
-from provision.secret import Secret
+from provision.base.secret import Secret
 
 _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 

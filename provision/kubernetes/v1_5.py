@@ -13,13 +13,13 @@ from typing import Any
 
 import yaml
 
-from provision.errors import KubernetesError
+from provision.base.errors import KubernetesError
+from provision.base.secret import Secret
 from provision.kubernetes.api import Certificates
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.kubelet import RESOLV_CONF, drop_in, kubelet_unit
 from provision.kubernetes.profile import CONFIG, Needs, Workloads
 from provision.kubernetes.spec import CONTROL_PLANE, Credentials, File, Spec
-from provision.secret import Secret
 from provision.specs import Member
 
 API = "kubeadm.k8s.io/v1alpha1"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from provision.errors import CommandFailed, MeshctlError
-from provision.events import Emit
+from provision.base.errors import CommandFailed, MeshctlError
+from provision.base.events import Emit
+from provision.base.shell import Local
+from provision.base.waiting import NotYet, Ready, wait_until
 from provision.lab.places import Lab
 from provision.lab.processes import in_namespace, lives, sees_state
-from provision.shell import Local
-from provision.waiting import NotYet, Ready, wait_until
 
 START_S = 180.0
 """The first start probes every QEMU program: 2 s on an idle machine, 8 s measured beside a compiler on two cores."""

@@ -7,11 +7,11 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from provision.errors import MeshctlError
+from provision.base.errors import MeshctlError
+from provision.base.shell import Local
 from provision.lab.daemon import LIBVIRTD_CONF, QEMU_CONF
 from provision.lab.places import Lab
 from provision.lab.processes import end, members, obstacles
-from provision.shell import Local
 
 
 def make_folders(lab: Lab) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from provision.errors import MeshctlError
+from provision.base.errors import MeshctlError
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?")
 """A DNS label; 20 characters keep the monitor sockets' paths within the 107 that Linux allows."""

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from provision.errors import StageTimeout
+from provision.base.errors import StageTimeout
+from provision.base.waiting import NotYet, Ready, wait_until
 from provision.lab.places import Lab
-from provision.waiting import NotYet, Ready, wait_until
 
 END_S = 20.0
 """A guest that was told to end writes its disks back first."""

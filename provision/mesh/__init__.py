@@ -1,7 +1,17 @@
-"""The mesh: Linkerd's configuration and manifests as data, and what its answers mean."""
+"""The mesh: Linkerd's configuration and manifests as data, and what its answers mean.
+
+To live here a line is about linkerd on Kubernetes; linkerd's own rules are `linkerd`.
+"""
 
 from provision.mesh.config import Configuration, configuration
-from provision.mesh.manifests import APP, ECHO, ECHO_PORT, Manifest, Platform, manifests
+from provision.mesh.manifests import (
+    APP,
+    ECHO,
+    ECHO_PORT,
+    Manifest,
+    Platform,
+    manifests,
+)
 from provision.mesh.probe import Routed, judge_metrics, judge_ping, judge_route, probe_argv
 
 __all__ = [

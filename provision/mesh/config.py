@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from provision.errors import MeshError
-from provision.linkerd.document import compose
+from provision.base.errors import MeshError
 from provision.linkerd.render import render
-from provision.linkerd.routers import routers
-from provision.mesh_settings import Mesh
+from provision.linkerd.routing import routers
+from provision.linkerd.text import compose
+from provision.linkerd.wanted import Mesh
 
 _PORT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 """What Kubernetes takes for the name of a port; linkerd's labels are any text."""

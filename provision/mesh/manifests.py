@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provision.linkerd.settings import HOST_NETWORK, SERVICE
-from provision.linkerd.versions import number
+from provision.base.units import MIB
+from provision.linkerd.knowledge.versions import number
+from provision.linkerd.render import HOST_NETWORK, SERVICE
+from provision.linkerd.wanted import Mesh
 from provision.mesh.config import Configuration, port_names
-from provision.mesh_settings import Mesh
-from provision.units import MIB
 
 ECHO_PORT = 8080
 PROXY_PORT = 8001

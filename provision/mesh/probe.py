@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from provision.curl import Answer, options
+from provision.base.curl import Answer, options
 
 _EACH = options(within_s=20)
 

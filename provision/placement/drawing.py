@@ -13,14 +13,14 @@ from typing import Any
 from lxml import etree
 from lxml.builder import ElementMaker
 
-from provision.cpu_lists import cpu_list
+from provision.base.cpu_lists import cpu_list
+from provision.base.units import KIB
 from provision.inventory import Cluster, Node
 from provision.placement.model import Pinning, Placement, Tenant
 from provision.placement.need import page_name
 from provision.placement.palette import HUES, style
 from provision.placement.picture import FREE, CellMap, Stock, Who, cell_maps
-from provision.topology import Cell, Topology
-from provision.units import KIB
+from provision.placement.topology import Cell, Topology
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 SVG = ElementMaker(namespace=NAMESPACE, nsmap={None: NAMESPACE})

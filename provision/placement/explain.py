@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from provision.base.units import KIB
 from provision.inventory import Spread
 from provision.placement.need import Need, Share, page_name
 from provision.placement.pick import best
 from provision.placement.room import CellRoom, HostRoom
 from provision.placement.seats import parts, seats
-from provision.units import KIB
 
 LONELY = "but no NUMA node has a CPU for the emulator besides"
 

@@ -6,10 +6,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from provision.cpu_lists import cpu_list
+from provision.base.cpu_lists import cpu_list
+from provision.base.units import KIB, MIB
 from provision.inventory import Host
-from provision.topology import Cell, Topology
-from provision.units import KIB, MIB
+from provision.placement.topology import Cell, Topology
 
 
 @dataclass(frozen=True, eq=False)

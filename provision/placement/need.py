@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provision.base.scalars import HUGEPAGE_KIB
+from provision.base.units import KIB
 from provision.inventory import Host, Node
-from provision.scalars import HUGEPAGE_KIB
-from provision.units import KIB
 
 
 @dataclass(frozen=True, slots=True)

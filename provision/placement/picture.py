@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from provision.base.units import KIB
 from provision.inventory import Cluster, Host, Node
 from provision.placement.keep import memory_of, own_threads, pinned
 from provision.placement.layout import CellLayout, HostLayout, layout
 from provision.placement.model import Pinning, Placement, Tenant
 from provision.placement.remember import staying
-from provision.topology import Cell, Topology
-from provision.units import KIB
+from provision.placement.topology import Cell, Topology
 
 SHOWN_FREE = 8
 """Free cores that are listed one by one; more are only counted."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from provision.base.units import KIB
 from provision.inventory import Host
 from provision.placement.layout import CellLayout, HostLayout
 from provision.placement.need import Need, Share
-from provision.units import KIB
 
 TINY = 1e-9
 """Loads are sums of fractions: equal within this."""

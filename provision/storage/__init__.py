@@ -1,5 +1,36 @@
-"""Where guests' disks live: pools and volumes as an inventory says them, and the block devices below, traced and judged. Pure."""
+"""Where guests' disks live: pools and volumes as an inventory says them, and the block devices below, traced and judged. Pure.
 
+To live here a line decides something about disks from facts that somebody else has read; what touches a disk is `hosts`.
+"""
+
+from provision.storage.allot import Allotment, Device, Wish, allot, claims
+from provision.storage.check import Fault, needs_look, pool_faults
+from provision.storage.claims import OWN_TAG, READY_TAG, THIN_POOL, Claim, claim_of_tags, claim_text
+from provision.storage.devices import physical
+from provision.storage.guard import Obstacle, Wiping
+from provision.storage.seen import StorageSeen
 from provision.storage.wanted import Pool, Storage, Volume
 
-__all__ = ["Pool", "Storage", "Volume"]
+__all__ = [
+    "OWN_TAG",
+    "READY_TAG",
+    "THIN_POOL",
+    "Allotment",
+    "Claim",
+    "Device",
+    "Fault",
+    "Obstacle",
+    "Pool",
+    "Storage",
+    "StorageSeen",
+    "Volume",
+    "Wiping",
+    "Wish",
+    "allot",
+    "claim_of_tags",
+    "claim_text",
+    "claims",
+    "needs_look",
+    "physical",
+    "pool_faults",
+]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from provision.base.units import MIB
 from provision.storage.check import Fault
 from provision.storage.claims import THIN_POOL, Claim, parse_claim, usable_mib
 from provision.storage.guard import Obstacle, Wiping, obstacle, refusal
 from provision.storage.seen import Named, StorageSeen
 from provision.storage.wanted import Pool
-from provision.units import MIB
 
 
 @dataclass(frozen=True)

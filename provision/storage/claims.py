@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from provision.units import MIB
+from provision.base.units import MIB
 
 READY_TAG = "meshctl.ready"
 """LVM tag of a logical volume that holds all it should."""

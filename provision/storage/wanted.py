@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from provision.scalars import Name, Size
-from provision.strict import Strict
-from provision.units import MIB
+from provision.base.scalars import Name, Size
+from provision.base.strict import Strict
+from provision.base.units import MIB
 
 Require = Literal["nvme", "ssd", "any"]
 DevicePath = Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9_.:+@/-]+$")]

@@ -9,9 +9,9 @@ import resource
 import sys
 import time
 
-from provision.inventory import Cluster
+from provision.inventory.model import Cluster
 from provision.placement import place
-from provision.topology import Cell, Cpu, Topology
+from provision.placement.topology import Cell, Cpu, Topology
 
 HOSTS = 500
 LIMIT_S, LIMIT_MB = 2.0, 300

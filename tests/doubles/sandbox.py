@@ -21,10 +21,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from provision.base.shell import Completed, Local, OnLine
+from provision.base.waiting import NotYet, Ready, wait_until
 from provision.kubernetes import Archive, Program, Spec
-from provision.shell import Completed, Local, OnLine
-from provision.specs import Member
-from provision.waiting import NotYet, Ready, wait_until
+from provision.specs.objects import Member
 
 DOUBLES = Path(__file__).parent
 GUEST_PROGRAMS = (

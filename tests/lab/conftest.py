@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.data import folder
-from provision.events import nowhere
+from provision.base.data import folder
+from provision.base.events import nowhere
+from provision.base.shell import Completed, Local
 from provision.lab import Lab, connect_argv, down, up
-from provision.shell import Completed, Local
 
 MESHCTL = Path(sys.executable).with_name("meshctl")
 

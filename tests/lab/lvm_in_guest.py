@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from provision.shell import Local
-from provision.ssh import Ssh
+from provision.base.shell import Local
+from provision.guests.ssh import Ssh
 
 PROGRAMS = ("/usr/sbin/lvm", "/usr/sbin/pdata_tools", "/usr/bin/qemu-img")
 """LVM, the thin pool's checker that LVM calls, and what fills a volume."""

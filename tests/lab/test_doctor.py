@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from provision.checkup import check_hosts
+from provision.base.events import nowhere
+from provision.base.shell import Local
 from provision.doctor import Finding
-from provision.engine import World, opened
-from provision.events import nowhere
+from provision.inventory import load
 from provision.lab import Lab, down, exec_argv, up
-from provision.loader import load
-from provision.shell import Local
+from provision.run.checkup import check_hosts
+from provision.run.engine import World, opened
 from tests.lab.conftest import MESHCTL, for_lab
 
 pytestmark = pytest.mark.lab

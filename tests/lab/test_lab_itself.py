@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from provision.domain_xml import upload_volume_xml
-from provision.errors import HypervisorError
-from provision.events import Event, nowhere
-from provision.hypervisor import Hypervisor
+from provision.base.errors import HypervisorError
+from provision.base.events import Event, nowhere
+from provision.base.shell import Local
+from provision.base.waiting import NotYet, Ready, wait_until
+from provision.hosts.hypervisor import Hypervisor
 from provision.lab import Lab, connect_argv, down, exec_argv, up
 from provision.lab.processes import in_namespace, lives, members
-from provision.shell import Local
-from provision.waiting import NotYet, Ready, wait_until
+from provision.libvirt_xml.domain_xml import upload_volume_xml
 
 pytestmark = pytest.mark.lab
 

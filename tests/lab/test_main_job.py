@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from provision.errors import CommandFailed, Unreachable
-from provision.hostkey import new_host_key
-from provision.hypervisor import Hypervisor
-from provision.loader import load
-from provision.parallel import for_each
-from provision.sessions import target
-from provision.ssh import HostKeyMismatch, Ssh
+from provision.base.errors import CommandFailed, Unreachable
+from provision.base.parallel import for_each
+from provision.guests.hostkey import new_host_key
+from provision.guests.sessions import target
+from provision.guests.ssh import HostKeyMismatch, Ssh
+from provision.hosts.hypervisor import Hypervisor
+from provision.inventory import load
 from tests.lab.conftest import MESHCTL, Place
 
 pytestmark = pytest.mark.lab

@@ -17,17 +17,17 @@ import pytest
 import yaml
 
 from provision import bundle
-from provision.cpu_lists import cpu_list
-from provision.engine import World, make_plan, opened, provision
-from provision.errors import PlacementError
-from provision.events import nowhere
+from provision.base.cpu_lists import cpu_list
+from provision.base.errors import PlacementError
+from provision.base.events import nowhere
+from provision.base.shell import Local
+from provision.inventory import load
 from provision.lab import Lab, down, up
 from provision.lab.processes import members
-from provision.loader import load
-from provision.plan import Plan
-from provision.shell import Local
-from provision.specs import GuestSpec
-from provision.stages.guests import _bring_up, put_back
+from provision.plan.compare import Plan
+from provision.run.engine import World, make_plan, opened, provision
+from provision.run.stages.guests import _bring_up, put_back
+from provision.specs.objects import GuestSpec
 from tests.lab.conftest import MESHCTL, for_lab
 
 pytestmark = pytest.mark.lab

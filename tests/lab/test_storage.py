@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.engine import World, destroy, make_plan, opened, plan_removal, provision
-from provision.errors import StorageError
-from provision.events import Event, Progress, nowhere
-from provision.host_disks import (
+from provision.base.errors import StorageError
+from provision.base.events import Event, Progress, nowhere
+from provision.base.shell import Local
+from provision.guests.sessions import target
+from provision.guests.ssh import Ssh
+from provision.hosts.host_disks import (
     clear,
     fill,
     make_group,
@@ -29,21 +31,26 @@ from provision.host_disks import (
     remove_group,
     remove_logical,
 )
+from provision.inventory import load
 from provision.lab import Lab, down, exec_argv, up
-from provision.libvirt_seen import parse_domain
-from provision.loader import load
-from provision.plan import Plan
-from provision.plan_text import as_text
-from provision.sessions import target
-from provision.shell import Local
-from provision.ssh import Ssh
+from provision.libvirt_xml.libvirt_seen import parse_domain
+from provision.plan.compare import Plan
+from provision.report.plan_text import as_text
+from provision.run.engine import (
+    World,
+    destroy,
+    make_plan,
+    opened,
+    plan_removal,
+    provision,
+)
+from provision.specs.volume_names import stem
 from provision.storage import Pool
 from provision.storage.allot import Allotment, Wish, allot, claims
 from provision.storage.claims import OWN_TAG, READY_TAG, THIN_POOL
 from provision.storage.devices import physical
 from provision.storage.guard import Wiping
 from provision.storage.seen import StorageSeen
-from provision.volume_names import stem
 from tests.lab import lvm_in_guest
 from tests.lab.conftest import for_lab
 

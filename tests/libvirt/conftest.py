@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.hypervisor import Hypervisor
+from provision.hosts.hypervisor import Hypervisor
 
 # 8 CPUs, 32 GiB. A file of its own gives every connection a private state, so a test keeps one connection.
 NODE = """<node>

@@ -12,14 +12,14 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from provision.checkup import admit, as_text, check_hosts
+from provision.base.errors import HostUnfit
+from provision.base.events import Event, Failed, Found, StageFinished
 from provision.cli.doctor import doctor
 from provision.cli.provision import provision
-from provision.engine import opened
-from provision.errors import HostUnfit
-from provision.events import Event, Failed, Found, StageFinished
-from provision.inventory import Cluster
-from provision.loader import load
+from provision.inventory import load
+from provision.inventory.model import Cluster
+from provision.run.checkup import admit, as_text, check_hosts
+from provision.run.engine import opened
 
 
 def _said(uri: str, **changes: Any) -> dict[str, Any]:

@@ -9,15 +9,15 @@ import libvirt
 import pytest
 
 from provision import bundle
-from provision.definition import vcpu_pin
-from provision.drift import Drift, Mend, View
-from provision.drift_report import drift_report
-from provision.engine import World, drifted, intent, make_plan, provision
-from provision.inventory import Cluster
-from provision.plan import Action, Plan, Verb
-from provision.stages import hosts, networks
-from provision.stages.doors import Doors
-from provision.stages.guests import _bring_up, put_back, start_anew
+from provision.inventory.model import Cluster
+from provision.libvirt_xml.definition import vcpu_pin
+from provision.plan.compare import Action, Plan, Verb
+from provision.plan.drift import Drift, Mend, View
+from provision.report.drift_report import drift_report
+from provision.run.engine import World, drifted, intent, make_plan, provision
+from provision.run.stages import hosts, networks
+from provision.run.stages.doors import Doors
+from provision.run.stages.guests import _bring_up, put_back, start_anew
 from tests.libvirt import test_engine
 from tests.libvirt.test_engine import guests_too
 

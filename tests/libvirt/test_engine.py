@@ -8,19 +8,26 @@ from pathlib import Path
 import pytest
 
 from provision import bundle, images
+from provision.base.errors import ConflictError, HypervisorError, ImageError, PlacementError
+from provision.base.events import Event, RunFinished
 from provision.bundle import Bundle, seal
-from provision.domain_xml import network_xml
-from provision.engine import World, destroy, make_plan, opened, plan_removal, provision
-from provision.errors import ConflictError, HypervisorError, ImageError, PlacementError
-from provision.events import Event, RunFinished
 from provision.images.builder import path as image_path
-from provision.inventory import Cluster
-from provision.libvirt_seen import NetworkSeen
-from provision.loader import load
-from provision.plan import Verb
-from provision.plan_text import as_data, as_text
-from provision.stages.guests import _bring_up
-from tests.unit.test_bundle import lay_out
+from provision.inventory import load
+from provision.inventory.model import Cluster
+from provision.libvirt_xml.domain_xml import network_xml
+from provision.libvirt_xml.libvirt_seen import NetworkSeen
+from provision.plan.compare import Verb
+from provision.report.plan_text import as_data, as_text
+from provision.run.engine import (
+    World,
+    destroy,
+    make_plan,
+    opened,
+    plan_removal,
+    provision,
+)
+from provision.run.stages.guests import _bring_up
+from tests.unit.bundle.test_bundle import lay_out
 
 INVENTORY = """\
 apiVersion: meshctl/v1

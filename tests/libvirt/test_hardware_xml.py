@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from provision.domain_xml import domain_xml
-from provision.errors import HypervisorError
-from provision.hypervisor import Hypervisor
-from provision.stamp import Stamp
+from provision.base.errors import HypervisorError
+from provision.hosts.hypervisor import Hypervisor
+from provision.libvirt_xml.domain_xml import domain_xml
+from provision.specs.stamp import Stamp
 from tests.unit.sample import split_guest, wanted
 
 STAMP = Stamp("lab", "cp1", "0123456789abcdef")

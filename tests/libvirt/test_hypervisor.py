@@ -6,11 +6,11 @@ import io
 
 import pytest
 
-from provision.domain_xml import domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml
-from provision.errors import HypervisorError
-from provision.hypervisor import Hypervisor
-from provision.specs import GuestSpec
-from provision.stamp import Stamp, with_pins
+from provision.base.errors import HypervisorError
+from provision.hosts.hypervisor import Hypervisor
+from provision.libvirt_xml.domain_xml import domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml
+from provision.specs.objects import GuestSpec
+from provision.specs.stamp import Stamp, with_pins
 from tests.unit.sample import wanted
 
 STAMP = Stamp("lab", "cp1", "0123456789abcdef", "10.77.0.11", "ssh-ed25519 AAAA", "seed.iso")

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from provision.desired import desired
-from provision.inventory import Cluster
+from provision.inventory.model import Cluster
 from provision.placement import Pinning
-from provision.specs import Artifact, Desired, GuestSpec, HostTraits, base_image, bundle_disk
+from provision.plan.desired import desired
+from provision.specs.objects import (
+    Artifact,
+    Desired,
+    GuestSpec,
+    HostTraits,
+    base_image,
+    bundle_disk,
+)
 
 CLUSTER = Cluster.model_validate(
     {

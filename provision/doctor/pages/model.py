@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from provision.pages import Page
+from provision.base.pages import Page
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from provision.linkerd.context import ANYWHERE, Place
-from provision.linkerd.mendable import MENDABLE
-from provision.pages import Page, fenced
+from provision.base.pages import Page, fenced
+from provision.linkerd.knowledge.place import ANYWHERE, Place
+from provision.linkerd.pages.mendable import MENDABLE
 
 
 @dataclass(frozen=True)

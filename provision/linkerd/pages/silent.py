@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provision.linkerd.context import Place
+from provision.linkerd.knowledge.place import Place
 from provision.linkerd.pages.model import trap
 
 SILENT = (

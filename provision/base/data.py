@@ -1,0 +1,32 @@
+"""Finds the data folders (images/, cloud-init/, inventories/), in a checkout or in an installed wheel."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def folder(name: str) -> Path:
+    """The data folder `name`: inside the wheel as provision/_data/NAME, in a checkout beside the package."""
+    installed = _PACKAGE / "_data" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def cache(*parts: str) -> Path:
+    """A path in the user's cache: $MESHCTL_CACHE, else $XDG_CACHE_HOME/meshctl, else ~/.cache/meshctl. Not created."""
+    return _base("MESHCTL_CACHE", "XDG_CACHE_HOME", ".cache").joinpath(*parts)
+
+
+def state(*parts: str) -> Path:
+    """A path for run logs: $MESHCTL_STATE, else $XDG_STATE_HOME/meshctl, else ~/.local/state/meshctl. Not created."""
+    return _base("MESHCTL_STATE", "XDG_STATE_HOME", ".local/state").joinpath(*parts)
+
+
+def _base(own: str, xdg: str, fallback: str) -> Path:
+    if value := os.environ.get(own):
+        return Path(value)
+    if value := os.environ.get(xdg):
+        return Path(value) / "meshctl"
+    return Path.home() / fallback / "meshctl"

@@ -1,0 +1,44 @@
+"""Hypervisors from the inside: libvirt, their shell, their disks, and the threads of live domains.
+
+To live here a line reads or changes a host. `hypervisor` is the one file of the house that imports libvirt.
+"""
+
+from provision.hosts.backing import check_backing
+from provision.hosts.host_disks import (
+    claim,
+    clear,
+    fill,
+    make_group,
+    make_logical,
+    make_thin_pool,
+    mark_ready,
+    observe_storage,
+    release,
+    remove_group,
+    remove_logical,
+)
+from provision.hosts.host_shell import host_shell
+from provision.hosts.hypervisor import Hypervisor
+from provision.hosts.live import observe_live
+from provision.hosts.pools import PoolLook, look_at_pools, observe_disks
+
+__all__ = [
+    "Hypervisor",
+    "PoolLook",
+    "check_backing",
+    "claim",
+    "clear",
+    "fill",
+    "host_shell",
+    "look_at_pools",
+    "make_group",
+    "make_logical",
+    "make_thin_pool",
+    "mark_ready",
+    "observe_disks",
+    "observe_live",
+    "observe_storage",
+    "release",
+    "remove_group",
+    "remove_logical",
+]

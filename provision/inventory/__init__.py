@@ -1,0 +1,21 @@
+"""The inventory: what a user writes, as a frozen model, and the loader that gives it or every problem at once. Pure.
+
+To live here a line is about what the user said. What follows from it (pins, specifications) is worked out elsewhere.
+"""
+
+from provision.inventory.addresses import mac_address, node_addresses, pod_subnet
+from provision.inventory.loader.load import load
+from provision.inventory.loader.schema import json_schema
+from provision.inventory.model import Cluster, Host, Node, Spread
+
+__all__ = [
+    "Cluster",
+    "Host",
+    "Node",
+    "Spread",
+    "json_schema",
+    "load",
+    "mac_address",
+    "node_addresses",
+    "pod_subnet",
+]

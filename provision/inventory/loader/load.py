@@ -1,0 +1,83 @@
+"""YAML to `Cluster`, or every problem at once with file, line, column, field and hint."""
+
+from __future__ import annotations
+
+import sys
+from itertools import chain
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from provision.base.errors import InventoryError, Problem
+from provision.inventory.loader import faults, mesh, rules
+from provision.inventory.loader.document import Document, parse
+from provision.inventory.loader.schema import json_schema
+from provision.inventory.model import Cluster
+
+__all__ = ["json_schema", "load"]
+
+
+def load(path: str, text: str | None = None) -> Cluster:
+    """The inventory in a file (`-`: standard input), or in `text`. Raises InventoryError with every problem.
+
+    Relative paths in the inventory (bundle folder, key file, linkerd.yaml) are taken from the inventory's own folder.
+    """
+    document = parse(path, _read(path) if text is None else text)
+    cluster = _checked(document)
+    if cluster is None or document.problems:
+        raise _refusal(path, document.problems)
+    return _resolved(cluster, document.folder)
+
+
+def _read(path: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        column = error.start - (data[: error.start].rfind(b"\n") + 1) + 1
+        problem = Problem(path, line, column, "", f"not UTF-8 text: byte 0x{data[error.start]:02x}", "save it as UTF-8")
+        raise _refusal(path, [problem]) from error
+    except OSError as error:
+        raise InventoryError(
+            f"{path}: cannot be read: {error.strerror}", hint="which inventory did you mean?"
+        ) from error
+
+
+def _refusal(path: str, problems: list[Problem]) -> InventoryError:
+    count = len(set(problems))
+    return InventoryError(
+        f"{path}: {count} problem{'s' if count != 1 else ''}; nothing was done",
+        hint="docs/inventory.md explains every field; `meshctl schema` is for your editor",
+        problems=sorted(set(problems)),
+    )
+
+
+def _checked(document: Document) -> Cluster | None:
+    """The cluster where it is valid; adds to the document's problems."""
+    if document.root is None and document.problems:
+        return None
+    if not isinstance(document.value, dict):
+        hint = "it begins with `apiVersion: meshctl/v1`"
+        document.problems.append(document.problem((), "an inventory is a mapping", hint))
+        return None
+    cluster = None
+    try:
+        cluster = Cluster.model_validate(document.value)
+    except ValidationError as error:
+        document.problems += faults.problems(document, error)
+    parts = rules.parts_of(document, cluster)
+    document.problems += chain(rules.problems(parts), rules.sysctl_problems(document), mesh.problems(parts))
+    return cluster
+
+
+def _resolved(cluster: Cluster, folder: Path) -> Cluster:
+    """The cluster with its files named from the root."""
+    ssh, kubernetes, linkerd = cluster.ssh, cluster.kubernetes, cluster.mesh
+    if ssh.key_file is not None:
+        ssh = ssh.model_copy(update={"key_file": str(folder / Path(ssh.key_file).expanduser())})
+    if "/" in kubernetes.bundle:
+        kubernetes = kubernetes.model_copy(update={"bundle": str(folder / Path(kubernetes.bundle).expanduser())})
+    if linkerd.config_file is not None:
+        linkerd = linkerd.model_copy(update={"config_file": str(folder / Path(linkerd.config_file).expanduser())})
+    return cluster.model_copy(update={"ssh": ssh, "kubernetes": kubernetes, "mesh": linkerd})

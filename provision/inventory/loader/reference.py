@@ -1,0 +1,122 @@
+"""docs/inventory.md, from the model itself: `python -m provision.inventory.loader.reference > docs/inventory.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from provision.base.scalars import NAME_PATTERN
+from provision.base.units import format_size
+from provision.inventory.loader.faults import inner_model
+from provision.inventory.loader.schema import json_schema
+from provision.inventory.model import Cluster
+
+_HEAD = """# The inventory
+
+One YAML file says everything about a cluster. `meshctl validate FILE` checks it and names every problem at once, with line, column
+and a hint; `meshctl schema` prints the JSON Schema for your editor. `inventories/` holds examples: `lab.yaml` (the embedded lab),
+`single-host.yaml` (one machine, dedicated CPUs) and `oslo.yaml` (three machines, Kubernetes 1.5).
+
+YAML is read strictly: `true` and `false` are the only truth values, only plain decimals are numbers, and what other YAML readers
+take for something else than the text that stands there (`no`, `010`, `52:54:00:12:34:56`, `2017-01-01`) is a problem until
+it is quoted. Duplicate keys, aliases, merge keys and tags are problems. Sizes are written `512MiB`, `8GiB`, `1.5TiB`; `8G` is refused.
+Relative paths start at the inventory's folder, `~` is your home.
+"""
+
+_TAIL = """
+## Rules between fields
+
+- One node has `role: control-plane`; it needs 2 GiB or more. A second one is refused (kubeadm 1.5 cannot make it).
+- Names of hosts are unique, and names of nodes are; a node may be called like a host.
+- `network.cidr`, `kubernetes.pod_cidr` and `kubernetes.service_cidr` share no address. Each address that a node may get must find a
+  /28 or larger in the pod CIDR: a /24 of nodes in a /16 of pods gives each node a /24.
+- `network.mode: nat` is for one host: nodes behind two NATs could not reach each other.
+- Nodes of one `group` run on different hosts, so there are as many hosts as a group has nodes.
+- `kubernetes.bundle: debian-source` holds Kubernetes 1.20; a cluster of 1.5 needs the folder of a sealed bundle.
+- What `mesh.version` cannot be told is refused, with the releases that can: nothing is left out silently. All its ports differ, and
+  none is 8001 (the kubectl proxy beside linkerd). `docs/linkerd/model.md` says more.
+- `mesh.config_file` is checked as `meshctl mesh validate` does: what that release would refuse is a problem with its line in that file.
+  `mesh.port` and `mesh.admin_port` are those of the file.
+- A dtab of `mesh` names the namer `io.l5d.k8s` and namespaces that are in `mesh.namespace` or `mesh.namespaces`.
+- On Kubernetes 1.5 `mesh.tracer.host` is no name of the cluster's DNS.
+"""
+
+
+def reference() -> str:
+    """The document."""
+    return _HEAD + "".join(_section(path, model) for path, model in _models("", Cluster)) + _TAIL
+
+
+def _models(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    yield path, model
+    for name, field in model.model_fields.items():
+        inner = inner_model(field.annotation)
+        if inner is not None:
+            yield from _models(f"{path}{name}{'[]' if _many(field) else ''}.", inner)
+
+
+def _many(field: FieldInfo) -> bool:
+    return getattr(field.annotation, "__origin__", None) is tuple
+
+
+def _section(path: str, model: type[BaseModel]) -> str:
+    title = f"`{path.rstrip('.')}`" if path else "The file"
+    rows = "".join(
+        f"| `{path}{name}` | {_type(model, name)} | {_default(field)} | {field.description} |\n"
+        for name, field in model.model_fields.items()
+    )
+    doc = (model.__doc__ or "").strip()
+    return f"\n## {title}\n\n{doc}\n\n| field | type | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _type(model: type[BaseModel], name: str) -> str:
+    """A field's type, from the JSON Schema: what a user may write."""
+    schema = json_schema()
+    properties = schema["properties"] if model is Cluster else schema["$defs"][model.__name__]["properties"]
+    return _schema_type(properties[name]).replace("|", "\\|")
+
+
+def _schema_type(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_schema_type(part) for part in schema["anyOf"] if part.get("type") != "null")
+    if "const" in schema or "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    if "$ref" in schema:
+        return "mapping"
+    if schema.get("type") == "array":
+        return f"list: {_schema_type(schema['items'])}"
+    if schema.get("pattern") == f"^{NAME_PATTERN}$":
+        return "name"
+    if schema.get("type") == "string" and "examples" in schema:
+        return f"text like `{schema['examples'][0]}`"
+    return {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}.get(
+        str(schema.get("type")), "mapping"
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    value = field.default
+    if value is PydanticUndefined:
+        made = field.default_factory() if field.default_factory is not None else None  # type: ignore[call-arg]
+        return "see below" if isinstance(made, BaseModel) else _mapping(made)
+    if value is None or value == ():
+        return "–"
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
+    if isinstance(value, int) and value >= 1 << 20:
+        return f"`{format_size(value)}`"
+    return f"`{value}`"
+
+
+def _mapping(value: Any) -> str:
+    return ", ".join(f"`{key}: {item}`" for key, item in dict(value).items())
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

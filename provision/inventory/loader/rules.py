@@ -1,0 +1,266 @@
+"""Rules between fields. They look at every part of an inventory that is valid in itself, so that one fault hides no other."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import netaddr
+from pydantic import BaseModel, ValidationError
+
+from provision.base.errors import Problem
+from provision.inventory.addresses import TooSmall, node_addresses, pod_prefix_length
+from provision.inventory.loader.document import Document, Location, field_name
+from provision.inventory.model import Cluster, Host, Kubernetes, Network, Node
+from provision.linkerd.wanted import Mesh
+
+Model = TypeVar("Model", bound=BaseModel)
+
+LARGEST_SERVICE_PREFIX, SMALLEST_SERVICE_PREFIX = 12, 24
+"""The API server of 1.20 refuses more than 20 bits of Services; fewer than 8 leave no room beside kube-dns at .10."""
+
+CONTROL_PLANE_MIB = 2048
+"""kubeadm's own requirement for a control plane is 1700 MiB; the mesh and the kubelet come on top."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is valid of an inventory. Hosts and nodes keep their index; what has a fault of its own is absent."""
+
+    document: Document
+    hosts: Mapping[int, Host]
+    nodes: Mapping[int, Node]
+    network: Network | None
+    kubernetes: Kubernetes | None
+    mesh: Mesh | None = None
+
+    def raw(self, section: str) -> list[dict[str, Any]]:
+        """A section's items as written; what is no mapping is an empty one."""
+        value = self.document.value
+        items = value.get(section) if isinstance(value, dict) else None
+        return [item if isinstance(item, dict) else {} for item in items] if isinstance(items, list) else []
+
+    def names(self, section: str) -> list[str]:
+        """The names of hosts or nodes as written, valid or not."""
+        return [str(item.get("name", "")) for item in self.raw(section)]
+
+
+def parts_of(document: Document, cluster: Cluster | None) -> Parts:
+    """The parts of a valid cluster, or those that are valid each by itself."""
+    if cluster is not None:
+        return Parts(
+            document,
+            dict(enumerate(cluster.hosts)),
+            dict(enumerate(cluster.nodes)),
+            cluster.network,
+            cluster.kubernetes,
+            cluster.mesh,
+        )
+    value = document.value if isinstance(document.value, dict) else {}
+    return Parts(
+        document,
+        _valid_items(Host, value.get("hosts")),
+        _valid_items(Node, value.get("nodes")),
+        _valid(Network, value.get("network")),
+        _valid(Kubernetes, value.get("kubernetes")),
+        _valid(Mesh, value.get("mesh", {})),
+    )
+
+
+def _valid_items(model: type[Model], items: Any) -> dict[int, Model]:
+    found = {index: _valid(model, item) for index, item in enumerate(items if isinstance(items, list) else ())}
+    return {index: item for index, item in found.items() if item is not None}
+
+
+def _valid(model: type[Model], value: Any) -> Model | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def problems(parts: Parts) -> Iterator[Problem]:
+    """Every violation of a rule between fields."""
+    for section in ("hosts", "nodes"):
+        yield from _duplicates(parts, section)
+    yield from _control_planes(parts)
+    yield from _hosts_of_nodes(parts)
+    yield from _groups(parts)
+    if parts.network is not None:
+        yield from _one_network(parts, parts.network)
+        yield from _fixed_addresses(parts, parts.network)
+        yield from _node_range(parts, parts.network)
+    yield from _overlaps(parts)
+    if parts.kubernetes is not None:
+        yield from _cluster_ranges(parts, parts.kubernetes)
+
+
+def _duplicates(parts: Parts, section: str) -> Iterator[Problem]:
+    names = parts.names(section)
+    for index, name in enumerate(names):
+        first = names.index(name)
+        if name and first < index:
+            message = f"{name} is taken by {section}[{first}] (line {_line(parts, (section, first, 'name'))})"
+            yield parts.document.problem((section, index, "name"), message, "names are unique")
+
+
+def _line(parts: Parts, location: Location) -> int:
+    return parts.document.position(location)[0]
+
+
+def _control_planes(parts: Parts) -> Iterator[Problem]:
+    roles = [item.get("role") for item in parts.raw("nodes")]
+    planes = [index for index, role in enumerate(roles) if role == "control-plane"]
+    if not planes and roles and set(roles) <= {"worker"}:
+        hint = "give one node `role: control-plane`"
+        yield parts.document.problem(("nodes",), "there is no control plane", hint, key=True)
+    for index in planes[1:]:
+        if parts.kubernetes is not None and parts.kubernetes.generation == "1.5":
+            message = "a second control plane: kubeadm of Kubernetes 1.5 cannot make one"
+        else:
+            message = "a second control plane: meshctl makes clusters with one so far"
+        yield parts.document.problem(("nodes", index, "role"), message, "make it a worker")
+    for index, node in parts.nodes.items():
+        if node.role == "control-plane" and node.memory_mib < CONTROL_PLANE_MIB:
+            message = f"{node.memory_mib} MiB is not enough for a control plane"
+            yield parts.document.problem(("nodes", index, "memory"), message, "2GiB at the least")
+
+
+def _hosts_of_nodes(parts: Parts) -> Iterator[Problem]:
+    names = [name for name in parts.names("hosts") if name]
+    for index, node in parts.nodes.items():
+        if node.host is not None and node.host not in names and names:
+            near = difflib.get_close_matches(node.host, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the hosts are {', '.join(names)}"
+            yield parts.document.problem(("nodes", index, "host"), f"there is no host {node.host}", hint)
+
+
+def _groups(parts: Parts) -> Iterator[Problem]:
+    """Guests of one group need a host each: seen here where the inventory alone makes it impossible."""
+    members: dict[str, list[int]] = {}
+    for index, node in parts.nodes.items():
+        if node.group is not None:
+            members.setdefault(node.group, []).append(index)
+    hosts = len(parts.raw("hosts"))
+    for group, indexes in members.items():
+        bound: dict[str, int] = {}
+        for index in indexes:
+            host = parts.nodes[index].host
+            if host is not None and host in bound:
+                message = f"{host} holds {parts.nodes[bound[host]].name} of group {group} already"
+                yield parts.document.problem(
+                    ("nodes", index, "host"), message, "nodes of a group run on different hosts"
+                )
+            elif host is not None:
+                bound[host] = index
+        if len(indexes) > hosts:
+            message = f"group {group} has {len(indexes)} nodes, but there are {hosts} hosts"
+            yield parts.document.problem(
+                ("nodes", indexes[hosts], "group"), message, "nodes of a group run on different hosts"
+            )
+
+
+def _one_network(parts: Parts, network: Network) -> Iterator[Problem]:
+    if network.mode == "nat" and len(parts.raw("hosts")) > 1:
+        hint = "mode: bridge, with a bridge on each host, joins them"
+        message = "nodes on different hosts cannot reach each other under nat"
+        yield parts.document.problem(("network", "mode"), message, hint)
+
+
+def _overlaps(parts: Parts) -> Iterator[Problem]:
+    ranges: list[tuple[Location, str]] = []
+    if parts.network is not None:
+        ranges.append((("network", "cidr"), parts.network.cidr))
+    if parts.kubernetes is not None:
+        ranges.append((("kubernetes", "pod_cidr"), parts.kubernetes.pod_cidr))
+        ranges.append((("kubernetes", "service_cidr"), parts.kubernetes.service_cidr))
+    for number, (location, cidr) in enumerate(ranges):
+        for other, theirs in ranges[:number]:
+            if _overlap(cidr, theirs):
+                yield _overlap_problem(parts, (location, cidr), (other, theirs))
+
+
+def _overlap(one: str, two: str) -> bool:
+    ours, theirs = netaddr.IPNetwork(one), netaddr.IPNetwork(two)
+    return bool(ours.first <= theirs.last and theirs.first <= ours.last)
+
+
+def _overlap_problem(parts: Parts, one: tuple[Location, str], two: tuple[Location, str]) -> Problem:
+    """A default that overlaps is reported where the user wrote something."""
+    here, other = (one, two) if parts.document.has(one[0]) else (two, one)
+    where = f"line {_line(parts, other[0])}" if parts.document.has(other[0]) else "the default"
+    message = f"{here[1]} overlaps {field_name(other[0])} {other[1]} ({where})"
+    return parts.document.problem(here[0], message, "the three ranges must not share an address")
+
+
+def _fixed_addresses(parts: Parts, network: Network) -> Iterator[Problem]:
+    first, last = network.node_range()
+    seen = {network.gateway_address: "the gateway"}
+    for index, node in parts.nodes.items():
+        if node.address is None:
+            continue
+        location: Location = ("nodes", index, "address")
+        if netaddr.IPAddress(node.address) not in netaddr.IPRange(first, last):
+            message = f"{node.address} is not within {first}-{last}"
+            yield parts.document.problem(location, message, "see network.cidr and network.nodes")
+        elif node.address in seen:
+            message = f"{node.address} belongs to {seen[node.address]}"
+            yield parts.document.problem(location, message, "leave `address` out to have one chosen")
+        seen.setdefault(node.address, node.name)
+
+
+def _node_range(parts: Parts, network: Network) -> Iterator[Problem]:
+    nodes = [_Named(str(name)) for name in dict.fromkeys(filter(None, parts.names("nodes")))]
+    try:
+        node_addresses(network, nodes)
+    except TooSmall as error:
+        field = "nodes" if network.nodes else "cidr"
+        message = f"{error}, but there are {len(nodes)} nodes"
+        yield parts.document.problem(("network", field), message, "take a larger range")
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A node as `addresses` needs it to count: faulty nodes want an address too."""
+
+    name: str
+    address: str | None = None
+
+
+def _cluster_ranges(parts: Parts, kubernetes: Kubernetes) -> Iterator[Problem]:
+    if parts.network is not None:
+        try:
+            pod_prefix_length(parts.network, kubernetes.pod_cidr)
+        except TooSmall as error:
+            hint = "a larger pod_cidr, or a smaller range of addresses by network.nodes"
+            yield parts.document.problem(("kubernetes", "pod_cidr"), str(error), hint)
+    if kubernetes.generation == "1.5" and kubernetes.bundle == "debian-source":
+        where: Location = ("kubernetes", "bundle" if parts.document.has(("kubernetes", "bundle")) else "version")
+        message = f"the bundle debian-source holds Kubernetes 1.20, not {kubernetes.version}"
+        yield parts.document.problem(
+            where, message, "kubernetes.bundle: the folder of a bundle made by `meshctl bundle seal`"
+        )
+    length = int(netaddr.IPNetwork(kubernetes.service_cidr).prefixlen)
+    if not LARGEST_SERVICE_PREFIX <= length <= SMALLEST_SERVICE_PREFIX:
+        message = f"{kubernetes.service_cidr} is too {'small' if length > SMALLEST_SERVICE_PREFIX else 'large'}"
+        hint = f"between a /{LARGEST_SERVICE_PREFIX} and a /{SMALLEST_SERVICE_PREFIX}"
+        yield parts.document.problem(("kubernetes", "service_cidr"), message, hint)
+
+
+_SYSCTL_KEY = re.compile(r"[a-z0-9_-]+([./][A-Za-z0-9_-]+)+")
+
+
+def sysctl_problems(document: Document) -> Iterator[Problem]:
+    """Keys that are no kernel settings, and values that would break their line in /etc/sysctl.d."""
+    value = document.value.get("sysctl") if isinstance(document.value, dict) else None
+    items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else ()
+    for key, setting in items:
+        if not isinstance(key, str) or _SYSCTL_KEY.fullmatch(key) is None:
+            message, hint = f"{key!r} is not the name of a kernel setting", "for example net.core.somaxconn"
+            yield document.problem(("sysctl", str(key)), message, hint, key=True)
+        if isinstance(setting, str) and re.fullmatch(r"[^\n#;]+", setting) is None:
+            message = f"{setting!r} is not a value" if setting else "is empty"
+            yield document.problem(("sysctl", str(key)), message, "one line without # and ;")

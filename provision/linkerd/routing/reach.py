@@ -1,0 +1,156 @@
+"""Which names a router can ever meet: what identifiers make of all requests, and what the dtab makes of those.
+
+A name is a pattern: elements that are known or ANY, and perhaps an open end. Where this cannot be told (names of a cluster, rewriting by
+configuration) a pattern is open, so that nothing is called unreachable that is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from provision.linkerd.routing.dtab import (
+    NAMERS,
+    SYSTEM,
+    WILDCARD,
+    DtabError,
+    Entry,
+    Path,
+    Prefix,
+    leaves,
+    parse_path,
+)
+from provision.linkerd.routing.routers import Router
+
+MOST = 400
+"""Patterns looked at. A dtab that makes more of them is left alone."""
+
+MOST_MATCHES = 12_000
+"""Entries met by patterns, each as often as it is met."""
+
+LONGEST = 24
+"""Elements of a name. Longer ones come of entries that call themselves."""
+
+REWRITING = (b"io.buoyant.http.", b"io.buoyant.hostport", b"io.buoyant.porthost")
+"""How the names of system namers that rewrite begin; all others bind."""
+
+
+class _Any:
+    """Any element."""
+
+
+ANY = _Any()
+Element = bytes | _Any
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Names that begin so; `open`: and go on in any way."""
+
+    elements: tuple[Element, ...]
+    open: bool = False
+
+    def rest(self, prefix: Prefix) -> Pattern | None:
+        """What is left of the names behind a prefix, None when none of them begins so."""
+        for want, have in zip(prefix, self.elements, strict=False):
+            if want is not WILDCARD and not isinstance(have, _Any) and want != have:
+                return None
+        if len(prefix) > len(self.elements) and not self.open:
+            return None
+        return Pattern(self.elements[len(prefix) :], self.open)
+
+
+def patterns(router: Router, method: bytes | None = None) -> Iterator[Pattern]:
+    """What the router's identifiers make of requests; of those with one method, where a method matters."""
+    try:
+        prefix = parse_path(router.prefix)
+    except DtabError:
+        yield Pattern((), open=True)
+        return
+    for identifier in router.identifiers:
+        for pattern in _suffixes(identifier, ANY if method is None else method):
+            yield Pattern((*prefix, *pattern.elements), pattern.open)
+
+
+def _suffixes(identifier: Mapping[str, str], method: Element) -> list[Pattern]:
+    match identifier.get("kind"):
+        case "io.l5d.methodAndHost":
+            tail = identifier.get("httpUriInDst") == "true"
+            return [Pattern((b"1.0", method), tail), Pattern((b"1.1", method, ANY), tail)]
+        case "io.l5d.header.token" | "io.l5d.headerToken":
+            return [Pattern((ANY,))]
+        case "io.l5d.path":
+            segments = identifier.get("segments", "1")
+            return [Pattern((ANY,) * (int(segments) if segments.isdecimal() and len(segments) < 3 else 1))]
+        case "io.l5d.static":
+            return [Pattern(_static(identifier.get("path", "/")))]
+        case "io.l5d.ingress" | "io.l5d.http.ingress" | "io.l5d.h2.ingress":
+            return [Pattern((ANY, ANY, ANY))]
+        case _:
+            return [Pattern((), open=True)]
+
+
+def _static(text: str) -> Path:
+    try:
+        return parse_path(text)
+    except DtabError:
+        return ()
+
+
+def reached(entries: Iterable[Entry], first: Iterable[Pattern]) -> set[Prefix] | None:
+    """The prefixes of a dtab that some name meets. None when there are too many names to tell."""
+    index = _Index(entries)
+    waiting, seen, met, matches = list(first), set[Pattern](), set[Prefix](), 0
+    while waiting:
+        pattern = waiting.pop()
+        if pattern in seen or pattern.elements[:1] == (NAMERS,):
+            continue
+        seen.add(pattern)
+        if len(seen) > MOST or matches > MOST_MATCHES or len(pattern.elements) > LONGEST:
+            return None
+        if pattern.elements[:1] == (SYSTEM,):
+            waiting += _rewritten(pattern)
+            continue
+        for entry, rest in index.matching(pattern):
+            matches += 1
+            met.add(entry.prefix)
+            waiting += [
+                Pattern((*leaf, *rest.elements), rest.open) for leaf in leaves(entry.tree) if leaf[:1] != (NAMERS,)
+            ]
+    return met
+
+
+class _Index:
+    """Entries by the first element of their prefix, so that thousands of them are not all tried for each name."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.every: list[Entry] = []
+        self.by_first: dict[bytes | None, list[Entry]] = {}
+        self.loose: list[Entry] = []
+        for entry in entries:
+            self.every.append(entry)
+            first = entry.prefix[:1]
+            if first and first[0] is not WILDCARD:
+                self.by_first.setdefault(first[0], []).append(entry)
+            else:
+                self.loose.append(entry)
+
+    def matching(self, pattern: Pattern) -> Iterator[tuple[Entry, Pattern]]:
+        """The entries that some of the names meet, with what is left of the names."""
+        first = pattern.elements[0] if pattern.elements else ANY
+        some = self.every if isinstance(first, _Any) else [*self.by_first.get(first, ()), *self.loose]
+        for entry in some:
+            rest = pattern.rest(entry.prefix)
+            if rest is not None:
+                yield entry, rest
+
+
+def _rewritten(pattern: Pattern) -> list[Pattern]:
+    """What a rewriting system namer may make of names: its prefix stays, the rest may be anything."""
+    name = pattern.elements[1] if len(pattern.elements) > 1 else b""
+    if not isinstance(name, bytes) or not name.startswith(REWRITING):
+        return []
+    if not name.endswith(b"Pfx"):
+        return [Pattern((), open=True)]
+    place = 3 if name.endswith(b"subdomainOfPfx") else 2
+    return [Pattern(pattern.elements[place : place + 1], open=True)]

@@ -1,0 +1,295 @@
+"""What must be done: desired against observed, as data. Pure.
+
+Each action says its reason. Something of ours that is already right is an action too (`leave`), so that the plan
+shows everything it looked at. A like-named thing without our stamp raises ConflictError: all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from provision.base.errors import ConflictError
+from provision.libvirt_xml import DomainSeen
+from provision.placement import CellMap
+from provision.plan.conflicts import conflicts
+from provision.plan.observed import HostSeen, NodeSeen, Observed
+from provision.specs import (
+    Artifact,
+    Desired,
+    GroupSpec,
+    GuestSpec,
+    NetworkSpec,
+    PoolSpec,
+    SeedSpec,
+    VolumeSpec,
+    digest,
+)
+from provision.storage import THIN_POOL, Claim, Obstacle, claim_of_tags, claims
+
+
+class Verb(StrEnum):
+    """What an action does."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    START = "start"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do in a stage. `where` is a host or a node; `kind` and `name` say what is done to."""
+
+    stage: str
+    verb: Verb
+    where: str
+    kind: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `provision` will do, in order; `notes` are things worth knowing that it will not do.
+
+    `cells` is the map of who is on which CPUs when it is done, foreign guests included.
+    """
+
+    cluster: str
+    desired: Desired
+    actions: tuple[Action, ...]
+    notes: tuple[str, ...] = ()
+    cells: tuple[CellMap, ...] = ()
+    pending: tuple[str, ...] = ()
+    """What it leaves until `--restart` is said."""
+
+    @property
+    def changes(self) -> tuple[Action, ...]:
+        """The actions that change something."""
+        return tuple(action for action in self.actions if action.verb is not Verb.LEAVE)
+
+    def of(self, stage: str, kind: str | None = None) -> tuple[Action, ...]:
+        """The changes of one stage, of one kind if given."""
+        return tuple(a for a in self.changes if a.stage == stage and kind in (None, a.kind))
+
+    def wanted(self, stage: str, kind: str, where: str, name: str) -> bool:
+        """Whether the plan has this change."""
+        return any(a.where == where and a.name == name for a in self.of(stage, kind))
+
+    def until(self, stages: tuple[str, ...]) -> Plan:
+        """The plan of these stages only."""
+        return replace(self, actions=tuple(a for a in self.actions if a.stage in stages))
+
+
+def plan(wanted: Desired, observed: Observed) -> Plan:
+    """Compares. Raises ConflictError, naming each, when something in our way is not ours."""
+    in_the_way = tuple(conflicts(wanted, observed))
+    if in_the_way:
+        what = "\n".join(f"  {conflict}" for conflict in in_the_way)
+        raise ConflictError(
+            f"{len(in_the_way)} thing(s) in the way that cluster {wanted.cluster} does not own:\n{what}",
+            hint="choose another name in the inventory, or remove them yourself: meshctl leaves them alone",
+        )
+    actions = (
+        *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
+        *(_wipe(host, one) for host, found in sorted(observed.wipes.items()) for one in found),
+        *(action for group in wanted.groups for action in _group(group, observed.hosts[group.host])),
+        *(
+            _artifact(artifact, pool, observed.hosts[pool.host])
+            for pool in wanted.pools
+            for artifact in wanted.artifacts
+        ),
+        *(_network(network, observed.hosts[network.host]) for network in wanted.networks),
+        *(_volume(volume, observed.hosts[volume.host]) for volume in wanted.volumes),
+        *(_seed(seed, wanted.guest(seed.node), observed.hosts[seed.host]) for seed in wanted.seeds),
+        *(_guest(guest, observed.hosts[guest.host]) for guest in wanted.guests),
+        *(_boot(member.name, observed.nodes.get(member.name)) for member in wanted.members),
+        *_kubernetes(wanted, observed),
+        _mesh(observed.mesh),
+    )
+    return Plan(wanted.cluster, wanted, actions, tuple(_notes(wanted, observed)))
+
+
+def _pool(pool: PoolSpec, seen: HostSeen) -> Action:
+    found = next((other for other in seen.pools if other.name == pool.name), None)
+    if found is None:
+        verb, reason = Verb.CREATE, f"there is none; {pool.type} at {pool.path}"
+    elif not found.active:
+        verb, reason = Verb.START, "it is defined but not active"
+    elif found.uuid == pool.uuid:
+        verb, reason = Verb.LEAVE, "ours, active"
+    else:
+        verb, reason = Verb.LEAVE, "not made by meshctl, used as it is"
+    return Action("hosts", verb, pool.host, "pool", pool.name, reason)
+
+
+def _artifact(artifact: Artifact, pool: PoolSpec, seen: HostSeen) -> Action:
+    found = next((volume for volume in seen.volumes if volume.name == artifact.volume), None)
+    if found is None:
+        verb, reason = (
+            Verb.CREATE,
+            f"{artifact.title} is not in pool {pool.name}: {artifact.size / 2**20:.0f} MiB to send",
+        )
+    elif found.physical != artifact.size:
+        verb, reason = Verb.CHANGE, f"an earlier upload ended at {found.physical} of {artifact.size} bytes: send again"
+    else:
+        verb, reason = Verb.LEAVE, "complete"
+    return Action("images", verb, pool.host, artifact.kind, artifact.volume, reason)
+
+
+def _network(network: NetworkSpec, seen: HostSeen) -> Action:
+    found = next((other for other in seen.networks if other.name == network.name), None)
+    if found is None:
+        where = f"{network.address}/{network.prefix_length}" if network.mode == "nat" else f"on bridge {network.bridge}"
+        verb, reason = Verb.CREATE, f"there is none; {network.mode} {where}"
+    elif not found.active:
+        verb, reason = Verb.START, "it is defined but not active"
+    else:
+        verb, reason = Verb.LEAVE, "ours, active"
+    return Action("networks", verb, network.host, "network", network.name, reason)
+
+
+def _wipe(host: str, found: Obstacle) -> Action:
+    reason = f"WIPED: {', '.join(found.holds)}; serial number {', '.join(found.serials)} is named under storage.wipe"
+    return Action("hosts", Verb.CHANGE, host, "device", found.path, reason)
+
+
+def _group(group: GroupSpec, seen: HostSeen) -> Iterator[Action]:
+    if group.name in seen.storage.groups:
+        verb, reason = Verb.LEAVE, "exists"
+    else:
+        verb, reason = Verb.CREATE, f"there is none; of {', '.join(group.devices)}"
+    yield Action("hosts", verb, group.host, "volume group", group.name, reason)
+    if group.thin:
+        there = seen.storage.logical(group.name, THIN_POOL) is not None
+        verb, reason = (Verb.LEAVE, "exists") if there else (Verb.CREATE, "there is none; on 90 % of what is free")
+        yield Action("hosts", verb, group.host, "thin pool", f"{group.name}/{THIN_POOL}", reason)
+
+
+def _volume(volume: VolumeSpec, seen: HostSeen) -> Action:
+    found = claim_on(volume, seen)
+    if found is None:
+        content = "over the base image" if volume.store == "dir" else "with the base image's content"
+        way = f" {content}" if volume.base_path else ", blank"
+        where = f" on {volume.path}" if volume.store != "dir" else ""
+        verb, reason = Verb.CREATE, f"there is none; {volume.size_mib} MiB{where}{way}"
+    elif found.ready:
+        verb, reason = Verb.LEAVE, "exists"
+    else:
+        verb, reason = Verb.CHANGE, "an earlier run was ended while it was being filled: filled again"
+    return Action("volumes", verb, volume.host, volume.title, volume.name, reason)
+
+
+def claim_on(volume: VolumeSpec, seen: HostSeen) -> Claim | None:
+    """What there is of a volume, None when there is nothing. A file is there as a whole or not at all."""
+    if volume.store == "logical":
+        logical = seen.storage.logical(volume.group, volume.name)
+        return None if logical is None else claim_of_tags(logical.name, logical.tags)
+    if volume.store == "block":
+        found = claims(seen.storage).get(volume.path)
+        return found if found is not None and found.name == volume.name else None
+    there = any(one.name == volume.name for one in seen.volumes)
+    return Claim(volume.name, ready=True) if there else None
+
+
+def _seed(seed: SeedSpec, guest: GuestSpec, seen: HostSeen) -> Action:
+    found = seen.domain(guest.domain)
+    if found is None or found.stamp is None:
+        return Action("volumes", Verb.CREATE, seed.host, "seed", seed.name, f"{seed.node} has not been defined yet")
+    present = any(volume.name == found.stamp.seed for volume in seen.volumes)
+    reason = "in use" if present else "was read at the first boot"
+    return Action("volumes", Verb.LEAVE, seed.host, "seed", found.stamp.seed or seed.name, reason)
+
+
+def _guest(guest: GuestSpec, seen: HostSeen) -> Action:
+    found = seen.domain(guest.domain)
+    pins = f"{guest.vcpus} vCPUs on CPUs {','.join(map(str, guest.vcpu_pins))}, {guest.memory_mib} MiB, {guest.address}"
+    if found is None:
+        emulated = (
+            "" if guest.virtualization == "kvm" else "; KVM does not start a guest here: software emulation, slow"
+        )
+        verb, reason = Verb.CREATE, f"there is none; {pins}{emulated}"
+    elif _definition_digest(found) != guest_digest(guest, found):
+        verb, reason = Verb.CHANGE, f"the definition differs; takes effect when the guest restarts; {pins}"
+    elif not found.active:
+        verb, reason = Verb.START, "it is defined but not running"
+    else:
+        verb, reason = Verb.LEAVE, f"ours, running; {pins}"
+    return Action("guests", verb, guest.host, "guest", guest.node, reason)
+
+
+def _definition_digest(found: DomainSeen) -> str:
+    """Of what it is at its next start: a running guest may still be what it was before a change."""
+    stamp = found.definition.stamp
+    return "" if stamp is None else stamp.digest
+
+
+def guest_digest(guest: GuestSpec, found: DomainSeen | None) -> str:
+    """Digest of a guest's definition. An existing guest keeps the seed that it was made with."""
+    return digest(effective(guest, found))
+
+
+def effective(guest: GuestSpec, found: DomainSeen | None) -> GuestSpec:
+    """The guest as it is to be defined: one that exists keeps its seed, which cloud-init has read already."""
+    if found is None or found.stamp is None or not found.stamp.seed:
+        return guest
+    folder = guest.seed_path.rpartition("/")[0]
+    return replace(guest, seed_path=f"{folder}/{found.stamp.seed}")
+
+
+def _boot(node: str, seen: NodeSeen | None) -> Action:
+    if seen is None:
+        verb, reason = Verb.CREATE, "cloud-init and sysctl, at the first start"
+    elif seen.unreachable or seen.unsettled:
+        verb, reason = Verb.CHANGE, seen.unreachable or "; ".join(seen.unsettled)
+    else:
+        verb, reason = Verb.LEAVE, "finished, sysctl as wanted"
+    return Action("guests", verb, node, "boot", node, reason)
+
+
+def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:
+    for member in sorted(wanted.members, key=lambda member: member.role):
+        seen = observed.nodes.get(member.name)
+        task = "kubeadm init" if member.role == "control-plane" else "kubeadm join"
+        yield _preparation(member.name, seen)
+        if seen is not None and seen.member:
+            yield Action("kubernetes", Verb.LEAVE, member.name, task, member.name, "is a member")
+        else:
+            reason = f"not a member yet; pods in {member.pod_subnet}"
+            yield Action("kubernetes", Verb.CREATE, member.name, task, member.name, reason)
+
+
+def _preparation(node: str, seen: NodeSeen | None) -> Action:
+    kind = "node software"
+    if seen is None:
+        return Action("kubernetes", Verb.CREATE, node, kind, node, "the guest does not run yet")
+    if seen.unreachable:
+        return Action("kubernetes", Verb.CHANGE, node, kind, node, f"cannot be seen: {seen.unreachable}")
+    if seen.unprepared:
+        verb = Verb.CHANGE if seen.member else Verb.CREATE
+        return Action("kubernetes", verb, node, kind, node, "; ".join(seen.unprepared))
+    return Action("kubernetes", Verb.LEAVE, node, kind, node, "as wanted")
+
+
+def _mesh(stale: tuple[str, ...] | None) -> Action:
+    if stale is None:
+        return Action("mesh", Verb.CREATE, "cluster", "mesh", "l5d", "there is no cluster to ask yet")
+    if stale:
+        return Action("mesh", Verb.CHANGE, "cluster", "mesh", "l5d", "; ".join(stale))
+    return Action("mesh", Verb.LEAVE, "cluster", "mesh", "l5d", "as wanted")
+
+
+def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
+    known = {guest.domain for guest in wanted.guests}
+    for host, domain in observed.stamped(wanted.cluster):
+        if domain.name not in known:
+            yield f"{host}: guest {domain.name} is ours but not in the inventory: left running"
+    seeds = {seed.node: seed.name for seed in wanted.seeds}
+    for host, domain in observed.stamped(wanted.cluster):
+        if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
+            yield f"{host}: {domain.name} was made with an older seed (user, key, sysctl or network): applies when it is rebuilt"
+    for host in sorted({guest.host for guest in wanted.guests}):
+        if observed.hosts[host].virtualization != "kvm":
+            yield f"{host}: KVM does not really start a guest: software emulation (type qemu, cpu maximum), many times slower"

@@ -1,0 +1,62 @@
+"""What stands in the way of a plan and is not ours: like-named things without our stamp. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import netaddr
+
+from provision.libvirt_xml import NetworkSeen
+from provision.plan.observed import HostSeen, Observed
+from provision.specs import Desired, GuestSpec, NetworkSpec, PoolSpec, digest
+
+
+def conflicts(wanted: Desired, observed: Observed) -> Iterator[str]:
+    """Each conflict in a sentence."""
+    for pool in wanted.pools:
+        yield from _pool_conflicts(pool, observed.hosts[pool.host])
+    for network in wanted.networks:
+        yield from _network_conflicts(network, observed.hosts[network.host])
+    for guest in wanted.guests:
+        yield from _guest_conflicts(guest, observed)
+
+
+def _pool_conflicts(pool: PoolSpec, seen: HostSeen) -> Iterator[str]:
+    for other in seen.pools:
+        if other.name == pool.name and (other.type, other.path) != (pool.type, pool.path):
+            yield f"{pool.host}: pool {pool.name} is a {other.type} pool at {other.path}, not {pool.type} at {pool.path}"
+        if other.name != pool.name and other.path == pool.path:
+            yield f"{pool.host}: {pool.path} belongs to pool {other.name}"
+
+
+def _network_conflicts(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
+    for other in seen.networks:
+        if other.name == network.name:
+            if other.stamp is None or other.stamp.cluster != network.cluster:
+                owner = "nobody's stamp" if other.stamp is None else f"the stamp of cluster {other.stamp.cluster}"
+                yield f"{network.host}: network {network.name} exists and carries {owner}"
+            elif other.stamp.digest != digest(network):
+                yield f"{network.host}: network {network.name} is ours but was made with other settings: destroy the cluster to change them"
+        elif network.mode == "nat" and (overlap := _overlap(network, other)):
+            yield f"{network.host}: network {other.name} already has {overlap}"
+
+
+def _overlap(network: NetworkSpec, other: NetworkSeen) -> str:
+    ours = netaddr.IPNetwork(f"{network.address}/{network.prefix_length}")
+    for address in other.addresses:
+        theirs = netaddr.IPNetwork(address)
+        if theirs.version == 4 and (theirs.network in ours or ours.network in theirs):
+            return str(theirs.cidr)
+    return f"bridge {network.bridge}" if network.bridge and network.bridge == other.bridge else ""
+
+
+def _guest_conflicts(guest: GuestSpec, observed: Observed) -> Iterator[str]:
+    for host, seen in observed.hosts.items():
+        found = seen.domain(guest.domain)
+        if found is None:
+            continue
+        if found.stamp is None or (found.stamp.cluster, found.stamp.node) != (guest.cluster, guest.node):
+            if host == guest.host:
+                yield f"{host}: domain {guest.domain} exists and does not carry our stamp"
+        elif host != guest.host:
+            yield f"{host}: guest {guest.node} lives here, but the inventory now places it on {guest.host}"

@@ -1,0 +1,59 @@
+"""The world as it was seen: what the plan, removals and drift compare with. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from provision.libvirt_xml import DomainSeen, NetworkSeen, PoolSeen, VolumeSeen
+from provision.storage import Obstacle, StorageSeen
+
+
+@dataclass(frozen=True)
+class HostSeen:
+    """One host, observed. `volumes` are the files of the inventory's pool there, `storage` is what a look below it gave."""
+
+    domains: tuple[DomainSeen, ...]
+    networks: tuple[NetworkSeen, ...]
+    pools: tuple[PoolSeen, ...]
+    volumes: tuple[VolumeSeen, ...]
+    virtualization: str = "qemu"
+    storage: StorageSeen = field(default_factory=StorageSeen)
+
+    def domain(self, name: str) -> DomainSeen | None:
+        """The domain called `name`, if there is one."""
+        return next((domain for domain in self.domains if domain.name == name), None)
+
+
+@dataclass(frozen=True)
+class NodeSeen:
+    """One guest, observed from inside. Empty tuples and strings mean «nothing to do».
+
+    `unreachable` says why there is no answer; `unsettled` what of the first boot or of sysctl is not as it must be;
+    `unprepared` what differs in the node's software; `member` whether kubeadm has made it a member.
+    """
+
+    unreachable: str = ""
+    unsettled: tuple[str, ...] = ()
+    unprepared: tuple[str, ...] = ()
+    member: bool = False
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything that the plan compares with. `mesh` says what is stale in the mesh: None when nobody could ask.
+
+    `wipes` are, by host, the devices that hold what the inventory and the command allow to be lost.
+    """
+
+    hosts: Mapping[str, HostSeen]
+    nodes: Mapping[str, NodeSeen] = field(default_factory=dict)
+    mesh: tuple[str, ...] | None = None
+    wipes: Mapping[str, tuple[Obstacle, ...]] = field(default_factory=dict)
+
+    def stamped(self, cluster: str) -> Iterator[tuple[str, DomainSeen]]:
+        """Our domains: host and domain."""
+        for host, seen in self.hosts.items():
+            for domain in seen.domains:
+                if domain.stamp is not None and domain.stamp.cluster == cluster:
+                    yield host, domain

@@ -1,0 +1,27 @@
+"""A run: the world opened and read, the plan made, the stages run in order, the cluster looked at.
+
+To live here a line joins doors and pure rooms in the order of a command; how a thing is done stands in the room of that thing.
+"""
+
+from provision.run.access import read_kubeconfig, ssh_argv
+from provision.run.checkup import admit, check_hosts
+from provision.run.engine import Intent, World, destroy, drifted, intent, make_plan, opened, plan_removal, provision
+from provision.run.status import cluster_status, table
+
+__all__ = [
+    "Intent",
+    "World",
+    "admit",
+    "check_hosts",
+    "cluster_status",
+    "destroy",
+    "drifted",
+    "intent",
+    "make_plan",
+    "opened",
+    "plan_removal",
+    "provision",
+    "read_kubeconfig",
+    "ssh_argv",
+    "table",
+]

@@ -1,0 +1,317 @@
+"""Observe, plan, run the stages in order; and destroy. What every command that touches the world goes through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from provision import bundle, images
+from provision.base.calls import Calls
+from provision.base.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
+from provision.base.events import (
+    Changed,
+    Emit,
+    Failed,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageSkipped,
+    StageStarted,
+    Warned,
+)
+from provision.base.parallel import begin, for_each
+from provision.base.shell import Shell
+from provision.guests import Sessions, public_key, seed_digest, target
+from provision.hosts import (
+    Hypervisor,
+    PoolLook,
+    check_backing,
+    host_shell,
+    look_at_pools,
+    observe_disks,
+    observe_live,
+    release,
+    remove_group,
+    remove_logical,
+)
+from provision.inventory import Cluster
+from provision.placement import Placement, Tenant, Topology, as_map, cell_maps, place, tenants
+from provision.plan import (
+    Drift,
+    HostSeen,
+    Plan,
+    Removal,
+    desired,
+    host_drifts,
+    members,
+    plan,
+    removals,
+    repaired,
+    restarts,
+    trespasses,
+)
+from provision.run.observe import fits, observe_hosts, observe_inside, observe_topologies, remembered_addresses
+from provision.run.stages.doors import Doors
+from provision.run.stages.order import Stage, until
+from provision.specs import Artifact, Desired, HostTraits, base_image, bundle_disk
+from provision.storage import Allotment, StorageSeen
+
+
+@dataclass(frozen=True)
+class World:
+    """The doors of one run, opened at their first use, and the counter of the calls through them."""
+
+    cluster: Cluster
+    emit: Emit
+    calls: Calls
+    hypervisors: Mapping[str, Hypervisor]
+    sessions: Sessions
+
+    def doors(self, sealed: bundle.Bundle) -> Doors:
+        """The doors as stages get them."""
+        return Doors(self.cluster, self.hypervisors, self.sessions, sealed, self.emit, self.reached)
+
+    def shell(self, host: str) -> Shell | None:
+        """The shell of a host, None where its URI leads to none. Raises MeshctlError when its lab is not up."""
+        return host_shell(self.cluster.host(host), self.calls)
+
+    def reached(self, host: str) -> Shell:
+        """The shell of a host that must have one. Raises StorageError where its URI leads to none."""
+        found = self.shell(host)
+        if found is None:
+            raise StorageError(f"{host}: its URI leads to no shell", hint="a qemu+ssh:// URI does")
+        return found
+
+
+@contextmanager
+def opened(cluster: Cluster, emit: Emit) -> Iterator[World]:
+    """A world for a cluster; its connections are closed at the end."""
+    calls = Calls()
+    hypervisors = {host.name: Hypervisor(host.name, host.uri, calls) for host in cluster.hosts}
+    sessions = Sessions(cluster, calls)
+    try:
+        yield World(cluster, emit, calls, hypervisors, sessions)
+    finally:
+        sessions.close()
+        for hypervisor in hypervisors.values():
+            hypervisor.close()
+
+
+def reach_out(world: World) -> None:
+    """Begins to open the sessions to guests that run already, which takes seconds on busy ones, while hosts are looked at."""
+    begin(lambda: _reach_out(world))
+
+
+def _reach_out(world: World) -> None:
+    domains = [domain for hypervisor in world.hypervisors.values() for domain in hypervisor.domains()]
+    for domain in domains:
+        stamp = domain.stamp
+        if domain.active and stamp is not None and stamp.cluster == world.cluster.cluster and stamp.host_key:
+            # On the control plane the node and the mesh's objects are read at once.
+            readers = 2 if stamp.node == world.cluster.control_plane.name else 1
+            world.sessions.begin(target(world.cluster, stamp.node, [domain]), readers)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What should exist, and the hosts that it was placed on as they were seen then, with what is wrong with their pools."""
+
+    wanted: Desired
+    placement: Placement
+    sealed: bundle.Bundle
+    topologies: Mapping[str, Topology]
+    current: Sequence[Tenant]
+    pools: PoolLook
+
+    @property
+    def hosts(self) -> Mapping[str, HostSeen]:
+        """The hosts as they were seen."""
+        return self.pools.hosts
+
+
+def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
+    """Observes the hosts and says what should be on them. With `probe`, KVM is tried out where no guest shows it."""
+    folder = bundle.find(world.cluster.kubernetes.bundle)
+    sealed = _sealed(world.cluster, folder)
+    artifacts = _artifacts(world, folder, sealed)
+    hosts = observe_hosts(world.cluster, world.hypervisors, probe=probe)
+    topologies = observe_topologies(world.cluster, world.hypervisors)
+    current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
+    placement = placed(world.cluster, topologies, current)
+    pools = look_at_pools(world.cluster, hosts, placement.pinnings, world.hypervisors, world.shell, wipe=wipe)
+    wanted = _desired(world, hosts, topologies, placement, artifacts, pools.allotments)
+    return Intent(wanted, placement, sealed, topologies, current, pools)
+
+
+def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Plan:
+    """Observes everything and compares it with what the inventory wants; `wipe` and `restart` as for `provision`.
+
+    Raises StorageError with every fault of every host's pool.
+    """
+    meant = intent(world, wipe=wipe)
+    if meant.pools.faults:
+        text = "\n".join(f"  {fault}" for fault in meant.pools.faults)
+        raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
+    drifts, blind = drifted(world, meant)
+    backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
+    shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
+    observed = observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions)
+    wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes}
+    found = plan(meant.wanted, replace(observed, wipes=wipes))
+    whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
+    return repaired(whole, drifts, restart=restart)
+
+
+def drifted(world: World, meant: Intent) -> tuple[tuple[Drift, ...], tuple[str, ...]]:
+    """What on the hosts is not as it should be, and notes about what could not be looked at."""
+    live = observe_live(meant.wanted, world.hypervisors, world.shell)
+    strangers = trespasses(meant.placement.pinnings, world.cluster, meant.topologies, meant.current)
+    blind = (
+        f"{host}: its threads' affinities were not looked at: {one.unseen}" for host, one in live.items() if one.unseen
+    )
+    return (*host_drifts(meant.wanted, meant.hosts, live), *strangers), tuple(blind)
+
+
+def _sealed(cluster: Cluster, folder: Path) -> bundle.Bundle:
+    sealed = bundle.load(folder)
+    if sealed.kubernetes != cluster.kubernetes.version:
+        raise ImageError(
+            f"the bundle holds Kubernetes {sealed.kubernetes}, the inventory wants {cluster.kubernetes.version}",
+            hint="name another bundle in kubernetes.bundle, or change kubernetes.version",
+        )
+    fits(cluster.mesh, sealed.mesh)
+    return sealed
+
+
+def _artifacts(world: World, folder: Path, sealed: bundle.Bundle) -> tuple[Artifact, ...]:
+    name = world.cluster.image
+    image = images.cached(name)
+    if image is None:
+        raise ImageError(f"the base image {name} has not been built", hint=f"meshctl image build {name}")
+    disk = bundle.make_disk(folder, world.emit)
+    return (
+        base_image(name, str(image), images.digest(images.recipe(name)), image.stat().st_size),
+        bundle_disk(sealed.kubernetes, str(disk), sealed.digest, disk.stat().st_size),
+    )
+
+
+def _desired(
+    world: World,
+    hosts: Mapping[str, HostSeen],
+    topologies: Mapping[str, Topology],
+    placement: Placement,
+    artifacts: tuple[Artifact, ...],
+    allotments: Mapping[str, Allotment],
+) -> Desired:
+    cluster = world.cluster
+    remembered = remembered_addresses(cluster, hosts)
+    key = public_key(cluster)
+    seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {})}
+    traits = {
+        name: HostTraits(seen.virtualization, topologies[name].numa, topologies[name].cpu_vendor)
+        for name, seen in hosts.items()
+    }
+    pinnings = {pinning.node: pinning for pinning in placement.pinnings}
+    devices = {name: device for one in allotments.values() for name, device in one.devices.items()}
+    return desired(cluster, pinnings, traits, remembered, artifacts, seeds, devices)
+
+
+def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequence[Tenant]) -> Placement:
+    """Pins of every node. Raises PlacementError with every refusal, and with what the hosts look like."""
+    placement = place(cluster, topologies, current)
+    if placement.refusals:
+        text = "\n".join(f"  {refusal}" for refusal in placement.refusals)
+        where = "\n".join(f"  {line}" for line in as_map(placement, cluster, topologies, current).splitlines())
+        raise PlacementError(
+            f"{len(placement.refusals)} guest(s) do not fit:\n{text}\nwith the others in their places:\n{where}",
+            hint="give them less, or the hosts more; docs/placement.md says how guests are placed",
+        )
+    return placement
+
+
+def provision(world: World, agreed: Plan, last: str | None, *, wipe: bool = False, restart: bool = False) -> None:
+    """Runs the stages up to `last`. Plans again first, and refuses when that is no longer the plan agreed to.
+
+    `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew. Both as the plan was made.
+    """
+    if agreed.changes and make_plan(world, wipe=wipe, restart=restart) != agreed:
+        raise ConflictError(
+            "the world changed since the plan was shown", hint="look at the new plan: run the command again"
+        )
+    sealed = _sealed(world.cluster, bundle.find(world.cluster.kubernetes.bundle))
+    stages = until(last)
+    part = agreed.until(tuple(stage.name for stage in stages))
+    doors = world.doors(sealed)
+    with recorded(world, "provision"):
+        for stage in stages:
+            _run_stage(stage, part, doors)
+        for text in agreed.pending:
+            world.emit(Warned(text))
+
+
+def _run_stage(stage: Stage, part: Plan, doors: Doors) -> None:
+    reason = stage.idle(part)
+    if reason is not None:
+        doors.emit(StageSkipped(stage.name, reason))
+        return
+    doors.emit(StageStarted(stage.name, stage.title))
+    started = time.monotonic()
+    try:
+        stage.run(part, doors)
+    except MeshctlError as error:
+        doors.emit(Failed(stage.name, type(error).__name__, error.exit_code, error.message, error.hint))
+        raise
+    doors.emit(StageFinished(stage.name, time.monotonic() - started))
+
+
+@contextmanager
+def recorded(world: World, command: str) -> Iterator[None]:
+    """A run's begin and end as events; the end carries the calls counted at the doors."""
+    world.emit(RunStarted(command, world.cluster.cluster))
+    started, outcome = time.monotonic(), "failed"
+    mutations_before = world.calls.mutations
+    try:
+        yield
+        outcome = "done"
+    finally:
+        seconds = time.monotonic() - started
+        world.emit(RunFinished(outcome, seconds, world.calls.reads, world.calls.mutations - mutations_before))
+
+
+def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
+    """What `destroy` would remove."""
+    cluster = world.cluster
+    hosts = observe_hosts(cluster, world.hypervisors, probe=False)
+    looked = [host for host in cluster.hosts if host.pool.type != "dir"]
+    seen = observe_disks(looked, hosts, world.shell)
+    pairs = [(host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()))) for host in cluster.hosts]
+    return removals(cluster.cluster, pairs, purge=purge)
+
+
+def destroy(world: World, agreed: tuple[Removal, ...]) -> None:
+    """Removes what was agreed to: guests first, all of one order at once."""
+    with recorded(world, "destroy"):
+        for order in sorted({removal.order for removal in agreed}):
+            for_each([r for r in agreed if r.order == order], lambda removal: _remove(removal, world))
+
+
+def _remove(removal: Removal, world: World) -> None:
+    hypervisor = world.hypervisors[removal.host]
+    if removal.kind == "guest":
+        hypervisor.remove_domain(removal.name)
+    elif removal.kind == "network":
+        hypervisor.remove_network(removal.name)
+    elif removal.kind == "pool":
+        hypervisor.remove_pool(removal.name)
+    elif removal.kind == "volume group":
+        remove_group(world.reached(removal.host), removal.name)
+    elif removal.store == "logical":
+        remove_logical(world.reached(removal.host), removal.pool, removal.name)
+    elif removal.store == "block":
+        release(world.reached(removal.host), removal.name)
+    else:
+        hypervisor.delete_volume(removal.pool, removal.name)
+    world.emit(Changed(removal.host, f"{removal.kind} {removal.name}", "remove"))

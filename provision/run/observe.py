@@ -1,0 +1,169 @@
+"""Reads the world: hosts in bulk over libvirt, all at once; guests over SSH, all at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from provision.base.errors import KubernetesError, MeshError, ShellError
+from provision.base.parallel import for_each
+from provision.bundle import Bundle, MeshImage
+from provision.guests import Sessions, Ssh, observe_boot, target
+from provision.hosts import Hypervisor
+from provision.inventory import Cluster, Host
+from provision.kubernetes import Archive, Program, Spec, kubectl_for, observe, profile_for
+from provision.kubernetes.kubectl import title
+from provision.libvirt_xml import DomainSeen
+from provision.linkerd.knowledge.versions import RELEASES
+from provision.linkerd.wanted import Mesh
+from provision.mesh import Manifest, Platform, configuration, manifests
+from provision.placement import Topology, parse_capabilities
+from provision.plan import HostSeen, NodeSeen, Observed
+from provision.specs import Desired, Member, domain_name
+
+
+def observe_hosts(
+    cluster: Cluster, hypervisors: Mapping[str, Hypervisor], *, probe: bool = True
+) -> dict[str, HostSeen]:
+    """Every host as it is now. With `probe`, where no guest of ours shows whether KVM works, it is tried out."""
+    seen = for_each(
+        cluster.hosts, lambda host: observe_host(cluster.cluster, host, hypervisors[host.name], probe=probe)
+    )
+    return {host.name: one for host, one in zip(cluster.hosts, seen, strict=True)}
+
+
+def observe_host(cluster: str, host: Host, hypervisor: Hypervisor, *, probe: bool = True) -> HostSeen:
+    """One host as it is now."""
+    domains = hypervisor.domains()
+    ours = next((d for d in domains if d.stamp is not None and d.stamp.cluster == cluster), None)
+    kvm = ours.type == "kvm" if ours is not None else probe and hypervisor.kvm_works()
+    return HostSeen(
+        domains=domains,
+        networks=hypervisor.networks(),
+        pools=hypervisor.pools(),
+        volumes=hypervisor.volumes(host.pool.name),
+        virtualization="kvm" if kvm else "qemu",
+    )
+
+
+def observe_topologies(cluster: Cluster, hypervisors: Mapping[str, Hypervisor]) -> dict[str, Topology]:
+    """CPUs and memory of every host."""
+    texts = for_each(cluster.hosts, lambda host: (hypervisors[host.name].capabilities(), hypervisors[host.name].size()))
+    return {
+        host.name: parse_capabilities(xml, cpus=cpus, memory_mib=memory_mib)
+        for host, (xml, (cpus, memory_mib)) in zip(cluster.hosts, texts, strict=True)
+    }
+
+
+def remembered_addresses(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> dict[str, str]:
+    """Addresses that our guests have, from their stamps: a node keeps its address whatever happens to others."""
+    stamps = (domain.stamp for seen in hosts.values() for domain in seen.domains)
+    return {
+        stamp.node: stamp.address
+        for stamp in stamps
+        if stamp is not None and stamp.cluster == cluster.cluster and stamp.node
+    }
+
+
+def kubernetes_spec(cluster: Cluster, members: tuple[Member, ...], sealed: Bundle) -> Spec:
+    """The cluster as the room `kubernetes` wants it, from the inventory and the bundle."""
+    archives: dict[str, list[str]] = defaultdict(list)
+    for image in sealed.images:
+        archives[image.archive].append(image.reference)
+    digests = {file.path: file.sha256 for file in sealed.files}
+    network = cluster.network
+    return Spec(
+        version=cluster.kubernetes.version,
+        members=members,
+        pod_cidr=cluster.kubernetes.pod_cidr,
+        service_cidr=cluster.kubernetes.service_cidr,
+        nameservers=network.nameservers or ((network.gateway_address,) if network.mode == "nat" else ()),
+        bundle_digest=sealed.digest,
+        programs=tuple(Program(path, digest) for path, digest in digests.items() if path.startswith(("bin/", "cni/"))),
+        archives=tuple(Archive(path, digests[path], tuple(refs)) for path, refs in sorted(archives.items())),
+    )
+
+
+def observe_inside(
+    cluster: Cluster, wanted: Desired, hosts: Mapping[str, HostSeen], sealed: Bundle, sessions: Sessions
+) -> Observed:
+    """Every running guest from inside, all at once, and the mesh through the control plane."""
+    spec = kubernetes_spec(cluster, wanted.members, sealed)
+    domains = [domain for seen in hosts.values() for domain in seen.domains]
+    running = [m for m in spec.members if _runs(domain_name(cluster.cluster, m.name), domains)]
+    shells = {m.name: sessions.to(target(cluster, m.name, domains)) for m in running}
+    found: dict[str, NodeSeen] = {}
+    stale: list[tuple[str, ...]] = []
+
+    def look(member: Member | None) -> None:
+        if member is None:
+            stale.append(_observe_mesh(shells[spec.control_plane.name], cluster, sealed))
+        else:
+            found[member.name] = _observe_node(shells[member.name], spec, member, cluster)
+
+    # The mesh is asked for beside the nodes: on an emulated CPU each of these takes seconds.
+    for_each([*running, *([None] if spec.control_plane in running else [])], look)
+    made = found.get(spec.control_plane.name, NodeSeen()).member
+    return Observed(hosts, found, stale[0] if made else None)
+
+
+def _runs(name: str, domains: Iterable[DomainSeen]) -> bool:
+    return any(domain.name == name and domain.active and domain.stamp is not None for domain in domains)
+
+
+def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> NodeSeen:
+    try:
+        boot = observe_boot(shell, cluster.sysctl, cluster.node(member.name).mounts)
+        state = observe(shell, profile_for(spec.generation), spec, member)
+    except ShellError as error:
+        return NodeSeen(unreachable=error.message)
+    return NodeSeen(unsettled=boot.faults, unprepared=state.unprepared, member=state.joined)
+
+
+def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:
+    """What is stale in the mesh, or why nobody can tell: that must not hide the rest of the plan."""
+    try:
+        stale = kubectl_for(cluster.kubernetes.generation, shell).outdated(mesh_manifests(cluster, sealed))
+    except (KubernetesError, ShellError, MeshError) as error:
+        return (error.message,)
+    return tuple(f"{title(manifest)} differs or is absent" for manifest in stale.all)
+
+
+def fits(mesh: Mesh, image: MeshImage | None) -> None:
+    """Raises MeshError when the bundle's image of the mesh cannot run what the inventory says."""
+    if image is None or mesh.image not in (None, image.image):
+        return
+    tag = image.image.rpartition(":")[2]
+    if image.standin and mesh.protocols:
+        raise MeshError(
+            f"{image.image} stands in for linkerd for HTTP/1.1 only, the inventory has mesh.protocols too",
+            hint="put an image of linkerd into the bundle's images/ and seal it again, or take mesh.protocols out",
+        )
+    if not image.standin and tag in RELEASES and tag != mesh.version:
+        raise MeshError(
+            f"the bundle holds linkerd {tag}, the inventory wants {mesh.version}",
+            hint=f"mesh.version: {tag}, or put another image into the bundle's images/ and seal it again",
+        )
+
+
+def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:
+    """The mesh's objects for this inventory and bundle. Raises MeshError when the bundle lacks an image for them."""
+    lacking = [name for name, image in (("linkerd", sealed.mesh), ("kubectl", sealed.kubectl)) if image is None]
+    if sealed.mesh is None or sealed.kubectl is None:
+        raise MeshError(
+            f"the bundle holds no image of {' and '.join(lacking)}",
+            hint="put `docker save` archives into its images/ and seal it again",
+        )
+    workloads = profile_for(cluster.kubernetes.generation).workloads
+    platform = Platform(
+        daemonset_api=workloads.daemonset_api,
+        rbac_api=workloads.rbac_api,
+        dns_policy=workloads.host_network_dns_policy,
+        mesh_image=cluster.mesh.image or sealed.mesh.image,
+        standin=sealed.mesh.standin and cluster.mesh.image in (None, sealed.mesh.image),
+        kubectl_image=sealed.kubectl,
+        echo_image=sealed.echo,
+        annotations=workloads.annotations,
+        tolerations=workloads.tolerations,
+    )
+    return manifests(cluster.cluster, cluster.mesh, configuration(cluster.mesh), platform)

@@ -1,0 +1,36 @@
+"""What a stage may use: the plan's inventory and the doors. Nothing here is written to by a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from provision.base.events import Emit
+from provision.base.shell import Shell
+from provision.bundle import Bundle
+from provision.guests import Sessions, Ssh, target
+from provision.hosts import Hypervisor
+from provision.inventory import Cluster
+from provision.kubernetes import Kubectl, kubectl_for
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The ways to the world, of one run."""
+
+    cluster: Cluster
+    hypervisors: Mapping[str, Hypervisor]
+    sessions: Sessions
+    bundle: Bundle
+    emit: Emit
+    host_shell: Callable[[str], Shell]
+    """The shell of a host; raises StorageError where there is none."""
+
+    def shells(self) -> dict[str, Ssh]:
+        """A session to every node, by name, from the stamps as they are now (one bulk read per host)."""
+        domains = [domain for hypervisor in self.hypervisors.values() for domain in hypervisor.domains()]
+        return {node.name: self.sessions.to(target(self.cluster, node.name, domains)) for node in self.cluster.nodes}
+
+    def kubectl(self) -> Kubectl:
+        """Kubectl on the control plane."""
+        return kubectl_for(self.cluster.kubernetes.generation, self.shells()[self.cluster.control_plane.name])

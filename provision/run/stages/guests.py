@@ -1,0 +1,178 @@
+"""Stage guests: seed, domain, first boot, and the proof that cloud-init and sysctl did what was asked."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+from provision.base.errors import ConflictError, MeshctlError, StageTimeout, Unreachable
+from provision.base.events import Changed, Warned
+from provision.base.parallel import for_each
+from provision.base.waiting import NotYet, Ready, wait_until
+from provision.guests import Boot, HostKeyMismatch, Ssh, new_host_key, observe_boot, public_key
+from provision.guests import seed as seeds
+from provision.libvirt_xml import domain_xml, upload_volume_xml
+from provision.plan import PINS, RESTART, Action, Plan, Verb, effective, guest_digest
+from provision.run.stages.doors import Doors
+from provision.specs import GuestSpec, Member, Stamp
+
+NAME, TITLE = "guests", "guests: define, boot, check"
+
+BOOT_S = 900.0
+"""First boot to SSH takes about 75 s under software emulation with idle CPUs; ten times that when they are not."""
+
+SHUTDOWN_S = 300.0
+"""systemd gives a unit 90 s to stop (DefaultTimeoutStopSec), and kubelet's pods theirs before; emulation is slow."""
+
+
+def run(plan: Plan, doors: Doors) -> None:
+    """Makes and starts what the plan says, then waits for first boots and checks sysctl.
+
+    While a cluster is still to be made only the control plane is waited for: workers boot and prepare while it
+    initialises, and the stage kubernetes settles them.
+    """
+    for_each(plan.of(NAME, "guest"), lambda action: _bring_up(action, plan, doors))
+    for_each(plan.of(NAME, PINS), lambda action: put_back(action, plan, doors))
+    _restart(plan, doors)
+    unsettled = [action.where for action in plan.of(NAME, "boot")]
+    if plan.of("kubernetes"):
+        unsettled = [name for name in unsettled if name == doors.cluster.control_plane.name]
+    shells = doors.shells()
+    for_each(unsettled, lambda node: settle(plan.desired.guest(node), shells[node], doors))
+
+
+def put_back(action: Action, plan: Plan, doors: Doors) -> None:
+    """Puts the threads of a running guest on the CPUs that the plan has for them."""
+    guest = plan.desired.guest(action.name)
+    pins = (guest.vcpu_pins, guest.emulator_cpus, guest.iothread_cpus)
+    doors.hypervisors[action.where].pin_domain(guest.domain, *pins)
+    doors.emit(Changed(action.where, f"{PINS} {guest.node}", action.verb))
+
+
+def _restart(plan: Plan, doors: Doors) -> None:
+    """Starts guests anew, one at a time, workers before the control plane; each is back before the next goes down."""
+    actions = plan.of(NAME, RESTART)
+    if not actions:
+        return
+    control_plane, shells = doors.cluster.control_plane.name, doors.shells()
+    for action in sorted(actions, key=lambda action: action.name == control_plane):
+        guest, shell = plan.desired.guest(action.name), shells[action.name]
+        shell.close()
+        start_anew(guest, doors)
+        settle(guest, shell, doors)
+
+
+def start_anew(guest: GuestSpec, doors: Doors) -> None:
+    """Shuts a guest down gracefully and starts it. Raises StageTimeout when it does not shut down: it is left running."""
+    hypervisor = doors.hypervisors[guest.host]
+    hypervisor.shut_down(guest.domain)
+    wait_until(
+        lambda: NotYet("it runs") if hypervisor.runs(guest.domain) else Ready(None),
+        what=f"{guest.node}: shutdown",
+        within_s=SHUTDOWN_S,
+        every_s=1.0,
+        emit=doors.emit,
+        hint=f"it is left as it is, and so are those that had to follow: virsh console {guest.domain} shows what it waits for",
+    )
+    hypervisor.start_domain(guest.domain)
+    doors.emit(Changed(guest.host, f"guest {guest.node}", "start anew"))
+
+
+def settle(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
+    """Waits until a guest has finished its first boot. Raises MeshctlError when cloud-init failed, or when a kernel
+    setting is not the inventory's: with key, wanted and found value.
+    """
+    boot = _booted(guest, shell, doors)
+    for text in boot.degraded:
+        hint = f"meshctl ssh INVENTORY {guest.node} -- cloud-init status --long"
+        doors.emit(Warned(f"{guest.node}: cloud-init is degraded: {text}", hint))
+    if boot.failed:
+        raise MeshctlError(f"{guest.node}: {'; '.join(boot.failed)}", hint="see /var/log/cloud-init.log in the guest")
+    _mount(guest.node, boot, shell, doors)
+    if boot.sysctl:
+        raise MeshctlError(
+            f"{guest.node}: sysctl is not as the inventory says:\n" + "\n".join(f"    {line}" for line in boot.sysctl),
+            hint=f"somebody set it by hand, or the guest is older than the inventory: meshctl ssh INVENTORY {guest.node}"
+            " -- sudo sysctl -w KEY=VALUE, or rebuild it; `found nothing`: its kernel does not know the key",
+        )
+
+
+def _mount(node: str, boot: Boot, shell: Ssh, doors: Doors) -> None:
+    """Mounts data volumes that are younger than the guest's seed, as the seed would. Raises CommandFailed.
+
+    One whose disk the running guest does not have yet is warned of: a disk comes with a start.
+    """
+    for volume in doors.cluster.node(node).volumes:
+        if volume.mount in boot.unmounted:
+            done = shell.run(["sh", "-c", seeds.MOUNT_VOLUME, "meshctl", *seeds.mount_words(volume)], within_s=300.0)
+            if done.stdout:
+                doors.emit(
+                    Warned(f"{node}: {volume.mount}: {done.stdout.strip()}", "provision --restart gives it the disk")
+                )
+            else:
+                doors.emit(Changed(node, f"volume {volume.name}", f"mounted at {volume.mount}"))
+
+
+def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
+    hypervisor = doors.hypervisors[action.where]
+    guest = plan.desired.guest(action.name)
+    if action.verb is Verb.CREATE:
+        stamp = _put_seed(guest, plan, doors)
+        hypervisor.define_domain(domain_xml(guest, stamp))
+    elif action.verb is Verb.CHANGE:
+        _redefine(guest, doors)
+    hypervisor.start_domain(guest.domain)
+    doors.emit(Changed(action.where, f"guest {guest.node}", action.verb))
+
+
+def _redefine(guest: GuestSpec, doors: Doors) -> None:
+    hypervisor = doors.hypervisors[guest.host]
+    found = next(domain for domain in hypervisor.domains() if domain.name == guest.domain)
+    if found.stamp is None:
+        raise ConflictError(f"{guest.host}: domain {guest.domain} lost its stamp since the plan was made")
+    stamp = replace(found.stamp, digest=guest_digest(guest, found), address=guest.address)
+    hypervisor.define_domain(domain_xml(effective(guest, found), stamp))
+
+
+def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
+    """Makes the seed with a new host key and gives the stamp that remembers the key's public half."""
+    hypervisor = doors.hypervisors[guest.host]
+    key = new_host_key(f"{guest.cluster}-{guest.node}")
+    member = _member(plan, guest.node)
+    image = seeds.disk_image(seeds.render(doors.cluster, member, plan.desired.members, public_key(doors.cluster), key))
+    volume = guest.seed_path.rpartition("/")[2]
+    hypervisor.delete_volume(guest.pool, volume)
+    hypervisor.create_volume(guest.pool, upload_volume_xml(volume, private=True))
+    hypervisor.upload(guest.pool, volume, io.BytesIO(image))
+    return Stamp(guest.cluster, guest.node, guest_digest(guest, None), guest.address, key.public, volume)
+
+
+def _member(plan: Plan, node: str) -> Member:
+    return next(member for member in plan.desired.members if member.name == node)
+
+
+def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> Boot:
+    try:
+        return wait_until(
+            lambda: _look(guest.node, shell, doors),
+            what=f"{guest.node}: first boot",
+            within_s=BOOT_S,
+            every_s=2.0,
+            emit=doors.emit,
+        )
+    except StageTimeout as error:
+        console = doors.hypervisors[guest.host].console(guest.pool, guest.console_path.rpartition("/")[2])
+        tail = "\n".join(f"    {line}" for line in console.splitlines()[-20:]) or "    (the console log is empty)"
+        raise StageTimeout(
+            f"{error.message}\nthe guest's console ends:\n{tail}", hint=f"watch it: virsh console {guest.domain}"
+        ) from error
+
+
+def _look(node: str, shell: Ssh, doors: Doors) -> Ready[Boot] | NotYet:
+    try:
+        boot = observe_boot(shell, doors.cluster.sysctl, doors.cluster.node(node).mounts)
+    except HostKeyMismatch:
+        raise
+    except Unreachable as error:
+        return NotYet(error.message)
+    return NotYet(boot.waiting) if boot.waiting else Ready(boot)

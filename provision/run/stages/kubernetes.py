@@ -1,0 +1,51 @@
+"""Stage kubernetes: every guest becomes a node. Workers boot and prepare while the control plane initialises."""
+
+from __future__ import annotations
+
+from provision.base.parallel import for_each
+from provision.base.waiting import wait_until
+from provision.kubernetes import (
+    credentials,
+    initialise,
+    join,
+    kubectl_for,
+    nodes_ready,
+    prepare,
+    profile_for,
+)
+from provision.plan import Plan
+from provision.run.observe import kubernetes_spec
+from provision.run.stages.doors import Doors
+from provision.run.stages.guests import settle
+from provision.specs import Member
+
+NAME, TITLE = "kubernetes", "Kubernetes by kubeadm"
+
+READY_S = 900.0
+"""A node shows Ready 40 to 55 s after its join under software emulation, when nothing else runs."""
+
+
+def run(plan: Plan, doors: Doors) -> None:
+    """Prepares, initialises, joins what the plan says, then waits until every node is Ready."""
+    spec = kubernetes_spec(doors.cluster, plan.desired.members, doors.bundle)
+    profile = profile_for(spec.generation)
+    shells = doors.shells()
+    control_plane = shells[spec.control_plane.name]
+    unsettled = {action.where for action in plan.of("guests", "boot")} - {spec.control_plane.name}
+
+    def make_ready(member: Member) -> None:
+        if member.name in unsettled:
+            settle(plan.desired.guest(member.name), shells[member.name], doors)
+        prepare(shells[member.name], profile, spec, member, doors.emit)
+        if member == spec.control_plane:
+            initialise(control_plane, profile, spec, member, doors.emit)
+
+    for_each(spec.members, make_ready)
+    joining = {action.name for action in plan.of(NAME, "kubeadm join")}
+    if joining:
+        means = credentials(control_plane, profile, doors.emit)
+        workers = [member for member in spec.members if member.name in joining]
+        for_each(workers, lambda m: join(shells[m.name], profile, spec, m, means, doors.emit))
+    names = [member.name for member in spec.members]
+    kubectl = kubectl_for(spec.generation, control_plane)
+    wait_until(lambda: nodes_ready(kubectl, names), what="nodes Ready", within_s=READY_S, every_s=3.0, emit=doors.emit)

@@ -1,0 +1,28 @@
+"""Stage networks: the guests' network on each host."""
+
+from __future__ import annotations
+
+from provision.base.events import Changed
+from provision.base.parallel import for_each
+from provision.libvirt_xml import network_xml
+from provision.plan import Action, Plan, Verb
+from provision.run.stages.doors import Doors
+
+NAME, TITLE = "networks", "networks"
+
+
+def run(plan: Plan, doors: Doors) -> None:
+    """Creates or starts each host's network, and defines it again where somebody changed its definition."""
+    for_each(plan.of(NAME), lambda action: _network(action, plan, doors))
+
+
+def _network(action: Action, plan: Plan, doors: Doors) -> None:
+    hypervisor = doors.hypervisors[action.where]
+    xml = network_xml(next(network for network in plan.desired.networks if network.host == action.where))
+    if action.kind != "network":
+        hypervisor.define_network(xml)
+    elif action.verb is Verb.START:
+        hypervisor.start_network(action.name)
+    else:
+        hypervisor.create_network(xml)
+    doors.emit(Changed(action.where, f"{action.kind} {action.name}", action.verb))

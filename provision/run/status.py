@@ -1,0 +1,132 @@
+"""The cluster as it is now: what libvirt, Kubernetes and the mesh say of each guest. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from provision.base.errors import KubernetesError, ShellError
+from provision.guests import target
+from provision.kubernetes import kubectl_for
+from provision.libvirt_xml import DomainSeen
+from provision.run.engine import World
+from provision.run.observe import observe_hosts
+
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class GuestStatus:
+    """One guest. Strings are for people; `–` where nobody could say."""
+
+    node: str
+    host: str
+    state: str
+    address: str
+    memory_mib: int
+    vcpu_pins: tuple[str, ...]
+    emulator_cpus: str
+    ready: str = ABSENT
+    kubernetes: str = ABSENT
+    mesh: str = ABSENT
+
+
+@dataclass(frozen=True)
+class ClusterStatus:
+    """All guests of the inventory, and why Kubernetes could not be asked (empty when it could)."""
+
+    cluster: str
+    guests: tuple[GuestStatus, ...]
+    kubernetes_error: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """For --json."""
+        return asdict(self)
+
+
+def cluster_status(world: World) -> ClusterStatus:
+    """Asks every host, then the API server through the control plane."""
+    hosts = observe_hosts(world.cluster, world.hypervisors, probe=False)
+    ours = {
+        d.stamp.node: (host, d)
+        for host, seen in hosts.items()
+        for d in seen.domains
+        if _is_ours(d, world.cluster.cluster) and d.stamp
+    }
+    try:
+        nodes, pods = _ask_kubernetes(world, [domain for _, domain in ours.values()])
+        error = ""
+    except (ShellError, KubernetesError) as failure:
+        nodes, pods, error = {}, {}, failure.message
+    guests = tuple(_guest(node.name, ours.get(node.name), nodes, pods) for node in world.cluster.nodes)
+    return ClusterStatus(world.cluster.cluster, guests, error)
+
+
+def _is_ours(domain: DomainSeen, cluster: str) -> bool:
+    return domain.stamp is not None and domain.stamp.cluster == cluster
+
+
+def _ask_kubernetes(world: World, domains: list[DomainSeen]) -> tuple[dict[str, Any], dict[str, Any]]:
+    shell = world.sessions.to(target(world.cluster, world.cluster.control_plane.name, domains))
+    kubectl = kubectl_for(world.cluster.kubernetes.generation, shell)
+    nodes = {node["metadata"]["name"]: node for node in kubectl.items("nodes")}
+    labels = {"app": "l5d"}
+    pods = {
+        pod["spec"].get("nodeName", ""): pod
+        for pod in kubectl.items("pods", namespace=world.cluster.mesh.namespace, labels=labels)
+    }
+    return nodes, pods
+
+
+def _guest(
+    name: str, found: tuple[str, DomainSeen] | None, nodes: Mapping[str, Any], pods: Mapping[str, Any]
+) -> GuestStatus:
+    if found is None:
+        return GuestStatus(name, ABSENT, "absent", ABSENT, 0, (), ABSENT)
+    host, domain = found
+    return GuestStatus(
+        node=name,
+        host=host,
+        state="running" if domain.active else "shut off",
+        address=domain.stamp.address if domain.stamp else ABSENT,
+        memory_mib=domain.memory_mib,
+        vcpu_pins=domain.vcpu_cpus,
+        emulator_cpus=domain.emulator_cpus,
+        ready=_condition(nodes[name]) if name in nodes else ABSENT,
+        kubernetes=nodes[name]["status"]["nodeInfo"]["kubeletVersion"] if name in nodes else ABSENT,
+        mesh=_mesh(pods[name]) if name in pods else ABSENT,
+    )
+
+
+def _condition(item: Mapping[str, Any]) -> str:
+    ready = next((c["status"] for c in item.get("status", {}).get("conditions", ()) if c["type"] == "Ready"), "False")
+    return "Ready" if ready == "True" else "NotReady"
+
+
+def _mesh(pod: Mapping[str, Any]) -> str:
+    standin = " (stand-in)" if pod["metadata"].get("labels", {}).get("meshctl/stand-in") == "true" else ""
+    return f"{_condition(pod)}{standin}"
+
+
+def as_text(status: ClusterStatus) -> str:
+    """A table, one guest a line."""
+    head = ("NODE", "HOST", "STATE", "ADDRESS", "MEMORY", "VCPU PINS", "EMULATOR", "KUBERNETES", "VERSION", "MESH")
+    lines = table([head, *(_row(guest) for guest in status.guests)])
+    return "\n".join(
+        [*lines, *([f"Kubernetes could not be asked: {status.kubernetes_error}"] if status.kubernetes_error else [])]
+    )
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines, columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _row(guest: GuestStatus) -> tuple[str, ...]:
+    pins = " ".join(f"{vcpu}→{cpus}" for vcpu, cpus in enumerate(guest.vcpu_pins)) or ABSENT
+    return (
+        guest.node, guest.host, guest.state, guest.address, f"{guest.memory_mib} MiB", pins, guest.emulator_cpus or ABSENT,
+        guest.ready, guest.kubernetes, guest.mesh,
+    )  # fmt: skip

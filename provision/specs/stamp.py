@@ -1,0 +1,64 @@
+"""Our mark on domains and networks: the element in their metadata that says whose they are and what they were given. A codec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lxml import etree
+
+from provision.base.cpu_lists import cpu_list
+from provision.specs.objects import GuestSpec
+
+STAMP_URI = "urn:meshctl:stamp:1"
+STAMP = f"{{{STAMP_URI}}}stamp"
+STAMPED = (
+    *("cluster", "node", "digest", "address", "host_key", "seed"),
+    *("vcpu_pins", "emulator_cpus", "iothread_cpus"),
+)
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Our mark on a domain or a network. `host_key` is a guest's public SSH host key as OpenSSH writes it.
+
+    `vcpu_pins` (a CPU per vCPU, `1,2`), `emulator_cpus` and `iothread_cpus` are the pins that we gave a guest when we last
+    defined it, whatever somebody made of its elements since; empty on those that an older meshctl defined.
+    """
+
+    cluster: str
+    node: str
+    digest: str
+    address: str = ""
+    host_key: str = ""
+    seed: str = ""
+    vcpu_pins: str = ""
+    emulator_cpus: str = ""
+    iothread_cpus: str = ""
+
+
+def stamp_element(stamp: Stamp) -> Any:
+    """The stamp as it stands in `<metadata>`."""
+    element = etree.Element(STAMP, nsmap={"meshctl": STAMP_URI})
+    for name in STAMPED:
+        if value := getattr(stamp, name):
+            element.set(name, value)
+    return element
+
+
+def with_pins(stamp: Stamp, guest: GuestSpec) -> Stamp:
+    """The stamp with the pins that the guest is to have: `domain_xml` writes it so."""
+    return replace(
+        stamp,
+        vcpu_pins=",".join(map(str, guest.vcpu_pins)),
+        emulator_cpus=cpu_list(guest.emulator_cpus),
+        iothread_cpus=cpu_list(guest.iothread_cpus),
+    )
+
+
+def stamp_of(root: Any) -> Stamp | None:
+    """The stamp of a domain or network, None for one that is not ours."""
+    element = root.find(f"metadata/{STAMP}")
+    if element is None:
+        return None
+    return Stamp(**{name: element.get(name, "") for name in STAMPED})
