@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import libvirt
 
 from provision.base.calls import Calls
-from provision.base.errors import HypervisorError, StageTimeout
+from provision.base.errors import ConflictError, HypervisorError, StageTimeout
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.libvirt_xml import (
     DomainSeen,
@@ -30,6 +30,7 @@ from provision.libvirt_xml import (
     parse_pool,
     pins_in,
     probe_xml,
+    uuid_in,
 )
 
 CHUNK = 256 * 1024
@@ -222,9 +223,16 @@ class Hypervisor:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
                     raise
 
-    def define_domain(self, xml: str) -> None:
-        """Defines or redefines a domain, checked against libvirt's schema: an unknown element is refused, not ignored."""
+    def define_domain(self, xml: str, *, new: bool = False) -> None:
+        """Defines or redefines a domain, checked against libvirt's schema: an unknown element is refused, not ignored.
+
+        Raises ConflictError for a `new` one that somebody has defined already; libvirt itself refuses only another uuid.
+        """
         with self._changing("define the domain") as connection:
+            if new and _is_defined(connection, uuid := uuid_in(xml)):
+                raise ConflictError(
+                    f"{self.host}: somebody else has defined the domain {uuid} meanwhile", hint="run the command again"
+                )
             connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE).setAutostart(1)
 
     def start_domain(self, name: str) -> None:
@@ -372,6 +380,16 @@ def _version(number: int) -> str:
 
 def _records_only(connection: Any) -> bool:
     return bool(connection.getType() == "TEST")
+
+
+def _is_defined(connection: Any, uuid: str) -> bool:
+    try:
+        connection.lookupByUUIDString(uuid)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return False
+        raise
+    return True
 
 
 def _undefine_flags(connection: Any) -> int:

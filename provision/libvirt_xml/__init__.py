@@ -25,7 +25,9 @@ from provision.libvirt_xml.libvirt_seen import (
     parse_kvm_offered,
     parse_network,
     parse_pool,
+    uuid_in,
 )
+from provision.libvirt_xml.whose import judged_domains, judged_networks
 
 __all__ = [
     "EMULATOR_PIN",
@@ -40,6 +42,8 @@ __all__ = [
     "iothread_pin",
     "iothreads_in",
     "is_pin",
+    "judged_domains",
+    "judged_networks",
     "lock_limit_mib",
     "network_xml",
     "parse_domain",
@@ -50,6 +54,7 @@ __all__ = [
     "pool_xml",
     "probe_xml",
     "upload_volume_xml",
+    "uuid_in",
     "vcpu_pin",
     "volume_xml",
 ]
