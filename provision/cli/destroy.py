@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from provision.cli.provision import ADOPT
+from provision.cli.provision import ADOPT, LOCK_TIMEOUT
 
 
 @click.command()
@@ -14,8 +14,9 @@ from provision.cli.provision import ADOPT
     "--purge", is_flag=True, help="Also remove the cached base image and bundle, and a pool of ours that is empty then."
 )
 @ADOPT
+@LOCK_TIMEOUT
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
-def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, as_json: bool) -> None:
+def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: float, as_json: bool) -> None:
     """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds."""
     from provision.cli.session import confirm_by_name, session
     from provision.run import destroy as run
@@ -30,4 +31,4 @@ def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, as_json: bool) 
             return
         if not yes:
             confirm_by_name(f"Remove these {len(agreed)} things? Type the cluster's name", world.cluster.cluster)
-        run(world, agreed)
+        run(world, agreed, purge=purge, patience_s=lock_timeout)

@@ -19,6 +19,14 @@ ADOPT = click.option(
     help="The cluster of this name that is on the hosts is this inventory's, though nothing shows it.",
 )
 
+LOCK_TIMEOUT = click.option(
+    "--lock-timeout",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long to wait for another run's end.",
+)
+
 RESTART = click.option(
     "--restart", is_flag=True, help="Also start guests anew that run with something else than wanted, one at a time."
 )
@@ -53,10 +61,19 @@ def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool, res
 @click.option("--until", "last", type=click.Choice(STAGES), help="Stop after this stage.")
 @RESTART
 @ADOPT
+@LOCK_TIMEOUT
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show what kubeadm and others say.")
 def provision(
-    inventory: str, yes: bool, wipe: bool, last: str | None, restart: bool, adopt: bool, as_json: bool, verbose: bool
+    inventory: str,
+    yes: bool,
+    wipe: bool,
+    last: str | None,
+    restart: bool,
+    adopt: bool,
+    lock_timeout: float,
+    as_json: bool,
+    verbose: bool,
 ) -> None:
     """Turn the inventory into a serving mesh: checks the hosts, shows the plan, asks, plans again, runs the stages."""
     from provision.cli.session import session
@@ -70,7 +87,7 @@ def provision(
         click.echo(as_text(agreed), err=True)
         if agreed.changes and not yes:
             _ask(len(agreed.changes))
-        run(world, agreed, last, wipe=wipe, restart=restart)
+        run(world, agreed, last, wipe=wipe, restart=restart, patience_s=lock_timeout)
 
 
 def _ask(changes: int) -> None:

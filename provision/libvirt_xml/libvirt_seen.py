@@ -163,6 +163,11 @@ def parse_pool(xml: str, *, active: bool, available: int, autostart: bool = True
     )
 
 
+def machine_in(capabilities: str) -> str:
+    """The uuid of the host, from libvirt's capabilities; empty where they have none."""
+    return etree.fromstring(capabilities).findtext("host/uuid", "")
+
+
 def uuid_in(xml: str) -> str:
     """The uuid of a domain, network or pool, from its XML."""
     return etree.fromstring(xml).findtext("uuid", "")

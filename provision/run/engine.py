@@ -56,6 +56,7 @@ from provision.plan import (
 )
 from provision.run.addresses import answering_addresses, remembered_addresses, taken_by_others
 from provision.run.identity import Identity, identified
+from provision.run.lease import leased
 from provision.run.observe import (
     fits,
     observe_hosts,
@@ -255,17 +256,33 @@ def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequen
     return placement
 
 
-def provision(world: World, agreed: Plan, last: str | None, *, wipe: bool = False, restart: bool = False) -> None:
-    """Runs the stages up to `last`. Plans again first, and refuses when that is no longer the plan agreed to.
+def provision(
+    world: World, agreed: Plan, last: str | None, *, wipe: bool = False, restart: bool = False, patience_s: float = 0.0
+) -> None:
+    """Runs the stages up to `last`. Plans again first, holding the hosts, and refuses when that is no longer the plan agreed to.
+
+    Without changes nothing is held: it only looks then.
 
     `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew. Both as the plan was made.
     """
-    found = make_plan(world, wipe=wipe, restart=restart) if agreed.changes else agreed
+    if not agreed.changes:
+        _run_stages(world, agreed, last)
+        return
+    with leased(world.hypervisors, world.calls, f"provision {agreed.cluster}", world.emit, patience_s=patience_s):
+        found = make_plan(world, wipe=wipe, restart=restart)
+        _check_agreement(found, agreed)
+        world.identity.keep(found.desired.owner_id, world.emit)
+        _run_stages(world, found, last)
+
+
+def _check_agreement(found: Plan, agreed: Plan) -> None:
     if not found.agrees_with(agreed):
         raise ConflictError(
             "the world changed since the plan was shown", hint="look at the new plan: run the command again"
         )
-    world.identity.keep(found.desired.owner_id, world.emit)
+
+
+def _run_stages(world: World, found: Plan, last: str | None) -> None:
     sealed = _sealed(world.cluster, bundle.find(world.cluster.kubernetes.bundle))
     stages = until(last)
     part = found.until(tuple(stage.name for stage in stages))
@@ -316,9 +333,15 @@ def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
     return removals(cluster.owner, pairs, purge=purge)
 
 
-def destroy(world: World, agreed: tuple[Removal, ...]) -> None:
-    """Removes what was agreed to: guests first, all of one order at once."""
-    with recorded(world, "destroy"):
+def destroy(world: World, agreed: tuple[Removal, ...], *, purge: bool = False, patience_s: float = 0.0) -> None:
+    """Removes what was agreed to, holding the hosts: guests first, all of one order at once.
+
+    Raises ConflictError, with nothing removed, when what `plan_removal` finds is no longer that.
+    """
+    command = f"destroy {world.cluster.cluster}"
+    with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "destroy"):
+        if plan_removal(world, purge=purge) != agreed:
+            raise ConflictError("the world changed since it was shown", hint="run the command again")
         for order in sorted({removal.order for removal in agreed}):
             for_each([r for r in agreed if r.order == order], lambda removal: _remove(removal, world))
 

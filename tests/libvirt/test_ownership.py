@@ -170,7 +170,7 @@ def test_an_old_cluster_is_taken_over_once_and_visibly(world: World) -> None:
     assert make_plan(taken).of("guests", "guest") == ()
     stamps = [domain.definition.stamp for domain in world.hypervisors["hv1"].domains()]
     assert {stamp and stamp.owner for stamp in stamps} == {id_}
-    destroy(taken, plan_removal(taken, purge=True))
+    destroy(taken, plan_removal(taken, purge=True), purge=True)
     assert world.hypervisors["hv1"].domains() == ()
 
 
