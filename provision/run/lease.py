@@ -116,7 +116,7 @@ def _take(door: Hypervisor, mine: Lease, emit: Emit, patience_s: float) -> None:
             emit(Warned(f"{door.host}: the lease of {other} was taken over: that run gave no sign of life"))
         return NotYet(f"{other} has it")
 
-    wait_until(look, what=f"{door.host}: lease", within_s=patience_s + 3 * EXPIRY_S, every_s=0.5, emit=emit)
+    wait_until(look, what=f"{door.host}: lease", within_s=patience_s + 3 * EXPIRY_S, every_s=BEAT_S / 10, emit=emit)
 
 
 @contextmanager
