@@ -34,7 +34,7 @@ def session(
     try:
         identity = Identity(cluster, inventory, adopt=adopt, careful=careful)
         with opened(cluster, emit, identity) as world:
-            if identity.note:
+            if identity.note and careful:
                 click.echo(identity.note, err=True)
             yield world
     finally:

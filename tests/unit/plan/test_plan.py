@@ -177,7 +177,11 @@ def test_destroy_removes_what_is_stamped_and_nothing_else() -> None:
         VolumeSeen(volume_name(Owner("other"), "n", "root", "qcow2"), "", 1),
     )
     seen = complete(
-        domains=(*complete().domains, domain("w1", name="theirs", stamp=None)),
+        domains=(
+            *complete().domains,
+            domain("w1", name="theirs", stamp=None),
+            domain("w1", name="other-w1", stamp=Stamp("other", "w1", "d")),
+        ),
         networks=(*complete().networks, NetworkSeen("theirs", "u", True, None, "", ())),
         volumes=(*complete().volumes, *foreign, VolumeSeen(volume_name(Owner("lab"), "gone", "root", "qcow2"), "", 1)),
     )
