@@ -18,13 +18,17 @@ from provision.libvirt_xml.domain_xml import domain_xml, network_xml, pool_xml, 
 from provision.libvirt_xml.hardware_xml import lock_limit_mib
 from provision.libvirt_xml.libvirt_seen import (
     DomainSeen,
+    Holder,
     NetworkSeen,
     PoolSeen,
     VolumeSeen,
     parse_domain,
+    parse_domain_holder,
     parse_kvm_offered,
     parse_network,
     parse_pool,
+    parse_volume,
+    parse_volume_holder,
 )
 
 __all__ = [
@@ -32,6 +36,7 @@ __all__ = [
     "NONE",
     "DomainSeen",
     "DomainState",
+    "Holder",
     "NetworkSeen",
     "PoolSeen",
     "Settings",
@@ -43,9 +48,12 @@ __all__ = [
     "lock_limit_mib",
     "network_xml",
     "parse_domain",
+    "parse_domain_holder",
     "parse_kvm_offered",
     "parse_network",
     "parse_pool",
+    "parse_volume",
+    "parse_volume_holder",
     "pins_in",
     "pool_xml",
     "probe_xml",

@@ -1,15 +1,19 @@
-"""What `destroy` removes: exactly what carries the cluster's stamp. Pure."""
+"""What `destroy` removes: exactly what carries the cluster's stamp, and nothing that somebody else lives on. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from provision.inventory import Host
+from provision.libvirt_xml import Holder, VolumeSeen
 from provision.plan.desired import pool_spec
 from provision.plan.observed import HostSeen
-from provision.specs import artifact_volume, stem_owner, volume_owner
+from provision.specs import incomplete_copies, is_artifact, marked_copy, stem_owner, volume_owner
 from provision.storage import OWN_TAG, THIN_POOL, claims
+
+CACHED = "cached volume"
+"""A copy of a base image or bundle; its mark goes with it."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,9 @@ def _of_host(cluster: str, host: Host, seen: HostSeen, purge: bool) -> Iterator[
 
 
 def _volumes(cluster: str, host: Host, seen: HostSeen) -> Iterator[Removal]:
-    for volume in seen.volumes:
-        owner = volume_owner(volume.name)
-        if owner is not None and owner[0] == cluster:
-            yield Removal(2, host.name, f"{owner[2]} volume", volume.name, host.pool.name)
+    for volume, kind in _files(cluster, seen):
+        if not holders(volume.name, _staying(cluster, seen)):
+            yield Removal(2, host.name, f"{kind} volume", volume.name, host.pool.name)
     for logical in seen.storage.logicals:
         owner = stem_owner(logical.name)
         if owner is not None and owner[0] == cluster:
@@ -63,19 +66,64 @@ def _volumes(cluster: str, host: Host, seen: HostSeen) -> Iterator[Removal]:
             yield Removal(2, host.name, f"{owner[2]} volume", path, store="block")
 
 
+def _files(cluster: str, seen: HostSeen) -> Iterator[tuple[VolumeSeen, str]]:
+    """The cluster's files in the pool, with their kind."""
+    for volume in seen.volumes:
+        owner = volume_owner(volume.name)
+        if owner is not None and owner[0] == cluster:
+            yield volume, owner[2]
+
+
+def holders(volume: str, among: Iterable[Holder]) -> tuple[str, ...]:
+    """Who lives on a volume. By the file's name: a path may be written in many ways, and names of ours are met nowhere else."""
+    return tuple(
+        f"{one.what} {one.name}" for one in among if any(path.rpartition("/")[2] == volume for path in one.paths)
+    )
+
+
+def _staying(cluster: str, seen: HostSeen) -> tuple[Holder, ...]:
+    """Those that do not go with the cluster: others' domains and volumes, and what of ours somebody else lives on."""
+    domains = {one.name for one in seen.domains if one.stamp is not None and one.stamp.cluster == cluster}
+    others = [one for one in seen.holders if not (one.what == "domain" and one.name in domains)]
+    going = {volume.path for volume, _ in _files(cluster, seen)}
+    foreign = [one for one in others if not (one.what == "volume" and one.name in going)]
+    held = {volume.path for volume, _ in _files(cluster, seen) if holders(volume.name, foreign)}
+    return (*foreign, *(one for one in others if one.what == "volume" and one.name in held))
+
+
+def staying(cluster: str, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> Iterator[str]:
+    """What `destroy` would remove if nobody lived on it, with who does; and uploads that may go on."""
+    for host, seen in hosts:
+        among = _staying(cluster, seen)
+        names = [volume.name for volume, _ in _files(cluster, seen)]
+        cached = [volume.name for volume in seen.volumes if purge and is_artifact(volume.name)]
+        for name in (*names, *cached):
+            if users := holders(name, among):
+                yield f"{host.name}: {name} stays: {', '.join(users)} needs it"
+            elif name in cached and name in _in_progress(seen):
+                yield f"{host.name}: {name} stays: another meshctl sends it, or was ended less than a day ago"
+
+
+def _in_progress(seen: HostSeen) -> Collection[str]:
+    return frozenset(incomplete_copies(volume.name for volume in seen.volumes)) - seen.abandoned
+
+
 def _purged(host: Host, seen: HostSeen, cluster: str) -> Iterator[Removal]:
-    """Base images and bundles, unless a guest of another cluster lives on them; then our own pool when it is empty."""
+    """Base images and bundles that nobody lives on, unless another cluster has guests here; then our own pool when it is empty."""
     others = [v for v in seen.volumes if (owner := volume_owner(v.name)) is not None and owner[0] != cluster]
     if others:
         return
-    cached = [volume for volume in seen.volumes if artifact_volume(volume.name)]
-    for volume in cached:
-        yield Removal(3, host.name, "cached volume", volume.name, host.pool.name)
+    among, busy = _staying(cluster, seen), _in_progress(seen)
+    cached = {v.name for v in seen.volumes if is_artifact(v.name)}
+    gone = {name for name in cached if name not in busy and not holders(name, among)}
+    marks = {v.name for v in seen.volumes if (copy := marked_copy(v.name)) and copy not in cached - gone}
+    for name in sorted(gone | {mark for mark in marks if marked_copy(mark) not in gone}):
+        yield Removal(3, host.name, CACHED, name, host.pool.name)
     yield from _emptied_group(host, seen, cluster)
     wanted = pool_spec(host)
     ours = any(found.name == wanted.name and found.uuid == wanted.uuid for found in seen.pools)
-    foreign = [v for v in seen.volumes if volume_owner(v.name) is None and not artifact_volume(v.name)]
-    if ours and not foreign:
+    files = {volume.name for volume, _ in _files(cluster, seen) if not holders(volume.name, among)}
+    if ours and not {volume.name for volume in seen.volumes} - gone - marks - files:
         yield Removal(5, host.name, "pool", wanted.name)
 
 

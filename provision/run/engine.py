@@ -10,6 +10,7 @@ from pathlib import Path
 
 from provision import bundle, images
 from provision.base.calls import Calls
+from provision.base.content import content_sha256
 from provision.base.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
 from provision.base.events import (
     Changed,
@@ -34,12 +35,14 @@ from provision.hosts import (
     observe_disks,
     observe_live,
     release,
+    remove_copy,
     remove_group,
     remove_logical,
 )
 from provision.inventory import Cluster
 from provision.placement import Placement, Tenant, Topology, as_map, cell_maps, place, tenants
 from provision.plan import (
+    CACHED,
     Drift,
     HostSeen,
     Plan,
@@ -51,6 +54,7 @@ from provision.plan import (
     removals,
     repaired,
     restarts,
+    staying,
     trespasses,
 )
 from provision.run.observe import fits, observe_hosts, observe_inside, observe_topologies, remembered_addresses
@@ -193,8 +197,8 @@ def _artifacts(world: World, folder: Path, sealed: bundle.Bundle) -> tuple[Artif
         raise ImageError(f"the base image {name} has not been built", hint=f"meshctl image build {name}")
     disk = bundle.make_disk(folder, world.emit)
     return (
-        base_image(name, str(image), images.digest(images.recipe(name)), image.stat().st_size),
-        bundle_disk(sealed.kubernetes, str(disk), sealed.digest, disk.stat().st_size),
+        base_image(name, str(image), content_sha256(image), image.stat().st_size),
+        bundle_disk(sealed.kubernetes, str(disk), content_sha256(disk), disk.stat().st_size),
     )
 
 
@@ -282,12 +286,18 @@ def recorded(world: World, command: str) -> Iterator[None]:
 
 
 def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
-    """What `destroy` would remove."""
+    """What `destroy` would remove. What somebody else lives on stays, and is warned of."""
     cluster = world.cluster
     hosts = observe_hosts(cluster, world.hypervisors, probe=False)
     looked = [host for host in cluster.hosts if host.pool.type != "dir"]
     seen = observe_disks(looked, hosts, world.shell)
-    pairs = [(host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()))) for host in cluster.hosts]
+    needs = for_each(cluster.hosts, lambda host: world.hypervisors[host.name].holders())
+    pairs = [
+        (host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()), holders=held))
+        for host, held in zip(cluster.hosts, needs, strict=True)
+    ]
+    for text in staying(cluster.cluster, pairs, purge=purge):
+        world.emit(Warned(text))
     return removals(cluster.cluster, pairs, purge=purge)
 
 
@@ -305,6 +315,9 @@ def _remove(removal: Removal, world: World) -> None:
     elif removal.kind == "network":
         hypervisor.remove_network(removal.name)
     elif removal.kind == "pool":
+        if left := hypervisor.volumes(removal.name):
+            world.emit(Warned(f"{removal.host}: pool {removal.name} stays: it holds {left[0].name}"))
+            return
         hypervisor.remove_pool(removal.name)
     elif removal.kind == "volume group":
         remove_group(world.reached(removal.host), removal.name)
@@ -312,6 +325,10 @@ def _remove(removal: Removal, world: World) -> None:
         remove_logical(world.reached(removal.host), removal.pool, removal.name)
     elif removal.store == "block":
         release(world.reached(removal.host), removal.name)
+    elif removal.kind == CACHED:
+        if users := remove_copy(hypervisor, removal.pool, removal.name):
+            world.emit(Warned(f"{removal.host}: {removal.name} stays: {', '.join(users)} needs it"))
+            return
     else:
         hypervisor.delete_volume(removal.pool, removal.name)
     world.emit(Changed(removal.host, f"{removal.kind} {removal.name}", "remove"))

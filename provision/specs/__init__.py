@@ -4,6 +4,16 @@ To live here a line is part of a specification (a guest, a volume, a network) or
 inventory nor looks at a host.
 """
 
+from provision.specs.artifact_names import (
+    complete_copy,
+    copy_name,
+    incomplete_copies,
+    is_artifact,
+    is_bundle,
+    mark_name,
+    marked_copy,
+    upload_of,
+)
 from provision.specs.objects import (
     Artifact,
     CpuSpec,
@@ -24,7 +34,7 @@ from provision.specs.objects import (
     domain_name,
 )
 from provision.specs.stamp import Stamp, stamp_element, stamp_of, with_pins
-from provision.specs.volume_names import artifact_volume, stem, stem_owner, volume_name, volume_owner
+from provision.specs.volume_names import stem, stem_owner, volume_name, volume_owner
 
 __all__ = [
     "Artifact",
@@ -41,15 +51,22 @@ __all__ = [
     "SeedSpec",
     "Stamp",
     "VolumeSpec",
-    "artifact_volume",
     "base_image",
     "bundle_disk",
+    "complete_copy",
+    "copy_name",
     "digest",
     "domain_name",
+    "incomplete_copies",
+    "is_artifact",
+    "is_bundle",
+    "mark_name",
+    "marked_copy",
     "stamp_element",
     "stamp_of",
     "stem",
     "stem_owner",
+    "upload_of",
     "volume_name",
     "volume_owner",
     "with_pins",

@@ -35,9 +35,3 @@ def stem_owner(name: str) -> tuple[str, str, str] | None:
     cluster, node, kind, found = parts
     kind = kind.partition("-")[0]
     return (cluster, node, kind) if found == mark(cluster, node, kind) else None
-
-
-def artifact_volume(name: str) -> bool:
-    """Whether a volume is a base image or a bundle that meshctl put there."""
-    parts = name.split(".")
-    return len(parts) >= 4 and parts[0] == "meshctl" and len(parts[-2]) == 12

@@ -11,10 +11,11 @@ from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Boot, HostKeyMismatch, Ssh, new_host_key, observe_boot, public_key
 from provision.guests import seed as seeds
+from provision.hosts import copy_path
 from provision.libvirt_xml import domain_xml, upload_volume_xml
-from provision.plan import PINS, RESTART, Action, Plan, Verb, effective, guest_digest
+from provision.plan import PINS, RESTART, Action, Plan, Verb, effective
 from provision.run.stages.doors import Doors
-from provision.specs import GuestSpec, Member, Stamp
+from provision.specs import GuestSpec, Member, Stamp, digest
 
 NAME, TITLE = "guests", "guests: define, boot, check"
 
@@ -117,21 +118,35 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[action.where]
     guest = plan.desired.guest(action.name)
     if action.verb is Verb.CREATE:
+        guest = _with_bundle(guest, plan, doors)
         stamp = _put_seed(guest, plan, doors)
         hypervisor.define_domain(domain_xml(guest, stamp))
     elif action.verb is Verb.CHANGE:
-        _redefine(guest, doors)
+        _redefine(guest, plan, doors)
     hypervisor.start_domain(guest.domain)
     doors.emit(Changed(action.where, f"guest {guest.node}", action.verb))
 
 
-def _redefine(guest: GuestSpec, doors: Doors) -> None:
+def _with_bundle(guest: GuestSpec, plan: Plan, doors: Doors) -> GuestSpec:
+    """The guest with the copy of the bundle that its pool has; one that has a bundle already, as it is."""
+    name = _file(guest.bundle_path)
+    if all(artifact.volume != name for artifact in plan.desired.artifacts):
+        return guest
+    return replace(guest, bundle_path=copy_path(doors.hypervisors[guest.host], guest.pool, guest.bundle_path))
+
+
+def _redefine(guest: GuestSpec, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[guest.host]
     found = next(domain for domain in hypervisor.domains() if domain.name == guest.domain)
     if found.stamp is None:
         raise ConflictError(f"{guest.host}: domain {guest.domain} lost its stamp since the plan was made")
-    stamp = replace(found.stamp, digest=guest_digest(guest, found), address=guest.address)
-    hypervisor.define_domain(domain_xml(effective(guest, found), stamp))
+    guest = _with_bundle(effective(guest, found), plan, doors)
+    stamp = replace(found.stamp, digest=digest(guest), address=guest.address, bundle=_file(guest.bundle_path))
+    hypervisor.define_domain(domain_xml(guest, stamp))
+
+
+def _file(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
@@ -144,7 +159,8 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
     hypervisor.delete_volume(guest.pool, volume)
     hypervisor.create_volume(guest.pool, upload_volume_xml(volume, private=True))
     hypervisor.upload(guest.pool, volume, io.BytesIO(image))
-    return Stamp(guest.cluster, guest.node, guest_digest(guest, None), guest.address, key.public, volume)
+    bundle = _file(guest.bundle_path)
+    return Stamp(guest.cluster, guest.node, digest(guest), guest.address, key.public, volume, bundle)
 
 
 def _member(plan: Plan, node: str) -> Member:
