@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from provision.base import data
+from provision.base.content import content_sha256
 from provision.base.events import Changed, Emit, nowhere
 from provision.base.shell import Local
 from provision.base.units import approximate_size
@@ -41,6 +42,7 @@ def make_disk(folder: Path, emit: Emit = nowhere) -> Path:
         argv = [*_MAKE, "-o", str(partial), "-graft-points", *grafts]
         Local(env={"TZ": "UTC"}).run(argv, within_s=600)
         partial.rename(path)
+        content_sha256(path)  # now, so that no plan has to wait for it
     finally:
         partial.unlink(missing_ok=True)
     emit(Changed("this machine", f"bundle disk {path.name}", f"made: {approximate_size(path.stat().st_size)}"))

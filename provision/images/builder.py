@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from provision.base import data
+from provision.base.content import content_sha256
 from provision.base.errors import ImageError, ShellError
 from provision.base.events import Changed, Emit, Output, Progress, nowhere
 from provision.base.shell import Local
@@ -84,6 +85,7 @@ def _build(found: Recipe, place: Path, target: Path, emit: Emit) -> None:
     size = approximate_size(image.stat().st_size)
     target.with_suffix(".packages").write_text(reproducible.packages(place / "root"), encoding="utf-8")
     image.rename(target)
+    content_sha256(target)  # now, so that no plan has to wait for it
     emit(Changed("this machine", str(target), f"built: {size} in {time.monotonic() - started:.0f} s"))
 
 

@@ -99,7 +99,7 @@ def staying(cluster: str, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool
         cached = [volume.name for volume in seen.volumes if purge and is_artifact(volume.name)]
         for name in (*names, *cached):
             if users := holders(name, among):
-                yield f"{host.name}: {name} stays: {', '.join(users)} needs it"
+                yield f"{host.name}: {name} stays: needed by {', '.join(users)}"
             elif name in cached and name in _in_progress(seen):
                 yield f"{host.name}: {name} stays: another meshctl sends it, or was ended less than a day ago"
 

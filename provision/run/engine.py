@@ -327,7 +327,7 @@ def _remove(removal: Removal, world: World) -> None:
         release(world.reached(removal.host), removal.name)
     elif removal.kind == CACHED:
         if users := remove_copy(hypervisor, removal.pool, removal.name):
-            world.emit(Warned(f"{removal.host}: {removal.name} stays: {', '.join(users)} needs it"))
+            world.emit(Warned(f"{removal.host}: {removal.name} stays: needed by {', '.join(users)}"))
             return
     else:
         hypervisor.delete_volume(removal.pool, removal.name)

@@ -173,7 +173,7 @@ def test_purge_leaves_what_somebody_elses_domain_or_volume_lies_on(world: World,
     destroy(world, plan_removal(world, purge=True))
     assert copies(world) == {base}
     assert copies(world, "bundle") == set()
-    assert any(isinstance(event, Warned) and f"{base} stays: {by} " in event.message for event in events)
+    assert any(isinstance(event, Warned) and f"{base} stays: needed by {by} " in event.message for event in events)
 
 
 def test_purge_looks_once_more_before_it_deletes(world: World, events: list[Event]) -> None:
@@ -183,7 +183,9 @@ def test_purge_looks_once_more_before_it_deletes(world: World, events: list[Even
     world.hypervisors["hv1"].define_domain(FOREIGN.format(base=f"/elsewhere/{base}"))
     destroy(world, agreed)
     assert copies(world) == {base}
-    assert any(isinstance(event, Warned) and f"{base} stays: domain theirs" in event.message for event in events)
+    assert any(
+        isinstance(event, Warned) and f"{base} stays: needed by domain theirs" in event.message for event in events
+    )
 
 
 def test_a_root_volume_that_somebody_else_lies_on_stays_and_so_does_its_base(world: World) -> None:

@@ -29,7 +29,7 @@ def _clear(action: Action, plan: Plan, doors: Doors) -> None:
     pool = next(pool.name for pool in plan.desired.pools if pool.host == action.where)
     users = remove_copy(doors.hypervisors[action.where], pool, action.name)
     if users:
-        doors.emit(Warned(f"{action.where}: {action.name} stays: {', '.join(users)} needs it"))
+        doors.emit(Warned(f"{action.where}: {action.name} stays: needed by {', '.join(users)}"))
     else:
         doors.emit(Changed(action.where, f"{action.kind} {action.name}", "remove"))
 
