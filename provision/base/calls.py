@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from provision.base.errors import MeshctlError
+
 
 @dataclass
 class Calls:
@@ -12,11 +14,24 @@ class Calls:
 
     reads: int = 0
     mutations: int = 0
+    _refusal: MeshctlError | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def count(self, *, changes: bool) -> None:
-        """Adds one call."""
+    def refuse(self, why: MeshctlError) -> None:
+        """From now on no call that may change something goes through: each raises `why`."""
         with self._lock:
+            self._refusal = self._refusal or why
+
+    @property
+    def refused(self) -> bool:
+        """Whether changes are refused."""
+        return self._refusal is not None
+
+    def count(self, *, changes: bool) -> None:
+        """Adds one call. Raises what was given to `refuse`, for one that changes something."""
+        with self._lock:
+            if changes and self._refusal is not None:
+                raise self._refusal
             if changes:
                 self.mutations += 1
             else:

@@ -25,3 +25,10 @@ class Action:
     kind: str
     name: str
     reason: str
+    basis: str = ""
+    """What is there of it, as a digest: one that is another when the action is done was changed by somebody else meanwhile."""
+
+    @property
+    def deed(self) -> tuple[str, ...]:
+        """What is done to what, without the words for it: errors that it gives as its reason differ from look to look."""
+        return (self.stage, self.verb, self.where, self.kind, self.name, self.basis)

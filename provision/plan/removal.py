@@ -9,7 +9,15 @@ from provision.inventory import Host
 from provision.libvirt_xml import Holder, VolumeSeen
 from provision.plan.desired import pool_spec
 from provision.plan.observed import HostSeen
-from provision.specs import incomplete_copies, is_artifact, marked_copy, stem_owner, volume_owner
+from provision.specs import (
+    Owner,
+    incomplete_copies,
+    is_artifact,
+    marked_copy,
+    owned_stem,
+    owned_volume,
+    stamped_volume,
+)
 from provision.storage import OWN_TAG, THIN_POOL, claims
 
 CACHED = "cached volume"
@@ -31,47 +39,45 @@ class Removal:
     store: str = "dir"
 
 
-def removals(cluster: str, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> tuple[Removal, ...]:
+def removals(owner: Owner, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> tuple[Removal, ...]:
     """Everything of the cluster, in the order of removal: guests, then networks, then volumes, then what `purge` adds.
 
     Works from stamps alone, so nodes that left the inventory go too; devices are looked for where the inventory names them.
+    Domains and networks are judged already: one with another owner's stamp, or a clone, has none that is ours.
     """
-    found = [removal for host, seen in hosts for removal in _of_host(cluster, host, seen, purge)]
+    found = [removal for host, seen in hosts for removal in _of_host(owner, host, seen, purge)]
     return tuple(sorted(found, key=lambda removal: (removal.order, removal.host, removal.kind, removal.name)))
 
 
-def _of_host(cluster: str, host: Host, seen: HostSeen, purge: bool) -> Iterator[Removal]:
+def _of_host(owner: Owner, host: Host, seen: HostSeen, purge: bool) -> Iterator[Removal]:
     for domain in seen.domains:
-        if domain.stamp is not None and domain.stamp.cluster == cluster:
+        if domain.stamp is not None and owner.owns(domain.stamp):
             yield Removal(0, host.name, "guest", domain.name)
     for network in seen.networks:
-        if network.stamp is not None and network.stamp.cluster == cluster:
+        if network.stamp is not None and owner.owns(network.stamp):
             yield Removal(1, host.name, "network", network.name)
-    yield from _volumes(cluster, host, seen)
+    yield from _volumes(owner, host, seen)
     if purge:
-        yield from _purged(host, seen, cluster)
+        yield from _purged(host, seen, owner)
 
 
-def _volumes(cluster: str, host: Host, seen: HostSeen) -> Iterator[Removal]:
-    for volume, kind in _files(cluster, seen):
-        if not holders(volume.name, _staying(cluster, seen)):
+def _volumes(owner: Owner, host: Host, seen: HostSeen) -> Iterator[Removal]:
+    for volume, kind in _files(owner, seen):
+        if not holders(volume.name, _staying(owner, seen)):
             yield Removal(2, host.name, f"{kind} volume", volume.name, host.pool.name)
     for logical in seen.storage.logicals:
-        owner = stem_owner(logical.name)
-        if owner is not None and owner[0] == cluster:
-            yield Removal(2, host.name, f"{owner[2]} volume", logical.name, logical.group, "logical")
+        if found := owned_stem(owner, logical.name):
+            yield Removal(2, host.name, f"{found[1]} volume", logical.name, logical.group, "logical")
     for path, claim in claims(seen.storage).items():
-        owner = stem_owner(claim.name)
-        if owner is not None and owner[0] == cluster:
-            yield Removal(2, host.name, f"{owner[2]} volume", path, store="block")
+        if found := owned_stem(owner, claim.name):
+            yield Removal(2, host.name, f"{found[1]} volume", path, store="block")
 
 
-def _files(cluster: str, seen: HostSeen) -> Iterator[tuple[VolumeSeen, str]]:
+def _files(owner: Owner, seen: HostSeen) -> Iterator[tuple[VolumeSeen, str]]:
     """The cluster's files in the pool, with their kind."""
     for volume in seen.volumes:
-        owner = volume_owner(volume.name)
-        if owner is not None and owner[0] == cluster:
-            yield volume, owner[2]
+        if found := owned_volume(owner, volume.name):
+            yield volume, found[1]
 
 
 def holders(volume: str, among: Iterable[Holder]) -> tuple[str, ...]:
@@ -81,21 +87,21 @@ def holders(volume: str, among: Iterable[Holder]) -> tuple[str, ...]:
     )
 
 
-def _staying(cluster: str, seen: HostSeen) -> tuple[Holder, ...]:
+def _staying(owner: Owner, seen: HostSeen) -> tuple[Holder, ...]:
     """Those that do not go with the cluster: others' domains and volumes, and what of ours somebody else lives on."""
-    domains = {one.name for one in seen.domains if one.stamp is not None and one.stamp.cluster == cluster}
+    domains = {one.name for one in seen.domains if one.stamp is not None and owner.owns(one.stamp)}
     others = [one for one in seen.holders if not (one.what == "domain" and one.name in domains)]
-    going = {volume.path for volume, _ in _files(cluster, seen)}
+    going = {volume.path for volume, _ in _files(owner, seen)}
     foreign = [one for one in others if not (one.what == "volume" and one.name in going)]
-    held = {volume.path for volume, _ in _files(cluster, seen) if holders(volume.name, foreign)}
+    held = {volume.path for volume, _ in _files(owner, seen) if holders(volume.name, foreign)}
     return (*foreign, *(one for one in others if one.what == "volume" and one.name in held))
 
 
-def staying(cluster: str, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> Iterator[str]:
+def staying(owner: Owner, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> Iterator[str]:
     """What `destroy` would remove if nobody lived on it, with who does; and uploads that may go on."""
     for host, seen in hosts:
-        among = _staying(cluster, seen)
-        names = [volume.name for volume, _ in _files(cluster, seen)]
+        among = _staying(owner, seen)
+        names = [volume.name for volume, _ in _files(owner, seen)]
         cached = [volume.name for volume in seen.volumes if purge and is_artifact(volume.name)]
         for name in (*names, *cached):
             if users := holders(name, among):
@@ -108,32 +114,31 @@ def _in_progress(seen: HostSeen) -> Collection[str]:
     return frozenset(incomplete_copies(volume.name for volume in seen.volumes)) - seen.abandoned
 
 
-def _purged(host: Host, seen: HostSeen, cluster: str) -> Iterator[Removal]:
+def _purged(host: Host, seen: HostSeen, owner: Owner) -> Iterator[Removal]:
     """Base images and bundles that nobody lives on, unless another cluster has guests here; then our own pool when it is empty."""
-    others = [v for v in seen.volumes if (owner := volume_owner(v.name)) is not None and owner[0] != cluster]
-    if others:
+    if any(stamped_volume(v.name) and not owned_volume(owner, v.name) for v in seen.volumes):
         return
-    among, busy = _staying(cluster, seen), _in_progress(seen)
+    among, busy = _staying(owner, seen), _in_progress(seen)
     cached = {v.name for v in seen.volumes if is_artifact(v.name)}
     gone = {name for name in cached if name not in busy and not holders(name, among)}
     marks = {v.name for v in seen.volumes if (copy := marked_copy(v.name)) and copy not in cached - gone}
     for name in sorted(gone | {mark for mark in marks if marked_copy(mark) not in gone}):
         yield Removal(3, host.name, CACHED, name, host.pool.name)
-    yield from _emptied_group(host, seen, cluster)
+    yield from _emptied_group(host, seen, owner)
     wanted = pool_spec(host)
     ours = any(found.name == wanted.name and found.uuid == wanted.uuid for found in seen.pools)
-    files = {volume.name for volume, _ in _files(cluster, seen) if not holders(volume.name, among)}
+    files = {volume.name for volume, _ in _files(owner, seen) if not holders(volume.name, among)}
     if ours and not {volume.name for volume in seen.volumes} - gone - marks - files:
         yield Removal(5, host.name, "pool", wanted.name)
 
 
-def _emptied_group(host: Host, seen: HostSeen, cluster: str) -> Iterator[Removal]:
+def _emptied_group(host: Host, seen: HostSeen, owner: Owner) -> Iterator[Removal]:
     """Our thin pool and our volume group, when nobody else has a volume in it."""
     group = seen.storage.groups.get(host.pool.volume_group or "")
     if group is None:
         return
     within = [one for one in seen.storage.logicals if one.group == group.name]
-    foreign = [one for one in within if one.name != THIN_POOL and (stem_owner(one.name) or ("",))[0] != cluster]
+    foreign = [one for one in within if one.name != THIN_POOL and not owned_stem(owner, one.name)]
     thin = seen.storage.logical(group.name, THIN_POOL)
     if foreign:
         return

@@ -33,10 +33,19 @@ from provision.specs.objects import (
     digest,
     domain_name,
 )
+from provision.specs.owner import OLD, Owner, new_id
 from provision.specs.stamp import Stamp, stamp_element, stamp_of, with_pins
-from provision.specs.volume_names import stem, stem_owner, volume_name, volume_owner
+from provision.specs.volume_names import (
+    owned_stem,
+    owned_volume,
+    stamped_stem,
+    stamped_volume,
+    stem,
+    volume_name,
+)
 
 __all__ = [
+    "OLD",
     "Artifact",
     "CpuSpec",
     "Desired",
@@ -47,6 +56,7 @@ __all__ = [
     "Member",
     "MemorySpec",
     "NetworkSpec",
+    "Owner",
     "PoolSpec",
     "SeedSpec",
     "Stamp",
@@ -62,12 +72,15 @@ __all__ = [
     "is_bundle",
     "mark_name",
     "marked_copy",
+    "new_id",
+    "owned_stem",
+    "owned_volume",
     "stamp_element",
     "stamp_of",
+    "stamped_stem",
+    "stamped_volume",
     "stem",
-    "stem_owner",
     "upload_of",
     "volume_name",
-    "volume_owner",
     "with_pins",
 ]

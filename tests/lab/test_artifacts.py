@@ -86,7 +86,7 @@ def world(lab: Lab, tmp_path: Path, laptop: Callable[[str], None]) -> Iterator[W
     nodes = tuple(node.model_copy(update={"disk": 64 << 20}) for node in cluster.nodes)
     with opened(cluster.model_copy(update={"nodes": nodes}), nowhere) as made:
         yield made
-        destroy(made, plan_removal(made, purge=True))
+        destroy(made, plan_removal(made, purge=True), purge=True)
         assert volumes(made) == {}
 
 
@@ -260,7 +260,7 @@ def test_a_verified_copy_with_other_bytes_is_refused_by_name_and_left(world: Wor
         make_plan(grown)
     host(grown).delete_volume(pool_name(grown), mark_name(copy))
     assert on_hosts(make_plan(grown)) == []
-    destroy(grown, plan_removal(grown, purge=True))
+    destroy(grown, plan_removal(grown, purge=True), purge=True)
     assert list(volumes(grown)) == [copy], "nobody knows of whom it is: perhaps it is still being sent"
     host(grown).delete_volume(pool_name(grown), copy)
 

@@ -11,7 +11,9 @@ import pytest
 
 from provision import images
 from provision.base import data
+from provision.base.errors import ConflictError
 from provision.base.events import Event, Warned
+from provision.hosts import remove_copy
 from provision.images.builder import path as image_path
 from provision.inventory.model import Cluster
 from provision.libvirt_xml import upload_volume_xml
@@ -152,10 +154,10 @@ def test_an_upload_of_another_process_is_not_touched(world: World) -> None:
         plan = make_plan(world)
         assert plan.of("images", "unfinished upload") == ()
         assert any(LEFT in note for note in plan.notes)
-        destroy(world, plan_removal(world, purge=True))
+        destroy(world, plan_removal(world, purge=True), purge=True)
         assert LEFT in names(world)
     assert make_plan(world).of("images", "unfinished upload")
-    destroy(world, plan_removal(world, purge=True))
+    destroy(world, plan_removal(world, purge=True), purge=True)
     assert world.hypervisors["hv1"].pools() == ()
     assert not lock.exists()
 
@@ -170,22 +172,22 @@ def test_purge_leaves_what_somebody_elses_domain_or_volume_lies_on(world: World,
         hypervisor.create_volume("meshctl", OVERLAY.format(base=path))
     else:
         hypervisor.define_domain(FOREIGN.format(base=path))
-    destroy(world, plan_removal(world, purge=True))
+    destroy(world, plan_removal(world, purge=True), purge=True)
     assert copies(world) == {base}
     assert copies(world, "bundle") == set()
     assert any(isinstance(event, Warned) and f"{base} stays: needed by {by} " in event.message for event in events)
 
 
-def test_purge_looks_once_more_before_it_deletes(world: World, events: list[Event]) -> None:
+def test_a_copy_is_looked_at_once_more_before_it_is_deleted(world: World) -> None:
     made(world)
     agreed = plan_removal(world, purge=True)
-    (base,) = copies(world)
-    world.hypervisors["hv1"].define_domain(FOREIGN.format(base=f"/elsewhere/{base}"))
-    destroy(world, agreed)
-    assert copies(world) == {base}
-    assert any(
-        isinstance(event, Warned) and f"{base} stays: needed by domain theirs" in event.message for event in events
-    )
+    hypervisor, (base,) = world.hypervisors["hv1"], copies(world)
+    hypervisor.define_domain(FOREIGN.format(base=f"/elsewhere/{base}"))
+    with pytest.raises(ConflictError, match="the world changed"):
+        destroy(world, agreed, purge=True)
+    users = remove_copy(hypervisor, "meshctl", base)
+    assert "domain theirs" in users
+    assert {base, f"{base}.verified"} <= names(world)
 
 
 def test_a_root_volume_that_somebody_else_lies_on_stays_and_so_does_its_base(world: World) -> None:
@@ -193,5 +195,5 @@ def test_a_root_volume_that_somebody_else_lies_on_stays_and_so_does_its_base(wor
     root = next(name for name in names(world) if name.startswith("demo.w1.root."))
     hypervisor, (base,) = world.hypervisors["hv1"], copies(world)
     hypervisor.create_volume("meshctl", OVERLAY.format(base=f"{world.cluster.hosts[0].pool.path}/{root}"))
-    destroy(world, plan_removal(world, purge=True))
+    destroy(world, plan_removal(world, purge=True), purge=True)
     assert {root, base, f"{base}.verified", "theirs.qcow2"} == names(world)

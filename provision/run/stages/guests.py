@@ -12,8 +12,8 @@ from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Boot, HostKeyMismatch, Ssh, new_host_key, observe_boot, public_key
 from provision.guests import seed as seeds
 from provision.hosts import copy_path
-from provision.libvirt_xml import domain_xml, upload_volume_xml
-from provision.plan import PINS, RESTART, Action, Plan, Verb, effective
+from provision.libvirt_xml import domain_xml, judged_domains, upload_volume_xml
+from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective
 from provision.run.stages.doors import Doors
 from provision.specs import GuestSpec, Member, Stamp, digest
 
@@ -120,9 +120,9 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
     if action.verb is Verb.CREATE:
         guest = _with_bundle(guest, plan, doors)
         stamp = _put_seed(guest, plan, doors)
-        hypervisor.define_domain(domain_xml(guest, stamp))
+        hypervisor.define_domain(domain_xml(guest, stamp), new=True)
     elif action.verb is Verb.CHANGE:
-        _redefine(guest, plan, doors)
+        _redefine(action, plan, doors)
     hypervisor.start_domain(guest.domain)
     doors.emit(Changed(action.where, f"guest {guest.node}", action.verb))
 
@@ -135,13 +135,26 @@ def _with_bundle(guest: GuestSpec, plan: Plan, doors: Doors) -> GuestSpec:
     return replace(guest, bundle_path=copy_path(doors.hypervisors[guest.host], guest.pool, guest.bundle_path))
 
 
-def _redefine(guest: GuestSpec, plan: Plan, doors: Doors) -> None:
+def _redefine(action: Action, plan: Plan, doors: Doors) -> None:
+    """Defines a guest again, if it still is what the plan was made from. Raises ConflictError when somebody changed it since."""
+    guest = plan.desired.guest(action.name)
     hypervisor = doors.hypervisors[guest.host]
-    found = next(domain for domain in hypervisor.domains() if domain.name == guest.domain)
-    if found.stamp is None:
-        raise ConflictError(f"{guest.host}: domain {guest.domain} lost its stamp since the plan was made")
+    domains = judged_domains(doors.cluster.owner, hypervisor.domains())
+    found = next((domain for domain in domains if domain.name == guest.domain), None)
+    if found is None or found.stamp is None or basis_of(found) != action.basis:
+        raise ConflictError(
+            f"{guest.host}: domain {guest.domain} was changed by somebody else since the plan was made",
+            hint="look at the new plan: run the command again",
+        )
     guest = _with_bundle(effective(guest, found), plan, doors)
-    stamp = replace(found.stamp, digest=digest(guest), address=guest.address, bundle=_file(guest.bundle_path))
+    stamp = replace(
+        found.stamp,
+        digest=digest(guest),
+        address=guest.address,
+        bundle=_file(guest.bundle_path),
+        owner=plan.desired.owner_id,
+        pod_subnet=_member(plan, guest.node).pod_subnet,
+    )
     hypervisor.define_domain(domain_xml(guest, stamp))
 
 
@@ -159,8 +172,17 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
     hypervisor.delete_volume(guest.pool, volume)
     hypervisor.create_volume(guest.pool, upload_volume_xml(volume, private=True))
     hypervisor.upload(guest.pool, volume, io.BytesIO(image))
-    bundle = _file(guest.bundle_path)
-    return Stamp(guest.cluster, guest.node, digest(guest), guest.address, key.public, volume, bundle)
+    return Stamp(
+        guest.cluster,
+        guest.node,
+        digest(guest),
+        guest.address,
+        key.public,
+        volume,
+        _file(guest.bundle_path),
+        owner=plan.desired.owner_id,
+        pod_subnet=member.pod_subnet,
+    )
 
 
 def _member(plan: Plan, node: str) -> Member:
