@@ -11,10 +11,18 @@ from provision.libvirt_xml.definition import (
     iothread_pin,
     iothreads_in,
     is_pin,
-    pins_in,
     vcpu_pin,
 )
-from provision.libvirt_xml.domain_xml import domain_xml, network_xml, pool_xml, probe_xml, upload_volume_xml, volume_xml
+from provision.libvirt_xml.domain_states import ended, halted
+from provision.libvirt_xml.domain_xml import (
+    domain_xml,
+    guest_settings,
+    network_xml,
+    pool_xml,
+    probe_xml,
+    upload_volume_xml,
+    volume_xml,
+)
 from provision.libvirt_xml.hardware_xml import lock_limit_mib
 from provision.libvirt_xml.libvirt_seen import (
     DomainSeen,
@@ -25,7 +33,9 @@ from provision.libvirt_xml.libvirt_seen import (
     parse_kvm_offered,
     parse_network,
     parse_pool,
+    volume_base,
 )
+from provision.libvirt_xml.values import check_domain
 
 __all__ = [
     "EMULATOR_PIN",
@@ -36,7 +46,11 @@ __all__ = [
     "PoolSeen",
     "Settings",
     "VolumeSeen",
+    "check_domain",
     "domain_xml",
+    "ended",
+    "guest_settings",
+    "halted",
     "iothread_pin",
     "iothreads_in",
     "is_pin",
@@ -46,10 +60,10 @@ __all__ = [
     "parse_kvm_offered",
     "parse_network",
     "parse_pool",
-    "pins_in",
     "pool_xml",
     "probe_xml",
     "upload_volume_xml",
     "vcpu_pin",
+    "volume_base",
     "volume_xml",
 ]

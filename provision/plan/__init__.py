@@ -7,7 +7,7 @@ from provision.plan.compare import Action, Plan, Verb, effective, guest_digest, 
 from provision.plan.desired import desired, members, wishes
 from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
 from provision.plan.observed import HostSeen, NodeSeen, Observed
-from provision.plan.removal import Removal, removals
+from provision.plan.removal import Removal, hindrances, removals
 from provision.plan.repair import AUTOSTART, PINS, RESTART, repaired, restarts
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "desired",
     "effective",
     "guest_digest",
+    "hindrances",
     "host_drifts",
     "members",
     "plan",

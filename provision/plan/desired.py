@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from provision.base.units import MIB
-from provision.inventory import Cluster, Host, Node, mac_address, node_addresses, pod_subnet
+from provision.inventory import Cluster, Host, Node, mac_address, node_addresses, pod_subnets
 from provision.specs import (
     Artifact,
     CpuSpec,
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 def members(cluster: Cluster, remembered: Mapping[str, str], hosts: Mapping[str, str]) -> tuple[Member, ...]:
     """Every node with its address and pod subnet. `remembered` are addresses in use, `hosts` the host per node."""
     addresses = node_addresses(cluster.network, cluster.nodes, remembered)
-    pods = cluster.kubernetes.pod_cidr
+    pods = pod_subnets(cluster.network, cluster.kubernetes.pod_cidr, addresses)
     return tuple(
         Member(
             node.name,
             node.role,
             hosts.get(node.name, ""),
             addresses[node.name],
-            pod_subnet(cluster.network, pods, addresses[node.name]),
+            pods[node.name],
         )
         for node in cluster.nodes
     )

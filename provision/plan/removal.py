@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from provision.inventory import Host
@@ -11,12 +11,15 @@ from provision.plan.observed import HostSeen
 from provision.specs import artifact_volume, stem_owner, volume_owner
 from provision.storage import OWN_TAG, THIN_POOL, claims
 
+JOB = "let it end, or `virsh blockjob DOMAIN DISK --abort`"
+
 
 @dataclass(frozen=True)
 class Removal:
     """One thing to remove from a host; `order` keeps users before what they use.
 
     `pool` is where a volume is: libvirt's pool, an LVM volume group, or nothing for a device, by `store` as for `VolumeSpec`.
+    `detail` is what goes with it, for people.
     """
 
     order: int
@@ -25,6 +28,7 @@ class Removal:
     name: str
     pool: str = ""
     store: str = "dir"
+    detail: str = ""
 
 
 def removals(cluster: str, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> tuple[Removal, ...]:
@@ -46,6 +50,38 @@ def _of_host(cluster: str, host: Host, seen: HostSeen, purge: bool) -> Iterator[
     yield from _volumes(cluster, host, seen)
     if purge:
         yield from _purged(host, seen, cluster)
+
+
+def hindrances(
+    cluster: str, host: Host, seen: HostSeen, doomed: Iterable[Removal], bases: Mapping[str, str]
+) -> Iterator[str]:
+    """What of others would break on a host if these things went, or would be lost unseen: each in a sentence.
+
+    `bases` are, by name, the files that volumes lie over which stay.
+    """
+    going = [one for one in doomed if one.host == host.name]
+    folder = next((pool.path for pool in seen.pools if pool.name == host.pool.name), host.pool.path)
+    files = {f"{folder}/{one.name}": one.name for one in going if one.pool == host.pool.name and one.store == "dir"}
+    networks = {one.name for one in going if one.kind == "network"}
+    for domain in seen.domains:
+        if domain.stamp is not None and domain.stamp.cluster == cluster:
+            yield from (f"{host.name}: a block job runs on {disk} of {domain.name}: {JOB}" for disk in domain.copying)
+            continue
+        for path in dict.fromkeys((*domain.disks, *domain.bases)):
+            if path in files:
+                yield f"{host.name}: domain {domain.name}, which is not the cluster's, uses {files[path]}"
+        links = {
+            value for name, value in domain.settings.items() if name.startswith("interface ") and name.count(" ") == 1
+        }
+        yield from (
+            f"{host.name}: domain {domain.name}, which is not the cluster's, is on network {name}"
+            for name in sorted(links & networks)
+        )
+    for name, base in bases.items():
+        if base in files:
+            yield f"{host.name}: {name}, which is not the cluster's, lies over {files[base]}"
+    if any(pool.name == host.pool.name and not pool.active for pool in seen.pools) and seen.uses(folder):
+        yield f"{host.name}: pool {host.pool.name} is not active, so that nobody sees its volumes: `virsh pool-start {host.pool.name}`"
 
 
 def _volumes(cluster: str, host: Host, seen: HostSeen) -> Iterator[Removal]:

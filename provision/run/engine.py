@@ -10,7 +10,7 @@ from pathlib import Path
 
 from provision import bundle, images
 from provision.base.calls import Calls
-from provision.base.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
+from provision.base.errors import ConflictError, HostUnfit, ImageError, MeshctlError, PlacementError, StorageError
 from provision.base.events import (
     Changed,
     Emit,
@@ -37,7 +37,7 @@ from provision.hosts import (
     remove_group,
     remove_logical,
 )
-from provision.inventory import Cluster
+from provision.inventory import Cluster, Host
 from provision.placement import Placement, Tenant, Topology, as_map, cell_maps, place, tenants
 from provision.plan import (
     Drift,
@@ -45,6 +45,7 @@ from provision.plan import (
     Plan,
     Removal,
     desired,
+    hindrances,
     host_drifts,
     members,
     plan,
@@ -56,7 +57,7 @@ from provision.plan import (
 from provision.run.observe import fits, observe_hosts, observe_inside, observe_topologies, remembered_addresses
 from provision.run.stages.doors import Doors
 from provision.run.stages.order import Stage, until
-from provision.specs import Artifact, Desired, HostTraits, base_image, bundle_disk
+from provision.specs import Artifact, Desired, HostTraits, artifact_volume, base_image, bundle_disk
 from provision.storage import Allotment, StorageSeen
 
 
@@ -109,7 +110,13 @@ def _reach_out(world: World) -> None:
     domains = [domain for hypervisor in world.hypervisors.values() for domain in hypervisor.domains()]
     for domain in domains:
         stamp = domain.stamp
-        if domain.active and stamp is not None and stamp.cluster == world.cluster.cluster and stamp.host_key:
+        if (
+            domain.active
+            and not domain.halted
+            and stamp is not None
+            and stamp.cluster == world.cluster.cluster
+            and stamp.host_key
+        ):
             # On the control plane the node and the mesh's objects are read at once.
             readers = 2 if stamp.node == world.cluster.control_plane.name else 1
             world.sessions.begin(target(world.cluster, stamp.node, [domain]), readers)
@@ -155,6 +162,7 @@ def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Pla
     if meant.pools.faults:
         text = "\n".join(f"  {fault}" for fault in meant.pools.faults)
         raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
+    _require_kvm(world.cluster, meant)
     drifts, blind = drifted(world, meant)
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
     shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
@@ -163,6 +171,31 @@ def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Pla
     found = plan(meant.wanted, replace(observed, wipes=wipes))
     whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
     return repaired(whole, drifts, restart=restart)
+
+
+def _require_kvm(cluster: Cluster, meant: Intent) -> None:
+    """Raises HostUnfit when a host that guests are placed on does not run them under KVM, and the inventory wants that.
+
+    libvirt's test driver runs nothing.
+    """
+    used = {guest.host for guest in meant.wanted.guests}
+    hosts = [
+        host
+        for host in cluster.hosts
+        if host.name in used and host.require == "kvm" and not host.uri.startswith("test:")
+    ]
+    faults = [f"{one.name}: {why}" for one in hosts if (why := _not_under_kvm(meant.hosts[one.name]))]
+    if faults:
+        raise HostUnfit(
+            "KVM does not run guests:\n" + "\n".join(f"  {fault}" for fault in faults),
+            hint="`meshctl explain MC105` says what to do; hosts[].require: any takes software emulation, many times slower",
+        )
+
+
+def _not_under_kvm(seen: HostSeen) -> str:
+    if seen.virtualization == "kvm":
+        return ""
+    return seen.kvm_fault or "the guests of this cluster that are there were made for software emulation"
 
 
 def drifted(world: World, meant: Intent) -> tuple[tuple[Drift, ...], tuple[str, ...]]:
@@ -241,6 +274,12 @@ def provision(world: World, agreed: Plan, last: str | None, *, wipe: bool = Fals
         raise ConflictError(
             "the world changed since the plan was shown", hint="look at the new plan: run the command again"
         )
+    if agreed.halted:
+        raise ConflictError(
+            "guests that do not run, and that nobody may start over unasked:\n"
+            + "\n".join(f"  {one}" for one in agreed.halted),
+            hint="do what is said there, then run the command again",
+        )
     sealed = _sealed(world.cluster, bundle.find(world.cluster.kubernetes.bundle))
     stages = until(last)
     part = agreed.until(tuple(stage.name for stage in stages))
@@ -282,13 +321,33 @@ def recorded(world: World, command: str) -> Iterator[None]:
 
 
 def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
-    """What `destroy` would remove."""
+    """What `destroy` would remove. Raises ConflictError when something of others hangs on it: nothing was touched then."""
     cluster = world.cluster
     hosts = observe_hosts(cluster, world.hypervisors, probe=False)
     looked = [host for host in cluster.hosts if host.pool.type != "dir"]
     seen = observe_disks(looked, hosts, world.shell)
     pairs = [(host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()))) for host in cluster.hosts]
-    return removals(cluster.cluster, pairs, purge=purge)
+    doomed = removals(cluster.cluster, pairs, purge=purge)
+    if in_the_way := [text for one in for_each(pairs, lambda pair: _in_the_way(world, *pair, doomed)) for text in one]:
+        raise ConflictError(
+            "nothing was removed, as something hangs on it:\n" + "\n".join(f"  {text}" for text in in_the_way),
+            hint="look at each; what is yours to end, end it, then run destroy again",
+        )
+    attached = {host.name: world.hypervisors[host.name].attachments() for host, _ in pairs}
+    return tuple(_detailed(removal, attached) for removal in doomed)
+
+
+def _in_the_way(world: World, host: Host, seen: HostSeen, doomed: tuple[Removal, ...]) -> list[str]:
+    going = {removal.name for removal in doomed if removal.host == host.name}
+    staying = [volume.name for volume in seen.volumes if volume.name not in going and not artifact_volume(volume.name)]
+    bases = world.hypervisors[host.name].bases(host.pool.name, staying) if staying and going else {}
+    return list(hindrances(world.cluster.cluster, host, seen, doomed, bases))
+
+
+def _detailed(removal: Removal, attached: Mapping[str, Mapping[str, tuple[str, ...]]]) -> Removal:
+    """A guest's removal, with what goes with it."""
+    found = attached[removal.host].get(removal.name, ()) if removal.kind == "guest" else ()
+    return replace(removal, detail=f"with {', '.join(found)}") if found else removal
 
 
 def destroy(world: World, agreed: tuple[Removal, ...]) -> None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from provision.base.errors import KubernetesError, MeshError, ShellError
 from provision.base.parallel import for_each
+from provision.base.waiting import NotYet
 from provision.bundle import Bundle, MeshImage
 from provision.guests import Sessions, Ssh, observe_boot, target
 from provision.hosts import Hypervisor
 from provision.inventory import Cluster, Host
-from provision.kubernetes import Archive, Program, Spec, kubectl_for, observe, profile_for
+from provision.kubernetes import Archive, Kubectl, Program, Spec, judge_pods, kubectl_for, observe, profile_for
 from provision.kubernetes.kubectl import title
-from provision.libvirt_xml import DomainSeen
 from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.wanted import Mesh
-from provision.mesh import Manifest, Platform, configuration, manifests
+from provision.mesh import POD_DIGEST, Manifest, Platform, configuration, manifests, pod_digests
 from provision.placement import Topology, parse_capabilities
 from provision.plan import HostSeen, NodeSeen, Observed
-from provision.specs import Desired, Member, domain_name
+from provision.specs import Desired, Member, artifact_volume, domain_name
 
 
 def observe_hosts(
@@ -32,17 +32,26 @@ def observe_hosts(
     return {host.name: one for host, one in zip(cluster.hosts, seen, strict=True)}
 
 
-def observe_host(cluster: str, host: Host, hypervisor: Hypervisor, *, probe: bool = True) -> HostSeen:
-    """One host as it is now."""
+def observe_host(
+    cluster: str,
+    host: Host,
+    hypervisor: Hypervisor,
+    *,
+    probe: bool = True,
+    sized: Callable[[str], bool] = artifact_volume,
+) -> HostSeen:
+    """One host as it is now. `sized`: by its name, whether a volume's size is wanted: a plan needs those of what is sent."""
     domains = hypervisor.domains()
     ours = next((d for d in domains if d.stamp is not None and d.stamp.cluster == cluster), None)
-    kvm = ours.type == "kvm" if ours is not None else probe and hypervisor.kvm_works()
+    fault = hypervisor.kvm_fault() if ours is None and probe else ""
+    kvm = ours.type == "kvm" if ours is not None else probe and not fault
     return HostSeen(
         domains=domains,
         networks=hypervisor.networks(),
         pools=hypervisor.pools(),
-        volumes=hypervisor.volumes(host.pool.name),
+        volumes=hypervisor.volumes(host.pool.name, sized=sized),
         virtualization="kvm" if kvm else "qemu",
+        kvm_fault=fault,
     )
 
 
@@ -90,9 +99,12 @@ def observe_inside(
     """Every running guest from inside, all at once, and the mesh through the control plane."""
     spec = kubernetes_spec(cluster, wanted.members, sealed)
     domains = [domain for seen in hosts.values() for domain in seen.domains]
-    running = [m for m in spec.members if _runs(domain_name(cluster.cluster, m.name), domains)]
+    ours = {d.name: d for d in domains if d.active and d.stamp is not None}
+    there = {m.name: ours.get(domain_name(cluster.cluster, m.name)) for m in spec.members}
+    halts = {name: domain.halted for name, domain in there.items() if domain is not None and domain.halted}
+    running = [m for m in spec.members if there[m.name] is not None and m.name not in halts]
     shells = {m.name: sessions.to(target(cluster, m.name, domains)) for m in running}
-    found: dict[str, NodeSeen] = {}
+    found = {name: NodeSeen(unreachable=f"its guest is {why}") for name, why in halts.items()}
     stale: list[tuple[str, ...]] = []
 
     def look(member: Member | None) -> None:
@@ -107,10 +119,6 @@ def observe_inside(
     return Observed(hosts, found, stale[0] if made else None)
 
 
-def _runs(name: str, domains: Iterable[DomainSeen]) -> bool:
-    return any(domain.name == name and domain.active and domain.stamp is not None for domain in domains)
-
-
 def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> NodeSeen:
     try:
         boot = observe_boot(shell, cluster.sysctl, cluster.node(member.name).mounts)
@@ -123,10 +131,26 @@ def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> N
 def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:
     """What is stale in the mesh, or why nobody can tell: that must not hide the rest of the plan."""
     try:
-        stale = kubectl_for(cluster.kubernetes.generation, shell).outdated(mesh_manifests(cluster, sealed))
+        kubectl, wanted = kubectl_for(cluster.kubernetes.generation, shell), mesh_manifests(cluster, sealed)
+        stale = kubectl.outdated(wanted).all
+        return tuple(f"{title(manifest)} differs or is absent" for manifest in stale) or _lacking(
+            kubectl, wanted, cluster
+        )
     except (KubernetesError, ShellError, MeshError) as error:
         return (error.message,)
-    return tuple(f"{title(manifest)} differs or is absent" for manifest in stale.all)
+
+
+def _lacking(kubectl: Kubectl, wanted: tuple[Manifest, ...], cluster: Cluster) -> tuple[str, ...]:
+    """Nodes without a ready pod of the wanted template: a run may have been ended before they all were replaced."""
+    labels = {"meshctl/cluster": cluster.cluster}
+    pods = kubectl.items("pods", namespace=cluster.mesh.namespace, labels=labels)
+    nodes = [node.name for node in cluster.nodes]
+    found = []
+    for app, digest in pod_digests(wanted).items():
+        own = [pod for pod in pods if pod["metadata"].get("labels", {}).get("app") == app]
+        answer = judge_pods(own, nodes, {POD_DIGEST: digest}, kubectl.now)
+        found += [f"pods {app}: {answer.seen}"] if isinstance(answer, NotYet) else []
+    return tuple(found)
 
 
 def fits(mesh: Mesh, image: MeshImage | None) -> None:

@@ -23,7 +23,7 @@ from provision.specs.objects import (
     digest,
     domain_name,
 )
-from provision.specs.stamp import Stamp, stamp_element, stamp_of, with_pins
+from provision.specs.stamp import Stamp, read_stamp, stamp_element, stamp_of, with_pins
 from provision.specs.volume_names import artifact_volume, stem, stem_owner, volume_name, volume_owner
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "bundle_disk",
     "digest",
     "domain_name",
+    "read_stamp",
     "stamp_element",
     "stamp_of",
     "stem",

@@ -4,6 +4,8 @@ mark in the name is their stamp.
 
 from __future__ import annotations
 
+import re
+
 from provision.specs.objects import object_uuid
 
 
@@ -23,8 +25,8 @@ def volume_name(cluster: str, node: str, kind: str, suffix: str) -> str:
 
 
 def volume_owner(name: str) -> tuple[str, str, str] | None:
-    """Cluster, node and kind of a file that carries our stamp, None for any other."""
-    return stem_owner(name.rpartition(".")[0])
+    """Cluster, node and kind of a file that carries our stamp, None for any other. Logs that were turned over do, too."""
+    return stem_owner(re.sub(r"\.log\.\d+$", ".log", name).rpartition(".")[0])
 
 
 def stem_owner(name: str) -> tuple[str, str, str] | None:
