@@ -270,15 +270,15 @@ def provision(world: World, agreed: Plan, last: str | None, *, wipe: bool = Fals
 
     `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew. Both as the plan was made.
     """
-    if agreed.changes and make_plan(world, wipe=wipe, restart=restart) != agreed:
-        raise ConflictError(
-            "the world changed since the plan was shown", hint="look at the new plan: run the command again"
-        )
     if agreed.halted:
         raise ConflictError(
             "guests that do not run, and that nobody may start over unasked:\n"
             + "\n".join(f"  {one}" for one in agreed.halted),
             hint="do what is said there, then run the command again",
+        )
+    if agreed.changes and make_plan(world, wipe=wipe, restart=restart) != agreed:
+        raise ConflictError(
+            "the world changed since the plan was shown", hint="look at the new plan: run the command again"
         )
     sealed = _sealed(world.cluster, bundle.find(world.cluster.kubernetes.bundle))
     stages = until(last)
