@@ -25,7 +25,8 @@ def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: f
     with session(inventory, as_json=as_json, logged=True, adopt=adopt, careful=True) as world:
         agreed = plan_removal(world, purge=purge)
         for removal in agreed:
-            click.echo(f"  - {removal.host}: {removal.kind} {removal.name}", err=True)
+            more = f", {removal.detail}" if removal.detail else ""
+            click.echo(f"  - {removal.host}: {removal.kind} {removal.name}{more}", err=True)
         if not agreed:
             click.echo(f"Nothing carries the stamp of cluster {world.cluster.cluster}.", err=True)
             return

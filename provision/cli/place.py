@@ -101,10 +101,8 @@ def _topology(path: str) -> Topology:
 
 
 def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
-    from lxml.etree import XMLSyntaxError
-
     from provision.base.errors import InventoryError
-    from provision.libvirt_xml import parse_domain
+    from provision.libvirt_xml import check_domain, parse_domain
     from provision.placement import tenants
 
     if not Path(folder).is_dir():
@@ -113,12 +111,12 @@ def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
     files: dict[str, Path] = {}
     for path in filter(_holds_domain, sorted(Path(folder).iterdir())):
         try:
-            (tenant,) = tenants(cluster.cluster, host, [parse_domain(_read(path), active=True)])
-        except (XMLSyntaxError, ValueError, KeyError) as error:
-            said = f"there is no unit {error}" if isinstance(error, KeyError) else str(error)
+            check_domain(_read(path))
+        except ValueError as error:
             raise InventoryError(
-                f"{path}: is not a domain: {said}", hint="it is the output of `virsh dumpxml`"
+                f"{path}: is not a domain: {error}", hint="it is the output of `virsh dumpxml`"
             ) from error
+        (tenant,) = tenants(cluster.cluster, host, [parse_domain(_read(path), active=True)])
         if not tenant.name:
             raise InventoryError(f"{path}: is not a domain", hint="it is the output of `virsh dumpxml`")
         if tenant.name in found:

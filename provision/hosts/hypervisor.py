@@ -7,7 +7,9 @@ is decided by the URI (qemu+ssh://, qemu:///system, the lab's socket, test:///�
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -26,7 +28,10 @@ from provision.libvirt_xml import (
     Lease,
     NetworkSeen,
     PoolSeen,
+    Settings,
     VolumeSeen,
+    ended,
+    halted,
     iothreads_in,
     lease_xml,
     machine_in,
@@ -38,7 +43,6 @@ from provision.libvirt_xml import (
     parse_pool,
     parse_volume,
     parse_volume_holder,
-    pins_in,
     probe_xml,
     uuid_in,
 )
@@ -48,6 +52,24 @@ CHUNK = 256 * 1024
 
 KVM_PROBE_S = 2.0
 """A guest that KVM cannot run ends within the first instructions of its BIOS; one that runs after this, runs."""
+
+NO_KVM = (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED)
+"""How drivers answer a question about KVM where there is none; any other error says nothing about KVM."""
+
+CONNECTION_LOST = (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE)
+"""Parts of libvirt whose errors are the connection's."""
+
+PROBE = "meshctl-probe-"
+"""How the names of throw-away domains begin."""
+
+SINCE_CHECKPOINTS = 5_006_000
+"""libvirt 5.6 knows checkpoints, and refuses no flag that is about them."""
+
+ATTACHED = {
+    "snapshots": libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT,
+    "checkpoints": libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT,
+    "saved memory": libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE,
+}
 
 CLOSE_S = 1.0
 """A daemon that takes a connection and says nothing is not waited for at the end."""
@@ -74,7 +96,7 @@ class Hypervisor:
     uri: str
     calls: Calls = field(default_factory=Calls)
     _connection: Any = field(default=None, repr=False)
-    _kvm: bool | None = field(default=None, repr=False)
+    _kvm_fault: str | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     # ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -106,48 +128,75 @@ class Hypervisor:
             return None if found is None else parse_lease(found.XMLDesc())
 
     def domains(self) -> tuple[DomainSeen, ...]:
-        """All domains of the host, ours and others'."""
+        """All domains of the host, ours and others'. Their states come in one call; for XML libvirt has no bulk call."""
         with self._reading("list domains") as connection:
-            active = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE))
-            found = (_domain_seen(domain, domain.name() in active) for domain in connection.listAllDomains())
+            states = connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+            # Whoever tries out KVM just now, here or from another laptop, is no guest that holds anything.
+            lasting = ((domain, state) for domain, state in states if not domain.name().startswith(PROBE))
+            found = (_domain_seen(domain, state) for domain, state in lasting)
             return tuple(sorted(filter(None, found), key=lambda seen: seen.name))
 
     def states(self, domains: Iterable[str]) -> Mapping[str, DomainState]:
-        """The pins that apply now, autostart and permanence of those of these domains that there are."""
-        with self._reading("read pins") as connection:
-            there = {domain.name(): domain for domain in connection.listAllDomains()}
+        """Whether those of these domains that there are run, start by themselves and are kept. In bulk."""
+        with self._reading("read the domains' states") as connection:
+            there = _names(connection.listAllDomains())
             active = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE))
             autostart = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART))
             lasting = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT))
             return {
-                name: replace(
-                    _live_state(there[name]) if name in active else DomainState(),
-                    autostart=name in autostart,
-                    persistent=name in lasting,
-                )
+                name: DomainState(name in active, autostart=name in autostart, persistent=name in lasting)
                 for name in domains
                 if name in there
             }
 
+    def affinities(self, domains: Iterable[str]) -> Mapping[str, Settings]:
+        """The CPUs that iothreads of these running domains really have: libvirt's QEMU driver asks the kernel for them
+        (qemuDomainGetIOThreadsLive). A call for each domain, for hosts whose kernel nobody else can ask.
+        """
+        with self._reading("read the affinity of iothreads") as connection:
+            if _records_only(connection):
+                return {}
+            return {name: _affinities(connection, name) for name in domains}
+
+    def attachments(self) -> Mapping[str, tuple[str, ...]]:
+        """What hangs on domains beside their definition, by domain: snapshots, checkpoints, saved memory. In bulk."""
+        with self._reading("list snapshots and saved memory") as connection:
+            found: dict[str, tuple[str, ...]] = {}
+            for what, flag in ATTACHED.items():
+                for domain in connection.listAllDomains(flag):
+                    found[domain.name()] = (*found.get(domain.name(), ()), what)
+            return found
+
     def networks(self) -> tuple[NetworkSeen, ...]:
         """All networks of the host."""
         with self._reading("list networks") as connection:
+            active = _names(connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE))
+            autostart = _names(connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART))
             networks = (one for one in connection.listAllNetworks() if one.name() != LEASE_NAME)
-            return tuple(_network_seen(connection, network) for network in networks)
+            found = (_network_seen(connection, one, active, autostart) for one in networks)
+            return tuple(filter(None, found))
 
     def pools(self) -> tuple[PoolSeen, ...]:
         """All storage pools of the host."""
         with self._reading("list storage pools") as connection:
-            return tuple(_pool_seen(pool) for pool in connection.listAllStoragePools())
+            active = _names(connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE))
+            autostart = _names(connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART))
+            found = (_pool_seen(pool, active, autostart) for pool in connection.listAllStoragePools())
+            return tuple(filter(None, found))
 
-    def volumes(self, pool: str) -> tuple[VolumeSeen, ...]:
-        """The volumes of an active pool, as they are now; none when the pool is absent or not active."""
+    def volumes(self, pool: str, *, sized: Callable[[str], bool] = bool) -> tuple[VolumeSeen, ...]:
+        """The volumes of an active pool, as they are now; none when the pool is absent or not active.
+
+        `sized`: by its name, whether a volume's size is wanted. libvirt has no bulk call for that.
+        """
         with self._reading(f"list the volumes of pool {pool}") as connection:
             found = _pool(connection, pool)
             if found is None or not found.isActive():
                 return ()
             _refresh(found)
-            return tuple(parse_volume(xml) for xml in _volume_descriptions(found))
+            folder = parse_pool(found.XMLDesc(), active=True).path
+            volumes = (_volume_seen(volume, folder, sized) for volume in found.listAllVolumes())
+            return tuple(filter(None, volumes))
 
     def volume_names(self, pool: str) -> frozenset[str]:
         """The names of a pool's volumes, as they are now."""
@@ -194,22 +243,24 @@ class Hypervisor:
 
     # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def kvm_works(self) -> bool:
-        """Whether KVM really starts a guest here: a throw-away domain is still running after two seconds.
+    def kvm_fault(self) -> str:
+        """Why KVM does not start a guest here, "" when it does: then a throw-away domain still runs after two seconds.
 
-        The device node alone proves nothing. False where the driver cannot say (libvirt's test driver). Tried once.
+        The device node alone proves nothing. Tried once. Raises HypervisorError when libvirt could not be asked.
         """
-        if self._kvm is None:
-            self._kvm = self._try_kvm()
-        return self._kvm
+        if self._kvm_fault is None:
+            self._kvm_fault = self._try_kvm()
+        return self._kvm_fault
 
-    def _try_kvm(self) -> bool:
+    def _try_kvm(self) -> str:
         with self._reading("read the domain capabilities") as connection:
             try:
                 offered = parse_kvm_offered(connection.getDomainCapabilities(None, "x86_64", None, "kvm", 0))
-            except libvirt.libvirtError:
-                return False
-        return offered and self._survives_kvm()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in NO_KVM:
+                    raise
+                return _one_line(error)
+        return self._survives_kvm() if offered else "libvirt does not offer it"
 
     def put_lease(self, lease: Lease) -> bool:
         """Takes or renews a lease; false when another has it. Not counted: it changes nothing that anybody has."""
@@ -234,34 +285,38 @@ class Hypervisor:
                     raise
 
     def create_pool(self, xml: str) -> None:
-        """Defines, builds (its folder), starts and marks for autostart."""
+        """Defines, builds (its folder), starts and marks for autostart: whatever of that is still to be done, so that
+        a run that was ended in the middle is carried on.
+        """
         with self._changing("create the storage pool") as connection:
-            pool = connection.storagePoolDefineXML(xml)
-            with suppress(libvirt.libvirtError):  # exists already: starting it says whether it is any good
-                pool.build()
-            pool.create()
+            pool = _pool(connection, parse_pool(xml, active=False).name) or connection.storagePoolDefineXML(xml)
+            if not pool.isActive():
+                with suppress(libvirt.libvirtError):  # exists already: starting it says whether it is any good
+                    pool.build()
+                pool.create()
             pool.setAutostart(1)
 
     def start_pool(self, name: str) -> None:
-        """Starts a pool that is defined."""
+        """Starts a pool that is defined. Its folder is not made: where one is gone, a disk may not be mounted."""
         with self._changing(f"start storage pool {name}") as connection:
-            connection.storagePoolLookupByName(name).create()
+            pool = connection.storagePoolLookupByName(name)
+            if not pool.isActive():
+                pool.create()
 
     def create_network(self, xml: str) -> None:
-        """Defines, starts and marks for autostart."""
+        """Defines, starts and marks for autostart.
+
+        What was defined stays when it cannot be started: another run may have made it, and a plan says what it is.
+        """
         with self._changing("create the network") as connection:
             network = connection.networkDefineXML(xml)
-            try:
-                network.create()
-            except libvirt.libvirtError:
-                network.undefine()
-                raise
+            _start(network)
             network.setAutostart(1)
 
     def start_network(self, name: str) -> None:
         """Starts a network that is defined."""
         with self._changing(f"start network {name}") as connection:
-            connection.networkLookupByName(name).create()
+            _start(connection.networkLookupByName(name))
 
     def define_network(self, xml: str) -> None:
         """Redefines a network and marks it for autostart; one that is active stays as it is until it is started anew."""
@@ -310,9 +365,7 @@ class Hypervisor:
     def start_domain(self, name: str) -> None:
         """Starts a domain; that it runs already is fine."""
         with self._changing(f"start {name}") as connection:
-            domain = connection.lookupByName(name)
-            if not domain.isActive():
-                domain.create()
+            _start(connection.lookupByName(name))
 
     def pin_domain(self, name: str, vcpus: Iterable[int], emulator: Iterable[int], iothread: Iterable[int]) -> None:
         """Puts the threads of a running domain on their CPUs: a CPU per vCPU, those of the emulator and of iothread 1.
@@ -340,7 +393,7 @@ class Hypervisor:
             return bool(connection.lookupByName(name).isActive())
 
     def remove_domain(self, name: str) -> None:
-        """Ends a domain at once and undefines it, with NVRAM and saved state."""
+        """Ends a domain at once and undefines it, with NVRAM, saved memory, and what libvirt knows of its snapshots."""
         with self._changing(f"remove {name}") as connection:
             domain = connection.lookupByName(name)
             if domain.isActive():
@@ -357,9 +410,16 @@ class Hypervisor:
             network.undefine()
 
     def remove_pool(self, name: str) -> None:
-        """Ends and undefines a pool, and deletes its folder when that is empty."""
+        """Ends and undefines a pool, and deletes its folder when that is empty.
+
+        Raises ConflictError when it holds volumes, as one may that was not active when it was looked at.
+        """
         with self._changing(f"remove storage pool {name}") as connection:
             pool = connection.storagePoolLookupByName(name)
+            if held := _held(pool):
+                raise ConflictError(
+                    f"{self.host}: pool {name} holds {held} volume(s)", hint="run destroy again: it is active now"
+                )
             if pool.isActive():
                 pool.destroy()
             with suppress(libvirt.libvirtError):  # not empty: somebody else's files stay
@@ -418,25 +478,35 @@ class Hypervisor:
                 f"{self.host}: no connection to {self.uri}: {error.get_error_message()}", hint=hint
             ) from error
 
-    def _survives_kvm(self) -> bool:
-        name = f"meshctl-probe-{threading.get_native_id()}"
+    def _survives_kvm(self) -> str:
+        # By lot: two laptops that probe one host at once must not take each other's domain for a refusal.
+        name = f"{PROBE}{uuid.uuid4().hex[:12]}"
         with self._changing("start a throw-away domain") as connection:
             try:
                 domain = connection.createXML(probe_xml(name), libvirt.VIR_DOMAIN_START_AUTODESTROY)
-            except libvirt.libvirtError:
-                return False
+            except libvirt.libvirtError as error:
+                if error.get_error_domain() in CONNECTION_LOST:
+                    raise
+                return _one_line(error)
             try:
-                return _stays_up(domain)
+                return "" if _stays_up(domain) else "a throw-away guest ended within two seconds"
             finally:
                 with suppress(libvirt.libvirtError):
                     domain.destroy()
+
+
+def _one_line(error: libvirt.libvirtError) -> str:
+    """What libvirt says, QEMU's last words within it, without QEMU's clock: equal causes are equal texts."""
+    return " ".join(re.sub(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z ", "", str(error.get_error_message())).split())
 
 
 def _stays_up(domain: Any) -> bool:
     def check() -> Ready[bool] | NotYet:
         try:
             state, _ = domain.state()
-        except libvirt.libvirtError:
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
             return Ready(False)
         return NotYet("running") if state == libvirt.VIR_DOMAIN_RUNNING else Ready(False)
 
@@ -471,10 +541,26 @@ def _is_defined(connection: Any, uuid: str) -> bool:
 
 
 def _undefine_flags(connection: Any) -> int:
-    # The test driver refuses flags it does not know (error 8); domains there have neither NVRAM nor saved state.
-    return (
-        0 if _records_only(connection) else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    if _records_only(connection):  # refuses flags it does not know (error 8); domains there have no NVRAM
+        return int(flags)
+    checkpoints = connection.getLibVersion() >= SINCE_CHECKPOINTS
+    return int(
+        flags
+        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        | (libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA if checkpoints else 0)
     )
+
+
+def _held(pool: Any) -> int:
+    """How many volumes a pool holds; one that is not active is started for it, if it has a folder at all."""
+    if not pool.isActive():
+        try:
+            pool.create()
+        except libvirt.libvirtError:
+            return 0
+    pool.refresh()
+    return len(pool.listAllVolumes())
 
 
 def _hint(error: libvirt.libvirtError) -> str:
@@ -490,29 +576,57 @@ def _names(objects: Iterable[Any]) -> frozenset[str]:
     return frozenset(one.name() for one in objects)
 
 
-def _domain_seen(domain: Any, active: bool) -> DomainSeen | None:
-    """None for a domain that vanished between the listing and the look: others work on the host too."""
+def _start(startable: Any) -> None:
+    """Starts a domain or a network; one that runs, or that another run started just now, is fine."""
+    if startable.isActive():
+        return
     try:
-        seen = parse_domain(domain.XMLDesc(), active=active)
+        startable.create()
+    except libvirt.libvirtError:
+        if not startable.isActive():
+            raise
+
+
+def _gone(error: libvirt.libvirtError) -> bool:
+    """Whether an object vanished between the listing and the look: others work on the host too."""
+    return error.get_error_code() in (
+        libvirt.VIR_ERR_NO_DOMAIN,
+        libvirt.VIR_ERR_NO_NETWORK,
+        libvirt.VIR_ERR_NO_STORAGE_POOL,
+        libvirt.VIR_ERR_NO_STORAGE_VOL,
+    )
+
+
+def _domain_seen(domain: Any, stats: Mapping[str, int]) -> DomainSeen | None:
+    active = domain.ID() != -1
+    try:
+        halt, end = _condition(domain, stats)
+        seen = replace(parse_domain(domain.XMLDesc(), active=active), halted=halt, ended=end)
         if seen.stamp is None or not active:
             return seen
         definition = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+        if _gone(error):
             return None
         raise
     return replace(seen, next_start=parse_domain(definition, active=False))
 
 
-def _live_state(domain: Any) -> DomainState:
-    """Pins of a running domain; none when it does not run any longer."""
-    live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+def _condition(domain: Any, stats: Mapping[str, int]) -> tuple[str, str]:
+    """Why it does not run though it is active, and why it is off."""
+    state, reason = stats.get("state.state", 0), stats.get("state.reason", 0)
+    failed = (state, reason) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+    disk_errors = domain.diskErrors() if failed else {}
+    return halted(domain.name(), state, reason, disk_errors), ended(state, reason)
+
+
+def _affinities(connection: Any, name: str) -> Settings:
+    """Those of one domain's iothreads; none when it does not run any longer."""
     try:
-        pins = pins_in(domain.vcpuPinInfo(live), domain.emulatorPinInfo(live))
-        return DomainState(pins, iothreads_in(domain.ioThreadInfo(live)))
+        return iothreads_in(connection.lookupByName(name).ioThreadInfo(libvirt.VIR_DOMAIN_AFFECT_LIVE))
     except libvirt.libvirtError as error:
         if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
-            return DomainState()
+            return {}
         raise
 
 
@@ -522,15 +636,20 @@ def _cpu_map(cpus: Iterable[int]) -> tuple[bool, ...]:
     return tuple(cpu in meant for cpu in range(max(meant) + 1))
 
 
-def _network_seen(connection: Any, network: Any) -> NetworkSeen:
+def _network_seen(
+    connection: Any, network: Any, active: frozenset[str], autostart: frozenset[str]
+) -> NetworkSeen | None:
     # The test driver knows one description of a network only.
     inactive = 0 if _records_only(connection) else libvirt.VIR_NETWORK_XML_INACTIVE
-    return parse_network(
-        network.XMLDesc(),
-        active=bool(network.isActive()),
-        autostart=bool(network.autostart()),
-        definition=network.XMLDesc(inactive),
-    )
+    name = network.name()
+    try:
+        now = network.XMLDesc()
+        definition = network.XMLDesc(inactive) if name in active else now
+    except libvirt.libvirtError as error:
+        if _gone(error):
+            return None
+        raise
+    return parse_network(now, active=name in active, autostart=name in autostart, definition=definition)
 
 
 def _pool(connection: Any, name: str) -> Any | None:
@@ -542,10 +661,14 @@ def _pool(connection: Any, name: str) -> Any | None:
         raise
 
 
-def _pool_seen(pool: Any) -> PoolSeen:
-    return parse_pool(
-        pool.XMLDesc(), active=bool(pool.isActive()), available=pool.info()[3], autostart=bool(pool.autostart())
-    )
+def _pool_seen(pool: Any, active: frozenset[str], autostart: frozenset[str]) -> PoolSeen | None:
+    name = pool.name()
+    try:
+        return parse_pool(pool.XMLDesc(), active=name in active, autostart=name in autostart)
+    except libvirt.libvirtError as error:
+        if _gone(error):
+            return None
+        raise
 
 
 def _refresh(pool: Any) -> None:
@@ -574,6 +697,19 @@ def _domain_holder(domain: Any) -> Holder | None:
         return parse_domain_holder(domain.XMLDesc(), domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
+
+
+def _volume_seen(volume: Any, folder: str, sized: Callable[[str], bool]) -> VolumeSeen | None:
+    try:
+        name = str(volume.name())
+    except UnicodeDecodeError:  # a file of somebody's, in another encoding: it is there, and it is not ours
+        return VolumeSeen("(a name that is not UTF-8)", folder, 0)
+    try:
+        return parse_volume(volume.XMLDesc()) if sized(name) else VolumeSeen(name, f"{folder}/{name}", 0)
+    except libvirt.libvirtError as error:
+        if _gone(error):
             return None
         raise
 

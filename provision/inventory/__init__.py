@@ -3,7 +3,15 @@
 To live here a line is about what the user said. What follows from it (pins, specifications) is worked out elsewhere.
 """
 
-from provision.inventory.addresses import NOTHING_TAKEN, Taken, TooSmall, mac_address, node_addresses, pod_subnet
+from provision.inventory.addresses import (
+    NOTHING_TAKEN,
+    Taken,
+    TooSmall,
+    mac_address,
+    node_addresses,
+    pod_subnet,
+    pod_subnets,
+)
 from provision.inventory.loader.load import load
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster, Host, Node, Spread
@@ -21,4 +29,5 @@ __all__ = [
     "mac_address",
     "node_addresses",
     "pod_subnet",
+    "pod_subnets",
 ]

@@ -65,6 +65,10 @@ class Host(Strict):
         False,
         description="guests and their QEMU are never swapped out; libvirtd must be allowed to lock that much memory",
     )
+    require: Literal["kvm", "any"] = Field(
+        "kvm",
+        description="kvm: a host on which KVM does not start a guest is refused; any: guests are emulated there, many times slower",
+    )
     nosharepages: bool = Field(True, description="guests' pages are kept from KSM, which merges like ones")
     allocation_threads: Annotated[int, Field(ge=1, le=64)] | None = Field(
         None,

@@ -16,7 +16,7 @@ from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.kubeadm import credentials, initialise, join
 from provision.kubernetes.kubectl import Kubectl, Outdated, kubeconfig, nodes_ready, patiently
 from provision.kubernetes.node import NodeState, Phase, observe
-from provision.kubernetes.pods import Pod, pods_on, reach
+from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
 from provision.kubernetes.prepare import prepare
 from provision.kubernetes.profile import Profile, Workloads
 from provision.kubernetes.profiles import kubectl_for, profile_for
@@ -39,6 +39,7 @@ __all__ = [
     "diagnose",
     "initialise",
     "join",
+    "judge_pods",
     "kubeconfig",
     "kubectl_for",
     "nodes_ready",

@@ -11,10 +11,18 @@ from provision.libvirt_xml.definition import (
     iothread_pin,
     iothreads_in,
     is_pin,
-    pins_in,
     vcpu_pin,
 )
-from provision.libvirt_xml.domain_xml import domain_xml, network_xml, pool_xml, probe_xml, upload_volume_xml, volume_xml
+from provision.libvirt_xml.domain_states import ended, halted
+from provision.libvirt_xml.domain_xml import (
+    domain_xml,
+    guest_settings,
+    network_xml,
+    pool_xml,
+    probe_xml,
+    upload_volume_xml,
+    volume_xml,
+)
 from provision.libvirt_xml.hardware_xml import lock_limit_mib
 from provision.libvirt_xml.lease_xml import LEASE_NAME, Lease, lease_xml, parse_lease
 from provision.libvirt_xml.libvirt_seen import (
@@ -33,6 +41,7 @@ from provision.libvirt_xml.libvirt_seen import (
     parse_volume_holder,
     uuid_in,
 )
+from provision.libvirt_xml.values import check_domain
 from provision.libvirt_xml.whose import judged_domains, judged_networks
 
 __all__ = [
@@ -47,7 +56,11 @@ __all__ = [
     "PoolSeen",
     "Settings",
     "VolumeSeen",
+    "check_domain",
     "domain_xml",
+    "ended",
+    "guest_settings",
+    "halted",
     "iothread_pin",
     "iothreads_in",
     "is_pin",
@@ -65,7 +78,6 @@ __all__ = [
     "parse_pool",
     "parse_volume",
     "parse_volume_holder",
-    "pins_in",
     "pool_xml",
     "probe_xml",
     "upload_volume_xml",

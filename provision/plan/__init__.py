@@ -9,7 +9,7 @@ from provision.plan.compare import Plan, basis_of, effective, guest_digest, plan
 from provision.plan.desired import desired, members, wishes
 from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
 from provision.plan.observed import HostSeen, NodeSeen, Observed
-from provision.plan.removal import CACHED, Removal, holders, removals, staying
+from provision.plan.removal import CACHED, Removal, hindrances, holders, removals, staying
 from provision.plan.repair import AUTOSTART, PINS, RESTART, repaired, restarts
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "desired",
     "effective",
     "guest_digest",
+    "hindrances",
     "holders",
     "host_drifts",
     "members",

@@ -45,6 +45,8 @@ class Plan:
     cells: tuple[CellMap, ...] = ()
     pending: tuple[str, ...] = ()
     """What it leaves until `--restart` is said."""
+    halted: tuple[str, ...] = ()
+    """Guests of ours that do not run and that it must not start over: why, and the next step."""
 
     @property
     def changes(self) -> tuple[Action, ...]:
@@ -91,13 +93,17 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
         *_kubernetes(wanted, observed),
         _mesh(observed.mesh),
     )
-    return Plan(wanted.cluster, wanted, actions, tuple(_notes(wanted, observed)))
+    return Plan(
+        wanted.cluster, wanted, actions, tuple(_notes(wanted, observed)), halted=tuple(_halted(wanted, observed))
+    )
 
 
 def _pool(pool: PoolSpec, seen: HostSeen) -> Action:
     found = next((other for other in seen.pools if other.name == pool.name), None)
     if found is None:
         verb, reason = Verb.CREATE, f"there is none; {pool.type} at {pool.path}"
+    elif not found.active and found.uuid == pool.uuid and not seen.uses(pool.path):
+        verb, reason = Verb.CREATE, "ours, defined but not active, and no guest has a disk there: carried on from there"
     elif not found.active:
         verb, reason = Verb.START, "it is defined but not active"
     elif found.uuid == pool.uuid:
@@ -127,6 +133,8 @@ def _network(network: NetworkSpec, seen: HostSeen) -> Action:
     if found is None:
         where = f"{network.address}/{network.prefix_length}" if network.mode == "nat" else f"on bridge {network.bridge}"
         verb, reason = Verb.CREATE, f"there is none; {network.mode} {where}"
+    elif not found.active and found.stamp is not None and found.stamp.digest != digest(network):
+        verb, reason = Verb.CREATE, "ours, defined with other settings but not active: defined again and started"
     elif not found.active:
         verb, reason = Verb.START, "it is defined but not active"
     else:
@@ -202,9 +210,9 @@ def _guest(guest: GuestSpec, seen: HostSeen, owner_id: str) -> Action:
             f"taken over: it is from before clusters had ids, and its stamp gets {owner_id}; {pins}",
         )
     elif not found.active:
-        verb, reason = Verb.START, "it is defined but not running"
+        verb, reason = Verb.START, "it is defined but not running" + (f": {found.ended}" if found.ended else "")
     else:
-        verb, reason = Verb.LEAVE, f"ours, running; {pins}"
+        verb, reason = Verb.LEAVE, f"ours, {found.halted or 'running'}; {pins}"
     return Action("guests", verb, guest.host, "guest", guest.node, reason, basis_of(found))
 
 
@@ -282,6 +290,13 @@ def _mesh(stale: tuple[str, ...] | None) -> Action:
     return Action("mesh", Verb.LEAVE, "cluster", "mesh", "l5d", "as wanted")
 
 
+def _halted(wanted: Desired, observed: Observed) -> Iterator[str]:
+    for guest in wanted.guests:
+        found = observed.hosts[guest.host].domain(guest.domain)
+        if found is not None and found.halted:
+            yield f"{guest.host}: guest {guest.node} is {found.halted}"
+
+
 def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
     for host, seen in observed.hosts.items():
         for domain in seen.domains:
@@ -296,6 +311,14 @@ def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
         if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
             yield f"{host}: {domain.name} was made with an older seed (user, key, sysctl or network): applies when it is rebuilt"
     for host in sorted({guest.host for guest in wanted.guests}):
-        yield from upload_notes(host, observed.hosts[host])
-        if observed.hosts[host].virtualization != "kvm":
-            yield f"{host}: KVM does not really start a guest: software emulation (type qemu, cpu maximum), many times slower"
+        seen = observed.hosts[host]
+        yield from upload_notes(host, seen)
+        if seen.virtualization != "kvm":
+            why = f" ({seen.kvm_fault})" if seen.kvm_fault else ""
+            yield f"{host}: KVM does not really start a guest{why}: software emulation (type qemu, cpu maximum), many times slower"
+    for host, seen in sorted(observed.hosts.items()):
+        odd = [(f"domain {one.name}", one.garbage) for one in seen.domains]
+        odd += [(f"network {one.name}", one.garbage) for one in seen.networks]
+        for name, garbage in odd:
+            if garbage:
+                yield f"{host}: {name} carries a stamp like ours that cannot be read ({garbage}): not ours, left alone"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from provision.inventory import Host
-from provision.libvirt_xml import Holder, VolumeSeen
+from provision.libvirt_xml import DomainSeen, Holder, VolumeSeen
 from provision.plan.desired import pool_spec
 from provision.plan.observed import HostSeen
 from provision.specs import (
@@ -19,6 +19,8 @@ from provision.specs import (
     stamped_volume,
 )
 from provision.storage import OWN_TAG, THIN_POOL, claims
+
+JOB = "let it end, or `virsh blockjob DOMAIN DISK --abort`"
 
 CACHED = "cached volume"
 """A copy of a base image or bundle; its mark goes with it."""
@@ -37,6 +39,7 @@ class Removal:
     name: str
     pool: str = ""
     store: str = "dir"
+    detail: str = ""
 
 
 def removals(owner: Owner, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> tuple[Removal, ...]:
@@ -61,10 +64,43 @@ def _of_host(owner: Owner, host: Host, seen: HostSeen, purge: bool) -> Iterator[
         yield from _purged(host, seen, owner)
 
 
+def hindrances(owner: Owner, host: Host, seen: HostSeen, doomed: Iterable[Removal]) -> Iterator[str]:
+    """What of others would break on a host if these things went, or would be lost unseen: each in a sentence."""
+    going = [one for one in doomed if one.host == host.name]
+    networks = {one.name for one in going if one.kind == "network"}
+    for one in going:
+        if one.order == 2 and one.store == "dir":
+            yield from (f"{host.name}: {who} {one.name}" for who in _others_on(one.name, owner, seen))
+    for domain in seen.domains:
+        if domain.stamp is not None and owner.owns(domain.stamp):
+            yield from (f"{host.name}: a block job runs on {disk} of {domain.name}: {JOB}" for disk in domain.copying)
+        else:
+            yield from (
+                f"{host.name}: domain {domain.name}, which is not the cluster's, is on network {name}"
+                for name in sorted(_links(domain) & networks)
+            )
+    inactive = any(pool.name == host.pool.name and not pool.active for pool in seen.pools)
+    if inactive and seen.uses(host.pool.path):
+        yield f"{host.name}: pool {host.pool.name} is not active, so that nobody sees its volumes: `virsh pool-start {host.pool.name}`"
+
+
+def _links(domain: DomainSeen) -> set[str]:
+    """The networks that a domain is on."""
+    found = domain.settings.items()
+    return {value for name, value in found if name.startswith("interface ") and name.count(" ") == 1}
+
+
+def _others_on(volume: str, owner: Owner, seen: HostSeen) -> Iterator[str]:
+    """Who that is not the cluster's needs a volume, in words that its name ends."""
+    for one in _staying(owner, seen):
+        if holders(volume, [one]):
+            name = one.name.rpartition("/")[2]
+            yield f"{one.what} {name}, which is not the cluster's, {'uses' if one.what == 'domain' else 'lies over'}"
+
+
 def _volumes(owner: Owner, host: Host, seen: HostSeen) -> Iterator[Removal]:
     for volume, kind in _files(owner, seen):
-        if not holders(volume.name, _staying(owner, seen)):
-            yield Removal(2, host.name, f"{kind} volume", volume.name, host.pool.name)
+        yield Removal(2, host.name, f"{kind} volume", volume.name, host.pool.name)
     for logical in seen.storage.logicals:
         if found := owned_stem(owner, logical.name):
             yield Removal(2, host.name, f"{found[1]} volume", logical.name, logical.group, "logical")
@@ -88,25 +124,20 @@ def holders(volume: str, among: Iterable[Holder]) -> tuple[str, ...]:
 
 
 def _staying(owner: Owner, seen: HostSeen) -> tuple[Holder, ...]:
-    """Those that do not go with the cluster: others' domains and volumes, and what of ours somebody else lives on."""
+    """Those that do not go with the cluster: others' domains and volumes."""
     domains = {one.name for one in seen.domains if one.stamp is not None and owner.owns(one.stamp)}
-    others = [one for one in seen.holders if not (one.what == "domain" and one.name in domains)]
     going = {volume.path for volume, _ in _files(owner, seen)}
-    foreign = [one for one in others if not (one.what == "volume" and one.name in going)]
-    held = {volume.path for volume, _ in _files(owner, seen) if holders(volume.name, foreign)}
-    return (*foreign, *(one for one in others if one.what == "volume" and one.name in held))
+    return tuple(one for one in seen.holders if one.name not in (domains if one.what == "domain" else going))
 
 
 def staying(owner: Owner, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> Iterator[str]:
-    """What `destroy` would remove if nobody lived on it, with who does; and uploads that may go on."""
+    """Base images and bundles that would be removed if nobody lived on them, with who does; and uploads that may go on."""
     for host, seen in hosts:
         among = _staying(owner, seen)
-        names = [volume.name for volume, _ in _files(owner, seen)]
-        cached = [volume.name for volume in seen.volumes if purge and is_artifact(volume.name)]
-        for name in (*names, *cached):
+        for name in [volume.name for volume in seen.volumes if purge and is_artifact(volume.name)]:
             if users := holders(name, among):
                 yield f"{host.name}: {name} stays: needed by {', '.join(users)}"
-            elif name in cached and name in _in_progress(seen):
+            elif name in _in_progress(seen):
                 yield f"{host.name}: {name} stays: another meshctl sends it, or was ended less than a day ago"
 
 
@@ -127,7 +158,7 @@ def _purged(host: Host, seen: HostSeen, owner: Owner) -> Iterator[Removal]:
     yield from _emptied_group(host, seen, owner)
     wanted = pool_spec(host)
     ours = any(found.name == wanted.name and found.uuid == wanted.uuid for found in seen.pools)
-    files = {volume.name for volume, _ in _files(owner, seen) if not holders(volume.name, among)}
+    files = {volume.name for volume, _ in _files(owner, seen)}
     if ours and not {volume.name for volume in seen.volumes} - gone - marks - files:
         yield Removal(5, host.name, "pool", wanted.name)
 

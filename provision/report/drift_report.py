@@ -42,7 +42,7 @@ def _inside(world: World, meant: Intent, node: str) -> tuple[tuple[Drift, ...], 
     """The kernel settings of a running guest that differ, or why nobody could ask it."""
     guest = meant.wanted.guest(node)
     seen = meant.hosts[guest.host].domain(guest.domain)
-    if seen is None or not seen.active:
+    if seen is None or not seen.active or seen.halted:
         return (), ""
     try:
         boot = observe_boot(world.sessions.to(target(world.cluster, node, [seen])), world.cluster.sysctl)

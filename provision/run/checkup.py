@@ -109,7 +109,7 @@ def _look(world: World, host: Host) -> Look:
         # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
         facts = begin(partial(_facts, host, shell, libvirt, no_shell))
         below = begin(partial(_below, host, shell))
-        seen = observe_host(world.cluster.owner, host, world.hypervisors[host.name])
+        seen = observe_host(world.cluster.owner, host, world.hypervisors[host.name], sized=bool)
     except MeshctlError as error:
         return Look(host, time.monotonic() - started, refused=error.message)
     found = _with_pool(facts.result(), below)

@@ -11,7 +11,7 @@ from pathlib import Path
 from provision import bundle, images
 from provision.base.calls import Calls
 from provision.base.content import content_sha256
-from provision.base.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
+from provision.base.errors import ConflictError, HostUnfit, ImageError, MeshctlError, PlacementError, StorageError
 from provision.base.events import (
     Changed,
     Emit,
@@ -49,6 +49,7 @@ from provision.plan import (
     Plan,
     Removal,
     desired,
+    hindrances,
     host_drifts,
     members,
     plan,
@@ -132,7 +133,13 @@ def _reach_out(world: World) -> None:
     domains = world.domains()
     for domain in domains:
         stamp = domain.stamp
-        if domain.active and stamp is not None and world.cluster.owner.owns(stamp) and stamp.host_key:
+        if (
+            domain.active
+            and not domain.halted
+            and stamp is not None
+            and world.cluster.owner.owns(stamp)
+            and stamp.host_key
+        ):
             # On the control plane the node and the mesh's objects are read at once.
             readers = 2 if stamp.node == world.cluster.control_plane.name else 1
             world.sessions.begin(target(world.cluster, stamp.node, [domain]), readers)
@@ -181,6 +188,7 @@ def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Pla
     if meant.pools.faults:
         text = "\n".join(f"  {fault}" for fault in meant.pools.faults)
         raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
+    _require_kvm(world.cluster, meant)
     drifts, blind = drifted(world, meant)
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
     shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
@@ -189,6 +197,31 @@ def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Pla
     found = plan(meant.wanted, replace(observed, wipes=wipes, answering=meant.answering))
     whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
     return repaired(whole, drifts, restart=restart)
+
+
+def _require_kvm(cluster: Cluster, meant: Intent) -> None:
+    """Raises HostUnfit when a host that guests are placed on does not run them under KVM, and the inventory wants that.
+
+    libvirt's test driver runs nothing.
+    """
+    used = {guest.host for guest in meant.wanted.guests}
+    hosts = [
+        host
+        for host in cluster.hosts
+        if host.name in used and host.require == "kvm" and not host.uri.startswith("test:")
+    ]
+    faults = [f"{one.name}: {why}" for one in hosts if (why := _not_under_kvm(meant.hosts[one.name]))]
+    if faults:
+        raise HostUnfit(
+            "KVM does not run guests:\n" + "\n".join(f"  {fault}" for fault in faults),
+            hint="`meshctl explain MC105` says what to do; hosts[].require: any takes software emulation, many times slower",
+        )
+
+
+def _not_under_kvm(seen: HostSeen) -> str:
+    if seen.virtualization == "kvm":
+        return ""
+    return seen.kvm_fault or "the guests of this cluster that are there were made for software emulation"
 
 
 def drifted(world: World, meant: Intent) -> tuple[tuple[Drift, ...], tuple[str, ...]]:
@@ -269,6 +302,12 @@ def provision(
 
     `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew. Both as the plan was made.
     """
+    if agreed.halted:
+        raise ConflictError(
+            "guests that do not run, and that nobody may start over unasked:\n"
+            + "\n".join(f"  {one}" for one in agreed.halted),
+            hint="do what is said there, then run the command again",
+        )
     if not agreed.changes:
         _run_stages(world, agreed, last)
         return
@@ -328,11 +367,32 @@ def recorded(world: World, command: str) -> Iterator[None]:
 
 
 def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
-    """What `destroy` would remove. What somebody else lives on stays, and is warned of."""
+    """What `destroy` would remove. A base image or bundle that somebody else lives on stays, and is warned of.
+
+    Raises ConflictError when something of others hangs on the cluster's own things: nothing was touched then.
+    """
     seen = _seen_for_removal(world)
     for text in staying(world.cluster.owner, seen, purge=purge):
         world.emit(Warned(text))
-    return removals(world.cluster.owner, seen, purge=purge)
+    return _doomed(world, seen, purge=purge)
+
+
+def _doomed(world: World, seen: list[tuple[Host, HostSeen]], *, purge: bool) -> tuple[Removal, ...]:
+    owner = world.cluster.owner
+    doomed = removals(owner, seen, purge=purge)
+    if in_the_way := [text for host, one in seen for text in hindrances(owner, host, one, doomed)]:
+        raise ConflictError(
+            "nothing was removed, as something hangs on it:\n" + "\n".join(f"  {text}" for text in in_the_way),
+            hint="look at each; what is yours to end, end it, then run destroy again",
+        )
+    attached = {host.name: world.hypervisors[host.name].attachments() for host, _ in seen}
+    return tuple(_detailed(removal, attached) for removal in doomed)
+
+
+def _detailed(removal: Removal, attached: Mapping[str, Mapping[str, tuple[str, ...]]]) -> Removal:
+    """A guest's removal, with what goes with it."""
+    found = attached[removal.host].get(removal.name, ()) if removal.kind == "guest" else ()
+    return replace(removal, detail=f"with {', '.join(found)}") if found else removal
 
 
 def _seen_for_removal(world: World) -> list[tuple[Host, HostSeen]]:
@@ -354,7 +414,7 @@ def destroy(world: World, agreed: tuple[Removal, ...], *, purge: bool = False, p
     """
     command = f"destroy {world.cluster.cluster}"
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "destroy"):
-        if removals(world.cluster.owner, _seen_for_removal(world), purge=purge) != agreed:
+        if _doomed(world, _seen_for_removal(world), purge=purge) != agreed:
             raise ConflictError("the world changed since it was shown", hint="run the command again")
         for order in sorted({removal.order for removal in agreed}):
             for_each([r for r in agreed if r.order == order], lambda removal: _remove(removal, world))

@@ -88,7 +88,7 @@ def _guest(
     return GuestStatus(
         node=name,
         host=host,
-        state="running" if domain.active else "shut off",
+        state=domain.halted.partition(":")[0] or ("running" if domain.active else "shut off"),
         address=domain.stamp.address if domain.stamp else ABSENT,
         memory_mib=domain.memory_mib,
         vcpu_pins=domain.vcpu_cpus,

@@ -34,7 +34,7 @@ from provision.specs.objects import (
     domain_name,
 )
 from provision.specs.owner import OLD, Owner, new_id
-from provision.specs.stamp import Stamp, stamp_element, stamp_of, with_pins
+from provision.specs.stamp import Stamp, read_stamp, stamp_element, stamp_of, with_pins
 from provision.specs.volume_names import (
     owned_stem,
     owned_volume,
@@ -75,6 +75,7 @@ __all__ = [
     "new_id",
     "owned_stem",
     "owned_volume",
+    "read_stamp",
     "stamp_element",
     "stamp_of",
     "stamped_stem",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 
 from provision.specs.artifact_names import artifact_name
 
@@ -18,10 +20,18 @@ def object_uuid(*parts: str) -> str:
     return str(uuid.uuid5(NAMESPACE, "/".join(parts)))
 
 
-def digest(spec: object) -> str:
-    """16 hex digits over a dataclass's values: equal specs, equal digests."""
-    text = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"), default=str)  # type: ignore[call-overload]
+@functools.lru_cache(maxsize=4096)
+def digest(spec: Hashable) -> str:
+    """16 hex digits over a dataclass's values: equal specs, equal digests. A plan asks for each several times."""
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> object:
+    """A dataclass as what JSON has."""
+    if is_dataclass(value):
+        return {one.name: getattr(value, one.name) for one in fields(value)}
+    return str(value)
 
 
 @dataclass(frozen=True)
@@ -253,7 +263,11 @@ class Desired:
 
     def guest(self, node: str) -> GuestSpec:
         """The guest of a node."""
-        return next(guest for guest in self.guests if guest.node == node)
+        return self._by_node[node]
+
+    @functools.cached_property
+    def _by_node(self) -> Mapping[str, GuestSpec]:
+        return {guest.node: guest for guest in self.guests}
 
 
 def domain_name(cluster: str, node: str) -> str:

@@ -49,7 +49,7 @@ def complete(**more: object) -> HostSeen:
                 network.name, network.uuid, True, Stamp("lab", "", digest(network)), "meshbr0", ("10.77.0.1/24",)
             ),
         ),
-        pools=(PoolSeen("meshctl", desired.pools[0].uuid, True, "dir", "/srv/pool", 10**12),),
+        pools=(PoolSeen("meshctl", desired.pools[0].uuid, True, "dir", "/srv/pool"),),
         volumes=(
             VolumeSeen(BASE, f"/srv/pool/{BASE}", 300, 10.0),
             VolumeSeen(mark_name(BASE), "", 0, 11.0),
@@ -145,13 +145,60 @@ def test_guests_of_the_former_naming_keep_their_base_and_their_bundle() -> None:
 @pytest.mark.parametrize(
     ("seen", "kind"),
     [
-        (complete(pools=(replace(complete().pools[0], active=False),)), "pool"),
+        (
+            complete(
+                pools=(replace(complete().pools[0], active=False),),
+                domains=(domain("cp1", disks=("/srv/pool/root.qcow2",)), domain("w1")),
+            ),
+            "pool",
+        ),
         (complete(networks=(replace(complete().networks[0], active=False),)), "network"),
         (complete(domains=(domain("cp1", active=False), domain("w1"))), "guest"),
     ],
 )
 def test_what_is_defined_but_not_running_is_started(seen: HostSeen, kind: str) -> None:
     assert [verb for verb, _ in change(planned(seen), kind)] == [Verb.START]
+
+
+def test_a_pool_that_an_ended_run_left_is_made_whole_but_never_where_a_guest_has_its_disk() -> None:
+    """Its folder may not be there yet; where a guest has a disk, a folder that is gone is a disk that is not mounted."""
+    left = replace(complete().pools[0], active=False, autostart=False)
+    ((verb, reason),) = change(planned(complete(pools=(left,))), "pool")
+    assert (verb, "carried on" in reason) == (Verb.CREATE, True)
+    theirs = replace(left, uuid="theirs")
+    assert [verb for verb, _ in change(planned(complete(pools=(theirs,))), "pool")] == [Verb.START]
+
+
+def test_a_network_that_never_started_is_defined_again_with_other_settings() -> None:
+    network = complete().networks[0]
+    left = replace(network, active=False, stamp=Stamp("lab", "", "old"))
+    ((verb, reason),) = change(planned(complete(networks=(left,), domains=())), "network")
+    assert (verb, "defined again" in reason) == (Verb.CREATE, True)
+    for lived_in in (complete(networks=(left,)), complete(networks=(replace(left, active=True),), domains=())):
+        with pytest.raises(ConflictError, match="made with other settings"):
+            planned(lived_in)
+
+
+def test_a_paused_guest_is_said_and_never_started_over() -> None:
+    found = planned(complete(domains=(domain("cp1"), domain("w1", halted="paused by somebody: `virsh resume lab-w1`"))))
+    (action,) = [action for action in found.actions if (action.kind, action.name) == ("guest", "w1")]
+    assert action.verb is Verb.LEAVE
+    assert action.reason.startswith("ours, paused by somebody: `virsh resume lab-w1`; ")
+    assert found.halted == ("hv1: guest w1 is paused by somebody: `virsh resume lab-w1`",)
+
+
+def test_a_guest_that_crashed_says_so_before_it_is_started() -> None:
+    found = planned(complete(domains=(domain("cp1"), domain("w1", active=False, ended="it crashed"))))
+    assert change(found, "guest") == [(Verb.START, "it is defined but not running: it crashed")]
+
+
+def test_a_stamp_that_cannot_be_read_is_noted_and_not_ours() -> None:
+    odd = domain("w1", name="odd", stamp=None, garbage="address 'x'")
+    found = planned(complete(domains=(*complete().domains, odd)))
+    assert found.changes == ()
+    assert found.notes == (
+        "hv1: domain odd carries a stamp like ours that cannot be read (address 'x'): not ours, left alone",
+    )
 
 
 def test_a_guest_of_another_definition_is_changed() -> None:
