@@ -12,7 +12,10 @@ import click
 def ssh(inventory: str, node: str, command: tuple[str, ...]) -> None:
     """Open a session on NODE, or run COMMAND there (behind --), by the system's ssh client.
 
-    The guest's host key comes from its stamp: an unknown one is refused.
+    A COMMAND of one word is read by the guest's shell, as with ssh: -- 'cd /var/log; ls'. Several words are a program and
+    its arguments and reach it as they are, blanks and quotes too: -- grep 'two words' FILE.
+
+    The guest's host key comes from its stamp: an unknown one is refused. Only the inventory's key is offered.
     """
     from provision.base.shell import replace_process
     from provision.cli.session import session

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
+from provision.base.secret import Secret
 from provision.cli.screen import screen
+from provision.guests import nobody
 from provision.inventory import load
 from provision.report import Sink, run_log, tee
 from provision.run import World, opened
@@ -24,10 +28,22 @@ def session(inventory: str, *, as_json: bool = False, verbose: bool = False, log
         sinks.append(log)
     emit, close = tee(*sinks)
     try:
-        with opened(cluster, emit) as world:
+        with opened(cluster, emit, ask_passphrase) as world:
             yield world
     finally:
         close()
+
+
+def ask_passphrase(file: str) -> Secret:
+    """Asks on the terminal, whatever stdin is, as ssh(1) does. Raises Unreachable when there is none."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return nobody(file)
+    try:
+        return Secret(getpass.getpass(f"Passphrase for {file}: "))
+    except EOFError:
+        raise click.Abort from None
 
 
 def confirm_by_name(question: str, name: str) -> None:

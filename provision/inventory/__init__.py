@@ -4,6 +4,7 @@ To live here a line is about what the user said. What follows from it (pins, spe
 """
 
 from provision.inventory.addresses import mac_address, node_addresses, pod_subnet
+from provision.inventory.jump import Jump, parse_jump
 from provision.inventory.loader.load import load
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster, Host, Node, Spread
@@ -11,11 +12,13 @@ from provision.inventory.model import Cluster, Host, Node, Spread
 __all__ = [
     "Cluster",
     "Host",
+    "Jump",
     "Node",
     "Spread",
     "json_schema",
     "load",
     "mac_address",
     "node_addresses",
+    "parse_jump",
     "pod_subnet",
 ]

@@ -24,7 +24,7 @@ from provision.base.events import (
 )
 from provision.base.parallel import begin, for_each
 from provision.base.shell import Shell
-from provision.guests import Sessions, public_key, seed_digest, target
+from provision.guests import Ask, Sessions, identity, nobody, seed_digest, target
 from provision.hosts import (
     Hypervisor,
     PoolLook,
@@ -87,11 +87,11 @@ class World:
 
 
 @contextmanager
-def opened(cluster: Cluster, emit: Emit) -> Iterator[World]:
-    """A world for a cluster; its connections are closed at the end."""
+def opened(cluster: Cluster, emit: Emit, ask: Ask = nobody) -> Iterator[World]:
+    """A world for a cluster; its connections are closed at the end. `ask` is for the passphrase of `ssh.key_file`."""
     calls = Calls()
     hypervisors = {host.name: Hypervisor(host.name, host.uri, calls) for host in cluster.hosts}
-    sessions = Sessions(cluster, calls)
+    sessions = Sessions(cluster, calls, ask)
     try:
         yield World(cluster, emit, calls, hypervisors, sessions)
     finally:
@@ -208,7 +208,7 @@ def _desired(
 ) -> Desired:
     cluster = world.cluster
     remembered = remembered_addresses(cluster, hosts)
-    key = public_key(cluster)
+    key = identity(cluster).public
     seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {})}
     traits = {
         name: HostTraits(seen.virtualization, topologies[name].numa, topologies[name].cpu_vendor)
