@@ -30,7 +30,7 @@ COMMANDS = {
     "status": Lazy("status", "status", "Show guests, nodes and mesh as they are now."),
     "destroy": Lazy("destroy", "destroy", "Remove exactly what carries the cluster's stamp."),
     "ssh": Lazy("access", "ssh", "Open a session on a node, or run a command there."),
-    "kubeconfig": Lazy("access", "kubeconfig", "Print the cluster's kubeconfig."),
+    "kubeconfig": Lazy("access", "kubeconfig", "Fetch the cluster's kubeconfig, into a file or into kubectl's."),
     "image": Lazy("image", "image", "Build and list base images."),
     "bundle": Lazy("bundle", "bundle", "Build, seal, verify and show offline Kubernetes bundles."),
     "mesh": Lazy("mesh", "mesh", "Check linkerd's configuration, and see where a request goes."),

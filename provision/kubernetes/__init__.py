@@ -14,7 +14,7 @@ To live here a line knows kubeadm, kubectl or the API's objects; which guest is 
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.kubeadm import credentials, initialise, join
-from provision.kubernetes.kubectl import Kubectl, Outdated, kubeconfig, nodes_ready, patiently
+from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, nodes_ready, patiently
 from provision.kubernetes.node import NodeState, Phase, observe
 from provision.kubernetes.pods import Pod, pods_on, reach
 from provision.kubernetes.prepare import prepare
@@ -35,11 +35,11 @@ __all__ = [
     "Program",
     "Spec",
     "Workloads",
+    "admin_conf",
     "credentials",
     "diagnose",
     "initialise",
     "join",
-    "kubeconfig",
     "kubectl_for",
     "nodes_ready",
     "observe",

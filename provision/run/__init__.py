@@ -6,6 +6,7 @@ To live here a line joins doors and pure rooms in the order of a command; how a 
 from provision.run.access import read_kubeconfig, ssh_argv
 from provision.run.checkup import admit, check_hosts
 from provision.run.engine import Intent, World, destroy, drifted, intent, make_plan, opened, plan_removal, provision
+from provision.run.kubeconfig import kubectls_file, merge, save
 from provision.run.status import cluster_status, table
 
 __all__ = [
@@ -17,11 +18,14 @@ __all__ = [
     "destroy",
     "drifted",
     "intent",
+    "kubectls_file",
     "make_plan",
+    "merge",
     "opened",
     "plan_removal",
     "provision",
     "read_kubeconfig",
+    "save",
     "ssh_argv",
     "table",
 ]

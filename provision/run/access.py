@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 from provision.base import data
 from provision.base.errors import CommandFailed, InventoryError, KubernetesError
+from provision.base.secret import Secret
 from provision.guests import Identity, Target, identity, proxy, target
+from provision.kubernetes import admin_conf
+from provision.kubernetes import kubeconfig as texts
 from provision.run.engine import World
 
 
@@ -68,11 +71,14 @@ def _kept(folder: str, name: str, content: str) -> str:
     return str(path)
 
 
-def read_kubeconfig(world: World) -> str:
-    """/etc/kubernetes/admin.conf of the control plane; its server is the control plane's address in the guests' network."""
+def read_kubeconfig(world: World) -> Secret:
+    """The administrator's kubeconfig, its names made from the cluster's; its server is the control plane's address in the
+    guests' network.
+    """
     shell = world.sessions.to(node_target(world, world.cluster.control_plane.name))
     try:
-        return shell.read(["cat", "/etc/kubernetes/admin.conf"]).stdout
+        name = world.cluster.cluster
+        return Secret(texts.dumped(texts.of_cluster(name, admin_conf(shell).reveal())))
     except CommandFailed as error:
         raise KubernetesError(
             f"{shell.where}: there is no kubeconfig yet", hint="`meshctl provision` makes the cluster"
