@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 
 from provision.base.calls import Calls
 from provision.base.errors import MeshctlError, Unreachable
@@ -40,6 +41,11 @@ class Sessions:
             if isinstance(self._key, MeshctlError):
                 raise type(self._key)(self._key.message, hint=self._key.hint)  # anew: whoever catches it may add to it
             return self._key
+
+    def ask_now(self) -> None:
+        """Has the passphrase asked for on this thread, as others must not. What is wrong with the key each session says for itself."""
+        with suppress(MeshctlError):
+            self.unlock()
 
     def _unlocked(self) -> Identity | MeshctlError:
         try:

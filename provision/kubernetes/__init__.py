@@ -13,6 +13,7 @@ To live here a line knows kubeadm, kubectl or the API's objects; which guest is 
 
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.diagnose import diagnose
+from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.kubeadm import credentials, initialise, join
 from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, nodes_ready, patiently
 from provision.kubernetes.node import NodeState, Phase, observe
@@ -23,9 +24,11 @@ from provision.kubernetes.profiles import kubectl_for, profile_for
 from provision.kubernetes.spec import Archive, Credentials, Program, Spec
 
 __all__ = [
+    "WARN_DAYS",
     "ApiStarting",
     "Archive",
     "Credentials",
+    "Expiry",
     "Kubectl",
     "NodeState",
     "Outdated",
@@ -38,6 +41,7 @@ __all__ = [
     "admin_conf",
     "credentials",
     "diagnose",
+    "expiries",
     "initialise",
     "join",
     "kubectl_for",

@@ -63,6 +63,10 @@ class Profile15:
     only_control_plane = frozenset(
         {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "kube-discovery"}
     )
+    renewal = (
+        "kubeadm 1.5 renews nothing: sign new ones by hand with /etc/kubernetes/pki/ca-key.pem, or make the cluster anew; "
+        "the workers' kubelets have certificates of the same age"
+    )
 
     def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
         """See `Profile.node_files`."""

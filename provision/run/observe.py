@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
-from provision.base.errors import KubernetesError, MeshctlError, MeshError, ShellError
+from provision.base.errors import KubernetesError, MeshError, ShellError
 from provision.base.parallel import for_each
 from provision.bundle import Bundle, MeshImage
 from provision.guests import Sessions, Ssh, observe_boot, target
@@ -103,10 +102,7 @@ def observe_inside(
             found[member.name] = _observe_node(shells[member.name], spec, member, cluster)
 
     if running:
-        with suppress(
-            MeshctlError
-        ):  # each guest says it for itself; here a passphrase is asked for, which threads must not
-            sessions.unlock()
+        sessions.ask_now()
     # The mesh is asked for beside the nodes: on an emulated CPU each of these takes seconds.
     for_each([*running, *([None] if spec.control_plane in running else [])], look)
     made = found.get(spec.control_plane.name, NodeSeen()).member

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -83,8 +84,8 @@ def ours(server: str = "10.77.0.11", cluster: str = "oslo") -> Secret:
     return Secret(dumped(of_cluster(cluster, ADMIN_1_20.replace("10.77.0.11", server))))
 
 
-def read(path: Path) -> dict[str, object]:
-    found: dict[str, object] = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
     return found
 
 
@@ -146,12 +147,12 @@ def test_merging_adds_one_context_and_keeps_all_else(tmp_path: Path) -> None:
         there = said[section]
         assert there[: len(kept)] == kept if section in ("clusters", "contexts", "users") else there == kept
     assert yaml.safe_load(path.read_text())["users"][0]["user"]["token"] == "0123"
-    assert [entry["name"] for entry in said["contexts"]] == ["prod", "oslo"]  # type: ignore[index,attr-defined]
+    assert [entry["name"] for entry in said["contexts"]] == ["prod", "oslo"]
     again = path.read_text()
     merge(link, "oslo", ours())
     assert path.read_text() == again
     merge(link, "oslo", ours("10.77.0.99"))
-    assert [entry["name"] for entry in read(path)["clusters"]] == ["prod", "oslo"]  # type: ignore[attr-defined]
+    assert [entry["name"] for entry in read(path)["clusters"]] == ["prod", "oslo"]
     assert "10.77.0.99" in path.read_text()
     assert sorted(os.listdir(path.parent)) == ["config"]
 
