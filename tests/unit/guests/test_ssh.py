@@ -18,6 +18,7 @@ from provision.base.secret import Secret
 from provision.guests.hostkey import new_host_key
 from provision.guests.keys import Identity, nobody, unlocked
 from provision.guests.ssh import HostKeyMismatch, KeyRefused, Patience, Ssh, in_agent
+from tests.doubles.security_key import SecurityKey
 from tests.unit.guests.sshd import Sshd, agent, key_of, make_key, public_of, running
 
 QUICK = Patience(open_s=3.0, begin_s=1.0, ask_s=0.3, silent_s=1.0)
@@ -102,6 +103,20 @@ def test_the_agent_is_asked_before_a_file_whose_passphrase_nobody_knows(
         shell = session(sshd, unlocked(key_of(locked), in_agent(key_of(locked)), nobody))
         assert shell.read(["echo", "in"]).stdout == "in\n"
         shell.close()
+
+
+def test_a_key_in_hardware_logs_in_by_the_agent(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = SecurityKey(tmp_path / "sk.sock")
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "sk.sock"))
+    sshd.authorized.write_text(f"{public_of(sshd.user)}\n{held.public}\n")
+    named = Identity(held.public)
+    shell = session(sshd, unlocked(named, in_agent(named), nobody))
+    assert shell.read(["echo", "in"]).stdout == "in\n"
+    assert held.signed == 1
+    assert "Accepted publickey for" in sshd.log
+    assert "ED25519-SK" in sshd.log
+    shell.close()
+    held.close()
 
 
 def test_a_key_that_the_agent_does_not_hold_is_said_before_any_connection(
