@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -236,3 +237,40 @@ def test_an_agent_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(Unreachable, match="the SSH agent has not answered for 1 s"):
             in_agent(key_of(key))
+
+
+WAITER = """
+import sys
+from provision.guests.keys import Identity
+from provision.guests.ssh import Ssh, Target
+address, port, host_key, user, public, file, step = sys.argv[1:]
+shell = Ssh(Target("cp1", address, host_key, user, int(port)), lambda: Identity(public, file))
+try:
+    if step == "command":
+        shell.read(["true"])
+        print("waits", flush=True)
+        shell.run(["sleep", "300"], within_s=300)
+    print("waits", flush=True)
+    shell.read(["true"])
+finally:
+    shell.close()
+"""
+
+
+@pytest.mark.parametrize("step", ["command", "banner"])
+def test_ctrl_c_ends_it_whatever_a_guest_that_hangs_is_waited_for(own: Sshd, step: str) -> None:
+    if step == "banner":
+        own.freeze()
+    target = own.target
+    words = [target.address, str(target.port), target.host_key, target.user, public_of(own.user), str(own.user), step]
+    waiter = subprocess.Popen([sys.executable, "-c", WAITER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert waiter.stdout is not None
+    assert waiter.stdout.readline() == b"waits\n"
+    if step == "command":
+        own.freeze()
+    time.sleep(1)  # it is deep in paramiko by then
+    waiter.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, errors = waiter.communicate(timeout=30)
+    assert time.monotonic() - started < 5
+    assert b"KeyboardInterrupt" in errors
