@@ -74,6 +74,9 @@ class Sshd:
             "PermitRootLogin yes",
             "StrictModes no",
             "UsePAM no",
+            # Not the home of who runs the tests: a shell started by sshd reads its files, which take their time and are
+            # cut short when a test ends.
+            f"SetEnv HOME={self.folder}",
             *self.settings,
         )
         config.write_text("\n".join(lines) + "\n")
