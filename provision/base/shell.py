@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -144,7 +145,7 @@ def _start(
     *,
     stdin: int,
     stdout: int | IO[bytes],
-    stderr: int = subprocess.STDOUT,
+    stderr: int | IO[bytes] = subprocess.STDOUT,
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
 ) -> subprocess.Popen[bytes]:
@@ -161,9 +162,28 @@ def _start(
         raise ShellError(f"{argv[0]}: cannot be started: {error.strerror}") from error
 
 
-def attach(argv: Sequence[str], connection: socket.socket) -> None:
-    """Starts a program that reads from one end of a connection and writes to it. Raises ShellError when there is none such."""
-    _start(argv, stdin=connection.fileno(), stdout=connection.fileno(), stderr=subprocess.DEVNULL)
+class Carrier:
+    """A program that carries a connection: it reads from one end of a socket and writes to it."""
+
+    def __init__(self, argv: Sequence[str], connection: socket.socket) -> None:
+        """Starts it. Raises ShellError when there is none such."""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
+        end = connection.fileno()
+        self._process = _start(argv, stdin=end, stdout=end, stderr=self._errors)
+
+    def complaint(self) -> str:
+        """The last line of its standard error by now: why it carries nothing."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
+
+    def end(self) -> None:
+        """Ends it, also where it hangs."""
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, 9)
+            self._process.wait()
+        self._errors.close()
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

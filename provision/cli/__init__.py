@@ -31,7 +31,7 @@ COMMANDS = {
     "destroy": Lazy("destroy", "destroy", "Remove exactly what carries the cluster's stamp."),
     "locks": Lazy("locks", "locks", "Show which run holds which host, and end a lease."),
     "ssh": Lazy("access", "ssh", "Open a session on a node, or run a command there."),
-    "kubeconfig": Lazy("access", "kubeconfig", "Print the cluster's kubeconfig."),
+    "kubeconfig": Lazy("access", "kubeconfig", "Fetch the cluster's kubeconfig, into a file or into kubectl's."),
     "image": Lazy("image", "image", "Build and list base images."),
     "bundle": Lazy("bundle", "bundle", "Build, seal, verify and show offline Kubernetes bundles."),
     "mesh": Lazy("mesh", "mesh", "Check linkerd's configuration, and see where a request goes."),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
+from provision.base.secret import Secret
 from provision.cli.screen import screen
+from provision.guests import nobody
 from provision.inventory import load
 from provision.report import Sink, run_log, tee
 from provision.run import Identity, World, opened
@@ -33,12 +37,24 @@ def session(
     emit, close = tee(*sinks)
     try:
         identity = Identity(cluster, inventory, adopt=adopt, careful=careful)
-        with opened(cluster, emit, identity) as world:
+        with opened(cluster, emit, ask_passphrase, identity) as world:
             if identity.note and careful:
                 click.echo(identity.note, err=True)
             yield world
     finally:
         close()
+
+
+def ask_passphrase(file: str) -> Secret:
+    """Asks on the terminal, whatever stdin is, as ssh(1) does. Raises Unreachable when there is none."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return nobody(file)
+    try:
+        return Secret(getpass.getpass(f"Passphrase for {file}: "))
+    except EOFError:
+        raise click.Abort from None
 
 
 def confirm_by_name(question: str, name: str) -> None:

@@ -12,6 +12,7 @@ from provision.inventory.addresses import (
     pod_subnet,
     pod_subnets,
 )
+from provision.inventory.jump import Jump, parse_jump
 from provision.inventory.loader.load import load
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster, Host, Node, Spread
@@ -20,6 +21,7 @@ __all__ = [
     "NOTHING_TAKEN",
     "Cluster",
     "Host",
+    "Jump",
     "Node",
     "Spread",
     "Taken",
@@ -28,6 +30,7 @@ __all__ = [
     "load",
     "mac_address",
     "node_addresses",
+    "parse_jump",
     "pod_subnet",
     "pod_subnets",
 ]

@@ -33,6 +33,7 @@ def drift_report(world: World) -> DriftReport:
     """Asks hosts and running guests, and compares them with what the inventory means."""
     meant = intent(world, probe=False)
     drifts, notes = drifted(world, meant)
+    world.sessions.ask_now()
     inside = for_each(meant.wanted.guests, lambda guest: _inside(world, meant, guest.node))
     more = (drift for found, _ in inside for drift in found)
     return DriftReport(world.cluster.cluster, (*drifts, *more), (*notes, *(note for _, note in inside if note)))

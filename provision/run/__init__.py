@@ -7,6 +7,7 @@ from provision.run.access import read_kubeconfig, ssh_argv
 from provision.run.checkup import admit, check_hosts
 from provision.run.engine import Intent, World, destroy, drifted, intent, make_plan, opened, plan_removal, provision
 from provision.run.identity import Identity
+from provision.run.kubeconfig import kubectls_file, merge, save
 from provision.run.lease import leases
 from provision.run.status import cluster_status, table
 
@@ -20,12 +21,15 @@ __all__ = [
     "destroy",
     "drifted",
     "intent",
+    "kubectls_file",
     "leases",
     "make_plan",
+    "merge",
     "opened",
     "plan_removal",
     "provision",
     "read_kubeconfig",
+    "save",
     "ssh_argv",
     "table",
 ]

@@ -82,7 +82,11 @@ def check_hosts(world: World) -> Checkup:
 
 
 def admit(world: World) -> None:
-    """The check before `provision`: findings become events. Raises HostUnfit when one of them is an error."""
+    """The check before `provision`: findings become events. Raises HostUnfit when one of them is an error.
+
+    InventoryError or Unreachable when no guest could be logged in to with the key that the inventory names.
+    """
+    world.sessions.unlock()
     reach_out(world)
     world.emit(StageStarted(NAME, "hosts, before anything is changed"))
     started = time.monotonic()

@@ -25,7 +25,7 @@ from provision.base.events import (
 )
 from provision.base.parallel import begin, for_each
 from provision.base.shell import Shell
-from provision.guests import Sessions, public_key, seed_digest, target
+from provision.guests import Ask, Sessions, identity, nobody, seed_digest, target
 from provision.hosts import (
     Hypervisor,
     PoolLook,
@@ -110,18 +110,18 @@ class World:
 
 
 @contextmanager
-def opened(cluster: Cluster, emit: Emit, identity: Identity | None = None) -> Iterator[World]:
-    """A world for a cluster, with its owner's id; its connections are closed at the end."""
+def opened(cluster: Cluster, emit: Emit, ask: Ask = nobody, owner: Identity | None = None) -> Iterator[World]:
+    """A world for a cluster, with its owner's id; its connections are closed at the end. `ask` is for the passphrase of `ssh.key_file`."""
     calls = Calls()
     hypervisors = {host.name: Hypervisor(host.name, host.uri, calls) for host in cluster.hosts}
     with ExitStack() as stack:
         for hypervisor in hypervisors.values():
             stack.callback(hypervisor.close)
-        identity = identity or Identity(cluster)
-        cluster, silent = identified(cluster, hypervisors, identity)
-        sessions = Sessions(cluster, calls)
+        owner = owner or Identity(cluster)
+        cluster, silent = identified(cluster, hypervisors, owner)
+        sessions = Sessions(cluster, calls, ask)
         stack.callback(sessions.close)
-        yield World(cluster, emit, calls, hypervisors, sessions, identity, silent)
+        yield World(cluster, emit, calls, hypervisors, sessions, owner, silent)
 
 
 def reach_out(world: World) -> None:
@@ -269,7 +269,7 @@ def _desired(
     cluster = world.cluster
     remembered, taken = remembered_addresses(cluster, hosts), taken_by_others(cluster, hosts)
     taken = taken.with_addresses(answering)
-    key = public_key(cluster)
+    key = identity(cluster).public
     seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {}, taken)}
     traits = {
         name: HostTraits(seen.virtualization, topologies[name].numa, topologies[name].cpu_vendor)

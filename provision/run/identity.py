@@ -16,7 +16,7 @@ from provision.base import data
 from provision.base.errors import ConflictError, MeshctlError
 from provision.base.events import Emit, Warned
 from provision.base.parallel import begin, for_each
-from provision.guests import public_key, seed_digest
+from provision.guests import identity, seed_digest
 from provision.hosts import Hypervisor
 from provision.inventory import Cluster
 from provision.libvirt_xml import DomainSeen
@@ -137,7 +137,7 @@ class Identity:
         stamps = {stamp.node: stamp for guest in guests if (stamp := guest.definition.stamp or guest.stamp)}
         cluster = self._cluster.model_copy(update={"id": owner or None})
         remembered = {node: stamp.address for node, stamp in stamps.items()}
-        key = public_key(cluster)
+        key = identity(cluster).public
         return any(
             stamps[member.name].seed.split(".")[2:3] == [f"seed-{seed_digest(cluster, member, key)[:12]}"]
             for member in members(cluster, remembered, {})

@@ -112,6 +112,8 @@ def observe_inside(
         else:
             found[member.name] = _observe_node(shells[member.name], spec, member, cluster)
 
+    if running:
+        sessions.ask_now()
     # The mesh is asked for beside the nodes: on an emulated CPU each of these takes seconds.
     for_each([*running, *([None] if spec.control_plane in running else [])], look)
     made = found.get(spec.control_plane.name, NodeSeen()).member

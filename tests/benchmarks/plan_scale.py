@@ -55,7 +55,7 @@ def inventory(folder: Path, hosts: int, nodes: int) -> str:
             f"- {{name: n{number}, role: {role}, vcpus: 2, memory: 2GiB, disk: 10GiB, host: hv{number % hosts}}}"
         )
     lines += [
-        "ssh: {public_key: ssh-ed25519 AAAA test, proxy_command: ['false']}",
+        "ssh: {public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test, proxy_command: ['false']}",
         f"kubernetes: {{version: v1.20.2, bundle: {folder / 'bundle'}, pod_cidr: 10.128.0.0/9}}",
     ]
     return "\n".join(lines) + "\n"

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from provision.base.errors import CommandFailed, Unreachable
 from provision.base.parallel import for_each
 from provision.guests.hostkey import new_host_key
+from provision.guests.keys import Identity, identity
 from provision.guests.sessions import target
 from provision.guests.ssh import HostKeyMismatch, Ssh
 from provision.hosts.hypervisor import Hypervisor
@@ -159,12 +161,12 @@ def test_every_node_gets_its_answer_through_its_own_mesh(place: Place) -> None:
 def ssh_to(place: Place, node: str) -> Ssh:
     cluster = load(str(place.inventory))
     hypervisor = Hypervisor("hv1", cluster.hosts[0].uri)
-    return Ssh(target(cluster, node, hypervisor.domains()))
+    return Ssh(target(cluster, node, hypervisor.domains()), lambda: identity(cluster))
 
 
 def test_another_host_key_is_refused_and_an_own_one_is_not_shown_in_the_log(place: Place) -> None:
-    good = ssh_to(place, "w1").target
-    other = Ssh(type(good)(**{**vars(good), "host_key": new_host_key("x").public}))
+    good = ssh_to(place, "w1")
+    other = Ssh(replace(good.target, host_key=new_host_key("x").public), good.identify)
     with pytest.raises(HostKeyMismatch, match="w1: the host key of"):
         other.read(["true"])
     logs = Path(os.environ.get("MESHCTL_STATE", Path.home() / ".local/state/meshctl")) / "runs"
@@ -173,8 +175,9 @@ def test_another_host_key_is_refused_and_an_own_one_is_not_shown_in_the_log(plac
 
 def test_a_private_key_that_was_not_invited_is_refused(place: Place, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
-    good = ssh_to(place, "w1").target
-    stranger = Ssh(type(good)(**{**vars(good), "key_file": str(tmp_path / "key")}))
+    stranger = Ssh(
+        ssh_to(place, "w1").target, lambda: Identity((tmp_path / "key.pub").read_text(), str(tmp_path / "key"))
+    )
     with pytest.raises(Unreachable, match="refused the key"):
         stranger.read(["true"])
 

@@ -22,7 +22,7 @@ from tests.libvirt.test_engine import guests_too
 cluster = test_engine.cluster
 
 MINE, THEIRS = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
-OTHER_KEY = "ssh-ed25519 BBBB other"
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4g other"
 
 
 @pytest.fixture

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from provision.base.errors import ConflictError, MeshctlError, StageTimeout, Unreachable
 from provision.base.events import Changed, Warned
 from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
-from provision.guests import Boot, HostKeyMismatch, Ssh, new_host_key, observe_boot, public_key
+from provision.guests import (
+    Boot,
+    HostKeyMismatch,
+    KeyRefused,
+    Ssh,
+    first_boot_over,
+    identity,
+    new_host_key,
+    observe_boot,
+)
 from provision.guests import seed as seeds
 from provision.hosts import copy_path
+from provision.inventory import Cluster
 from provision.libvirt_xml import domain_xml, judged_domains, upload_volume_xml
 from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective
 from provision.run.stages.doors import Doors
@@ -167,7 +179,9 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
     hypervisor = doors.hypervisors[guest.host]
     key = new_host_key(f"{guest.cluster}-{guest.node}")
     member = _member(plan, guest.node)
-    image = seeds.disk_image(seeds.render(doors.cluster, member, plan.desired.members, public_key(doors.cluster), key))
+    image = seeds.disk_image(
+        seeds.render(doors.cluster, member, plan.desired.members, identity(doors.cluster).public, key)
+    )
     volume = guest.seed_path.rpartition("/")[2]
     hypervisor.delete_volume(guest.pool, volume)
     hypervisor.create_volume(guest.pool, upload_volume_xml(volume, private=True))
@@ -192,25 +206,39 @@ def _member(plan: Plan, node: str) -> Member:
 def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> Boot:
     try:
         return wait_until(
-            lambda: _look(guest.node, shell, doors),
+            lambda: look(shell, doors.cluster, partial(_console, guest, doors)),
             what=f"{guest.node}: first boot",
             within_s=BOOT_S,
             every_s=2.0,
             emit=doors.emit,
         )
     except StageTimeout as error:
-        console = doors.hypervisors[guest.host].console(guest.pool, guest.console_path.rpartition("/")[2])
-        tail = "\n".join(f"    {line}" for line in console.splitlines()[-20:]) or "    (the console log is empty)"
+        tail = (
+            "\n".join(f"    {line}" for line in _console(guest, doors).splitlines()[-20:])
+            or "    (the console log is empty)"
+        )
         raise StageTimeout(
             f"{error.message}\nthe guest's console ends:\n{tail}", hint=f"watch it: virsh console {guest.domain}"
         ) from error
 
 
-def _look(node: str, shell: Ssh, doors: Doors) -> Ready[Boot] | NotYet:
+def look(shell: Ssh, cluster: Cluster, console: Callable[[], str]) -> Ready[Boot] | NotYet:
+    """A look at a guest's first boot. Raises KeyRefused when its console says that no user of ours will come any more, and
+    HostKeyMismatch.
+    """
     try:
-        boot = observe_boot(shell, doors.cluster.sysctl, doors.cluster.node(node).mounts)
+        boot = observe_boot(shell, cluster.sysctl, cluster.node(shell.where).mounts)
     except HostKeyMismatch:
         raise
+    except KeyRefused as error:
+        # Its user is made during the first boot: until that is over a refusal says nothing.
+        if first_boot_over(console()):
+            raise
+        return NotYet(error.message)
     except Unreachable as error:
         return NotYet(error.message)
     return NotYet(boot.waiting) if boot.waiting else Ready(boot)
+
+
+def _console(guest: GuestSpec, doors: Doors) -> str:
+    return doors.hypervisors[guest.host].console(guest.pool, guest.console_path.rpartition("/")[2])
