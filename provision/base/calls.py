@@ -1,9 +1,14 @@
-"""The counter at the doors: how many calls only read, and how many may have changed something."""
+"""The counter at the doors: how many calls only read, and how many may have changed something.
+
+Every call through a door is counted before it begins, so this is also where none begins any longer once the process was asked to end.
+"""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+
+from provision.base import interruption
 
 
 @dataclass
@@ -15,7 +20,8 @@ class Calls:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def count(self, *, changes: bool) -> None:
-        """Adds one call."""
+        """Adds one call. Raises Interrupted when the process was asked to end: the call does not begin."""
+        interruption.check()
         with self._lock:
             if changes:
                 self.mutations += 1

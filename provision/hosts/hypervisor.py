@@ -1,4 +1,5 @@
-"""The door to libvirt: the only module that imports it. Translates libvirtError once and counts every call.
+"""The door to libvirt: the only module that imports it. Translates libvirtError once and counts every call; each call has
+a deadline (`connection`).
 
 Reads are bulk calls per host, not one per guest and poll. A `Hypervisor` is one concrete class; what it talks to
 is decided by the URI (qemu+ssh://, qemu:///system, the lab's socket, test:///…/node.xml).
@@ -8,15 +9,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, BinaryIO
 
 import libvirt
 
 from provision.base.calls import Calls
 from provision.base.errors import HypervisorError, StageTimeout
+from provision.base.interruption import check
 from provision.base.waiting import NotYet, Ready, wait_until
+from provision.hosts.connection import Connection, Patience
 from provision.libvirt_xml import (
     DomainSeen,
     DomainState,
@@ -38,8 +42,8 @@ CHUNK = 256 * 1024
 KVM_PROBE_S = 2.0
 """A guest that KVM cannot run ends within the first instructions of its BIOS; one that runs after this, runs."""
 
-CLOSE_S = 1.0
-"""A daemon that takes a connection and says nothing is not waited for at the end."""
+ALIVE_S, ALIVE_COUNT = 5, 5
+"""libvirt asks a silent daemon every 5 s whether it is there, and ends the connection after 5 without an answer (virsh: 6)."""
 
 OnBytes = Callable[[int], None]
 
@@ -49,6 +53,7 @@ def _silence(_context: object, _error: object) -> None:
 
 
 libvirt.registerErrorHandler(_silence, None)
+libvirt.virEventRegisterDefaultImpl()  # keepalive needs an event loop, and that one there before the first connection
 
 
 def _unheard(_sent: int) -> None:
@@ -62,9 +67,12 @@ class Hypervisor:
     host: str
     uri: str
     calls: Calls = field(default_factory=Calls)
-    _connection: Any = field(default=None, repr=False)
+    patience: Patience = field(default_factory=Patience)
     _kvm: bool | None = field(default=None, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _connection: Connection = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._connection = Connection(self.host, self.uri, self._open, _is_libvirts, self.patience)
 
     # ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -288,55 +296,37 @@ class Hypervisor:
 
     def close(self) -> None:
         """Closes the connection, if there is one, and if nobody still waits for it to open."""
-        if not self._lock.acquire(timeout=CLOSE_S):
-            return
         with suppress(libvirt.libvirtError):
-            if self._connection is not None:
-                self._connection.close()
-        self._connection = None
-        self._lock.release()
+            self._connection.close()
 
     # ── the door itself ──────────────────────────────────────────────────────────────────────────────────────
 
-    @contextmanager
-    def _reading(self, what: str) -> Iterator[Any]:
-        self.calls.count(changes=False)
-        with self._translated(what):
-            yield self._connected()
+    def _reading(self, what: str) -> AbstractContextManager[Any]:
+        return self._through(what, changes=False)
+
+    def _changing(self, what: str) -> AbstractContextManager[Any]:
+        return self._through(what, changes=True)
 
     @contextmanager
-    def _changing(self, what: str) -> Iterator[Any]:
-        self.calls.count(changes=True)
-        with self._translated(what):
-            yield self._connected()
-
-    @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def _through(self, what: str, *, changes: bool) -> Iterator[Any]:
+        self.calls.count(changes=changes)
         try:
-            yield
+            yield self._connection.use(what, changes=changes)
         except libvirt.libvirtError as error:
-            raise HypervisorError(
-                f"{self.host}: cannot {what}: {error.get_error_message()}", hint=_hint(error)
-            ) from error
-
-    def _connected(self) -> Any:
-        with self._lock:
-            if self._connection is None:
-                self._connection = self._open()
-            return self._connection
+            check()  # a Ctrl-C on a terminal goes to libvirt's ssh too, and takes the connection away
+            hint = self._connection.loss or _hint(error)
+            raise HypervisorError(f"{self.host}: cannot {what}: {_cause(error)}", hint=hint) from error
 
     def _open(self) -> Any:
         try:
-            return libvirt.open(self.uri)
+            return _kept_alive(libvirt.open(self.uri))
         except libvirt.libvirtError as error:
             hint = (
                 "the lab is not up: `meshctl lab up`"
                 if "/run/meshctl/" in self.uri
                 else f"try: virsh -c '{self.uri}' version"
             )
-            raise HypervisorError(
-                f"{self.host}: no connection to {self.uri}: {error.get_error_message()}", hint=hint
-            ) from error
+            raise HypervisorError(f"{self.host}: no connection to {self.uri}: {_cause(error)}", hint=hint) from error
 
     def _survives_kvm(self) -> bool:
         name = f"meshctl-probe-{threading.get_native_id()}"
@@ -350,6 +340,27 @@ class Hypervisor:
             finally:
                 with suppress(libvirt.libvirtError):
                     domain.destroy()
+
+
+def _is_libvirts(value: Any) -> bool:
+    return bool(type(value).__module__ == libvirt.__name__)
+
+
+def _kept_alive(connection: Any) -> Any:
+    _events()
+    with suppress(libvirt.libvirtError):  # drivers within this process have nobody who could go away
+        connection.setKeepAlive(ALIVE_S, ALIVE_COUNT)
+    return connection
+
+
+@cache
+def _events() -> None:
+    threading.Thread(target=_run_events, name="libvirt events", daemon=True).start()
+
+
+def _run_events() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
 
 
 def _stays_up(domain: Any) -> bool:
@@ -379,6 +390,10 @@ def _undefine_flags(connection: Any) -> int:
     return (
         0 if _records_only(connection) else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
     )
+
+
+def _cause(error: libvirt.libvirtError) -> str:
+    return error.get_error_message() or f"libvirt says nothing but code {error.get_error_code()}"
 
 
 def _hint(error: libvirt.libvirtError) -> str:
@@ -463,19 +478,16 @@ def _physical(connection: Any, volume: Any) -> int:
 
 
 def _send(connection: Any, volume: Any, content: BinaryIO, on_bytes: OnBytes) -> None:
+    # Chunk by chunk, so that the deadline of a call is that of one chunk, and an interruption ends the whole.
     stream = connection.newStream(0)
     volume.upload(stream, 0, 0, 0)
     sent = 0
-
-    def read(_stream: Any, size: int, _opaque: object) -> bytes:
-        nonlocal sent
-        chunk = content.read(min(size, CHUNK))
-        sent += len(chunk)
-        on_bytes(sent)
-        return chunk
-
     try:
-        stream.sendAll(read, None)
+        while chunk := content.read(CHUNK):
+            check()
+            stream.send(chunk)
+            sent += len(chunk)
+            on_bytes(sent)
         stream.finish()
     except BaseException:
         with suppress(libvirt.libvirtError):
