@@ -58,6 +58,11 @@ def asked() -> Request | None:
     return _asked.result() if _asked.done() else None
 
 
+def wait_for_request() -> Request:
+    """Waits until the process is asked to end, however long that takes."""
+    return _asked.result()
+
+
 def check() -> None:
     """Raises Interrupted when the process was asked to end: what would begin now does not."""
     if _asked.done() and not _tidies():

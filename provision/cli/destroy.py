@@ -26,5 +26,7 @@ def destroy(inventory: str, yes: bool, purge: bool, as_json: bool) -> None:
             click.echo(f"Nothing carries the stamp of cluster {world.cluster.cluster}.", err=True)
             return
         if not yes:
-            confirm_by_name(f"Remove these {len(agreed)} things? Type the cluster's name", world.cluster.cluster)
+            confirm_by_name(
+                world.emit, f"Remove these {len(agreed)} things? Type the cluster's name", world.cluster.cluster
+            )
         run(world, agreed)

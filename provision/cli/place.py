@@ -88,13 +88,13 @@ def _known(cluster: Cluster, capabilities: dict[str, str], domains: dict[str, st
 
 
 def _topology(path: str) -> Topology:
-    from provision.base.errors import InventoryError
+    from provision.base.errors import InventoryError, cause
     from provision.placement import parse_capabilities
 
     try:
         found = parse_capabilities(_read(Path(path)))
     except ValueError as error:
-        raise InventoryError(f"{path}: {error}", hint="it is the output of `virsh capabilities`") from error
+        raise InventoryError(f"{path}: {cause(error)}", hint="it is the output of `virsh capabilities`") from error
     if not found.cpus:
         raise InventoryError(f"{path}: no CPUs in it", hint="libvirt's test driver reports none; take a real host's")
     return found
@@ -103,7 +103,7 @@ def _topology(path: str) -> Topology:
 def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
     from lxml.etree import XMLSyntaxError
 
-    from provision.base.errors import InventoryError
+    from provision.base.errors import InventoryError, cause
     from provision.libvirt_xml import parse_domain
     from provision.placement import tenants
 
@@ -115,7 +115,7 @@ def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
         try:
             (tenant,) = tenants(cluster.cluster, host, [parse_domain(_read(path), active=True)])
         except (XMLSyntaxError, ValueError, KeyError) as error:
-            said = f"there is no unit {error}" if isinstance(error, KeyError) else str(error)
+            said = f"there is no unit {error}" if isinstance(error, KeyError) else cause(error)
             raise InventoryError(
                 f"{path}: is not a domain: {said}", hint="it is the output of `virsh dumpxml`"
             ) from error
@@ -135,20 +135,20 @@ def _holds_domain(path: Path) -> bool:
 
 
 def _read(path: Path) -> str:
-    from provision.base.errors import InventoryError
+    from provision.base.errors import InventoryError, cause
 
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InventoryError(f"{path}: cannot be read: {error.strerror}") from error
+        raise InventoryError(f"{path}: cannot be read: {cause(error)}") from error
     except UnicodeDecodeError as error:
         raise InventoryError(f"{path}: is not UTF-8 text") from error
 
 
 def _write(path: Path, text: str) -> None:
-    from provision.base.errors import InventoryError
+    from provision.base.errors import InventoryError, cause
 
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InventoryError(f"{path}: cannot be written: {error.strerror}") from error
+        raise InventoryError(f"{path}: cannot be written: {cause(error)}") from error

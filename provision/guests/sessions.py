@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from provision.base.calls import Calls
-from provision.base.errors import InventoryError, Unreachable
+from provision.base.errors import InventoryError, Unreachable, cause
 from provision.base.parallel import begin
 from provision.guests.ssh import Ssh, Target
 from provision.inventory import Cluster
@@ -90,7 +90,7 @@ def public_key(cluster: Cluster) -> str:
         hint = (
             "`meshctl lab up` makes the lab's key" if "/meshctl/" in str(path) else "ssh-keygen -t ed25519 makes a pair"
         )
-        raise InventoryError(f"ssh.key_file: {path} cannot be read: {error.strerror}", hint=hint) from error
+        raise InventoryError(f"ssh.key_file: {path} cannot be read: {cause(error)}", hint=hint) from error
 
 
 def by_name(members: Iterable[Member], name: str) -> Member:

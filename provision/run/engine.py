@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provision import bundle, images
+from provision.base import interruption
 from provision.base.calls import Calls
 from provision.base.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
 from provision.base.events import (
@@ -95,7 +96,8 @@ def opened(cluster: Cluster, emit: Emit) -> Iterator[World]:
     try:
         yield World(cluster, emit, calls, hypervisors, sessions)
     finally:
-        sessions.close()
+        if not interruption.asked():  # else the process ends with them, and one may hang
+            sessions.close()
         for hypervisor in hypervisors.values():
             hypervisor.close()
 
@@ -269,13 +271,17 @@ def _run_stage(stage: Stage, part: Plan, doors: Doors) -> None:
 
 @contextmanager
 def recorded(world: World, command: str) -> Iterator[None]:
-    """A run's begin and end as events; the end carries the calls counted at the doors."""
+    """A run's begin and end as events; the end carries the calls counted at the doors. Interrupted, it ends at its next call."""
     world.emit(RunStarted(command, world.cluster.cluster))
     started, outcome = time.monotonic(), "failed"
     mutations_before = world.calls.mutations
     try:
-        yield
+        with interruption.ordered():
+            yield
         outcome = "done"
+    except interruption.Interrupted:
+        outcome = "interrupted"
+        raise
     finally:
         seconds = time.monotonic() - started
         world.emit(RunFinished(outcome, seconds, world.calls.reads, world.calls.mutations - mutations_before))
