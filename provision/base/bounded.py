@@ -39,6 +39,11 @@ def unended() -> tuple[str, ...]:
     return tuple(what for done, what in list(_given_up) if what and not done.done())
 
 
+def leave(done: Future[Any], what: str) -> None:
+    """Notes work that was begun elsewhere and is no longer waited for, for `unended`."""
+    _given_up.append((done, what))
+
+
 def hanging() -> bool:
     """Whether a call that was given up still hangs: then this process must not wait for anything at its end."""
     return any(not done.done() for done, _ in list(_given_up))

@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass, field
 
 from provision.base import interruption
+from provision.base.errors import MeshctlError
 
 
 @dataclass
@@ -17,12 +18,27 @@ class Calls:
 
     reads: int = 0
     mutations: int = 0
+    _refusal: MeshctlError | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    def refuse(self, why: MeshctlError) -> None:
+        """From now on no call that may change something goes through: each raises `why`."""
+        with self._lock:
+            self._refusal = self._refusal or why
+
+    @property
+    def refused(self) -> bool:
+        """Whether changes are refused."""
+        return self._refusal is not None
+
     def count(self, *, changes: bool) -> None:
-        """Adds one call. Raises Interrupted when the process was asked to end: the call does not begin."""
+        """Adds one call, which then may begin. Raises Interrupted when the process was asked to end, and what was given to
+        `refuse` for one that changes something.
+        """
         interruption.check()
         with self._lock:
+            if changes and self._refusal is not None:
+                raise self._refusal
             if changes:
                 self.mutations += 1
             else:

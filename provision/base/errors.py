@@ -13,7 +13,8 @@
     ├── KubernetesError 10
     ├── MeshError 11
     ├── HostUnfit 12
-    └── StorageError 13
+    ├── StorageError 13
+    └── LockedError 14
 
 The message says what is wrong, with the numbers; the hint says what to do next. Foreign exceptions
 (libvirt, paramiko, OSError) are translated once, at the door that meets them. docs/exit-codes.md
@@ -148,3 +149,9 @@ class StorageError(MeshctlError):
     """A pool's devices are not what the inventory requires, are too few, or hold what must not be overwritten."""
 
     exit_code = 13
+
+
+class LockedError(MeshctlError):
+    """Another run holds a host."""
+
+    exit_code = 14

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 GRACE_S = 1.2
 """For calls that change something and run when the request comes. Those to libvirt take milliseconds, few of them longer."""
 
 END_S = 1.8
 """After this the process ends, however far it is: within the two seconds that a person waits before pressing again."""
+
+TIDY_S = 1.6
+"""By then what a run left lying about is taken away, or stays: there is the truth to be told after it."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -75,11 +81,13 @@ _orderly = threading.Event()
 @contextmanager
 def ordered() -> Iterator[None]:
     """Here the main thread changes things: it is not torn out of what it does, but ends at its next call or wait."""
+    before = _orderly.is_set()
     _orderly.set()
     try:
         yield
     finally:
-        _orderly.clear()
+        if not before:
+            _orderly.clear()
 
 
 def orderly() -> bool:
@@ -95,6 +103,18 @@ def tidying() -> Iterator[None]:
         yield
     finally:
         _own.tidies = before
+
+
+def handed_on(work: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    """The same work for another thread, which tidies up there if the caller does here."""
+    if not _tidies():
+        return work
+
+    def tidied(item: Item) -> Result:
+        with tidying():
+            return work(item)
+
+    return tidied
 
 
 def _tidies() -> bool:
@@ -113,7 +133,7 @@ def await_(done: Future[Any], within_s: float | None = None, *, changes: bool) -
     request = asked()
     if request is None:
         raise Overdue
-    grace_s = END_S if _tidies() else GRACE_S if changes else 0.0
+    grace_s = TIDY_S if _tidies() else GRACE_S if changes else 0.0
     wait((done,), max(0.0, request.at + grace_s - time.monotonic()))
     if not done.done():
         raise Interrupted

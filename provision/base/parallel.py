@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from provision.base import interruption
+from provision.base.bounded import leave
 from provision.base.errors import MeshctlError
 
 Item = TypeVar("Item")
@@ -32,10 +34,16 @@ def for_each(items: Iterable[Item], work: Callable[[Item], Result]) -> list[Resu
     todo: SimpleQueue[tuple[Future[Result], Item]] = SimpleQueue()
     for pair in zip(futures, items, strict=True):
         todo.put(pair)
+    handed_on = interruption.handed_on(_if_not_asked(work))
     for _ in range(min(AT_ONCE, len(items))):
-        threading.Thread(target=_work_off, args=(todo, work), daemon=True).start()
-    for future in futures:
-        interruption.await_(future, changes=True)
+        threading.Thread(target=_work_off, args=(todo, handed_on), daemon=True).start()
+    try:
+        for future in futures:
+            interruption.await_(future, changes=True)
+    except BaseException:
+        for future in filter(Future.running, futures):
+            leave(future, "work that was going on")
+        raise
     interruption.check()
     failures = [error for future in futures if (error := future.exception()) is not None]
     if failures:
@@ -49,12 +57,15 @@ def _work_off(todo: SimpleQueue[tuple[Future[Result], Item]], work: Callable[[It
             done, item = todo.get_nowait()
         except Empty:
             return
-        _settle(done, lambda item=item: _begun(work, item))  # type: ignore[misc]
+        _settle(done, partial(work, item))
 
 
-def _begun(work: Callable[[Item], Result], item: Item) -> Result:
-    interruption.check()
-    return work(item)
+def _if_not_asked(work: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    def begun(item: Item) -> Result:
+        interruption.check()
+        return work(item)
+
+    return begun
 
 
 def begin(work: Callable[[], Result]) -> Future[Result]:
@@ -71,6 +82,7 @@ def result_of(done: Future[Result]) -> Result:
 
 
 def _settle(done: Future[Result], work: Callable[[], Result]) -> None:
+    done.set_running_or_notify_cancel()
     try:
         done.set_result(work())
     except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it

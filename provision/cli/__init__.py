@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -34,6 +35,7 @@ COMMANDS = {
     "provision": Lazy("provision", "provision", "Turn the inventory into a serving mesh."),
     "status": Lazy("status", "status", "Show guests, nodes and mesh as they are now."),
     "destroy": Lazy("destroy", "destroy", "Remove exactly what carries the cluster's stamp."),
+    "locks": Lazy("locks", "locks", "Show which run holds which host, and end a lease."),
     "ssh": Lazy("access", "ssh", "Open a session on a node, or run a command there."),
     "kubeconfig": Lazy("access", "kubeconfig", "Print the cluster's kubeconfig."),
     "image": Lazy("image", "image", "Build and list base images."),
@@ -138,5 +140,5 @@ def _aborted() -> int:
         return 1
     if request.exit_code == ending.CLOSED_PIPE:
         return ending.CLOSED_PIPE
-    click.echo(ending.story(), err=True)
+    ending.tell_once(partial(click.echo, err=True))
     return request.exit_code

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from provision.cli.provision import ADOPT, LOCK_TIMEOUT
+
 
 @click.command()
 @click.argument("inventory", type=click.Path())
@@ -11,14 +13,16 @@ import click
 @click.option(
     "--purge", is_flag=True, help="Also remove the cached base image and bundle, and a pool of ours that is empty then."
 )
+@ADOPT
+@LOCK_TIMEOUT
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
-def destroy(inventory: str, yes: bool, purge: bool, as_json: bool) -> None:
+def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: float, as_json: bool) -> None:
     """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds."""
     from provision.cli.session import confirm_by_name, session
     from provision.run import destroy as run
     from provision.run import plan_removal
 
-    with session(inventory, as_json=as_json, logged=True) as world:
+    with session(inventory, as_json=as_json, logged=True, adopt=adopt, careful=True) as world:
         agreed = plan_removal(world, purge=purge)
         for removal in agreed:
             click.echo(f"  - {removal.host}: {removal.kind} {removal.name}", err=True)
@@ -29,4 +33,4 @@ def destroy(inventory: str, yes: bool, purge: bool, as_json: bool) -> None:
             confirm_by_name(
                 world.emit, f"Remove these {len(agreed)} things? Type the cluster's name", world.cluster.cluster
             )
-        run(world, agreed)
+        run(world, agreed, purge=purge, patience_s=lock_timeout)

@@ -21,6 +21,10 @@ SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "S
 CLOSED_PIPE = 141
 """What a shell says of a program that SIGPIPE ended: 128 + 13."""
 
+TELL_S = 0.3
+"""For a terminal to take a few lines."""
+
+_telling, _told = threading.Lock(), threading.Event()
 _stories: list[Callable[[], str]] = []
 
 
@@ -77,12 +81,22 @@ def _end_now() -> NoReturn:
     request = interruption.asked()
     if request is None or request.exit_code != CLOSED_PIPE:
         show_cursor = "\r\x1b[?25h\x1b[K" if os.isatty(2) else ""
-        os.write(2, (show_cursor + story() + "\n").encode(errors="replace"))
+        tell_once(lambda text: os.write(2, (show_cursor + text + "\n").encode(errors="replace")))
     _leave(request.exit_code if request else 1)
 
 
-def story() -> str:
-    """What to say when the process was asked to end."""
+def tell_once(say: Callable[[str], object]) -> None:
+    """Says what is to be said when the process was asked to end, unless the other of the two who may is at it: then waits
+    a moment for that.
+    """
+    if _telling.acquire(blocking=False):
+        say(_story())
+        _told.set()
+    else:
+        _told.wait(TELL_S)
+
+
+def _story() -> str:
     request = interruption.asked()
     text = (
         _stories[-1]()

@@ -14,7 +14,7 @@ from provision.cli import ending
 from provision.cli.screen import screen
 from provision.inventory import load
 from provision.report import Account, Sink, run_log, tee
-from provision.run import World, opened
+from provision.run import Identity, World, opened
 
 
 @contextmanager
@@ -25,8 +25,12 @@ def session(
     verbose: bool = False,
     logged: bool = False,
     stages: Sequence[str] = (),
+    adopt: bool = False,
+    careful: bool = False,
 ) -> Iterator[World]:
-    """The world of an inventory. `logged` keeps the run in the state folder; `stages` are those that it will go through."""
+    """The world of an inventory. `logged` keeps the run in the state folder; `stages` are those that it will go through;
+    `adopt` and `careful` as for `Identity`.
+    """
     cluster = load(inventory)
     log, unlogged = run_log(cluster.cluster) if logged else (None, "")
     account = Account(stages)
@@ -40,7 +44,10 @@ def session(
             )
         )
     try:
-        with opened(cluster, emit) as world:
+        identity = Identity(cluster, inventory, adopt=adopt, careful=careful)
+        with opened(cluster, emit, identity) as world:
+            if identity.note and careful:
+                click.echo(identity.note, err=True)
             yield world
     except KeyboardInterrupt:
         _tell_log(emit, account)

@@ -21,6 +21,7 @@ from provision.hosts.host_shell import host_shell
 from provision.hosts.hypervisor import Hypervisor
 from provision.hosts.live import observe_live
 from provision.hosts.pools import PoolLook, look_at_pools, observe_disks
+from provision.hosts.wire import in_use
 
 __all__ = [
     "Hypervisor",
@@ -30,6 +31,7 @@ __all__ = [
     "clear",
     "fill",
     "host_shell",
+    "in_use",
     "look_at_pools",
     "make_group",
     "make_logical",

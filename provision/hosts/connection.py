@@ -73,11 +73,12 @@ class Connection:
     _opening: Future[Any] | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def use(self, what: str, *, changes: bool) -> Any:
+    def use(self, what: str, *, changes: bool, within_s: float | None = None) -> Any:
         """The connection for one use of the door, as libvirt's binding has it, but for the deadlines. `what` completes
-        the sentence "cannot …". Its calls raise HypervisorError when libvirt does not answer.
+        the sentence "cannot …". Its calls raise HypervisorError when libvirt does not answer, `within_s` seconds each
+        where that is said.
         """
-        return Bounded(self._opened(what), _Use(self, what, changes))
+        return Bounded(self._opened(what), _Use(self, what, changes, within_s))
 
     def close(self) -> None:
         """Closes it, if it is open, unless that takes too long."""
@@ -144,10 +145,12 @@ class _Use:
     connection: Connection
     what: str
     changes: bool
+    within_s: float | None
 
     def call(self, name: str, work: Callable[[], Any]) -> Any:
         patience = self.connection.patience
-        within_s = patience.slow if name in SLOW else patience.change if self.changes else patience.read
+        usual_s = patience.slow if name in SLOW else patience.change if self.changes else patience.read
+        within_s = usual_s if self.within_s is None else self.within_s
         try:
             return bounded(
                 work, f"{self.connection.host}: {self.what} ({name})", within_s=within_s, changes=self.changes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provision.base.events import Changed, Failed, RunFinished, RunStarted, StageFinished, StageSkipped, StageStarted
+from provision.base.events import Changed, RunStarted, StageFinished, StageSkipped, StageStarted
 from provision.report.sinks import Record
 
 AGAIN = "to go on: run the same command again; it looks at what is there, and begins with what is missing"
@@ -33,9 +33,9 @@ class Account:
             case StageFinished(stage, _) if self._running:
                 self._done.append(stage)
                 self._stage, self._here = "", []
-            case Changed():
+            case Changed() if self._running:
                 self._here.append(record.event)
-            case Failed() | RunFinished():
+            case _:
                 pass
 
     def close(self) -> None:

@@ -6,9 +6,12 @@ To live here a line joins doors and pure rooms in the order of a command; how a 
 from provision.run.access import read_kubeconfig, ssh_argv
 from provision.run.checkup import admit, check_hosts
 from provision.run.engine import Intent, World, destroy, drifted, intent, make_plan, opened, plan_removal, provision
+from provision.run.identity import Identity
+from provision.run.lease import leases
 from provision.run.status import cluster_status, table
 
 __all__ = [
+    "Identity",
     "Intent",
     "World",
     "admit",
@@ -17,6 +20,7 @@ __all__ = [
     "destroy",
     "drifted",
     "intent",
+    "leases",
     "make_plan",
     "opened",
     "plan_removal",

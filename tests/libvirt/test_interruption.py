@@ -29,7 +29,8 @@ HUNG = {
     "doctor": ("doctor", "INVENTORY"),
 }
 
-UNKNOWN = re.compile(r"^begun, and how it ended is not known: hv1: create a volume \(\S+\)(?: × (\d+))?$", re.MULTILINE)
+_DEED = r"(?:hv1: create a volume \(\S+\)|work that was going on)"
+UNKNOWN = re.compile(rf"^begun, and how it ended is not known: {_DEED}(?: × (\d+))?$", re.MULTILINE)
 
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
@@ -100,8 +101,10 @@ def test_nothing_begins_after_the_first_and_what_was_done_is_said(tmp_path: Path
     made = _made("".join(lines) + ended.stdout)
     there = libvirtd.volumes()
     assert ended.status == 130
-    assert made == there
-    assert 0 < len(there) < 60
+    assert made <= there
+    unknown = sum(int(count or 1) for count in UNKNOWN.findall(ended.stderr))
+    assert len(there) <= len(made) + unknown  # 0, unless this machine is busier than GRACE_S allows for
+    assert 0 < len(made) < 60
     assert "interrupted by Ctrl-C: this was done and this was not" in ended.stderr
     assert "done: hosts, images, networks" in ended.stderr
     assert f"done in stage volumes: {len(made)} change(s), the last: hv1: " in ended.stderr
