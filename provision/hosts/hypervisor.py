@@ -7,6 +7,7 @@ is decided by the URI (qemu+ssh://, qemu:///system, the lab's socket, test:///�
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -25,6 +26,7 @@ from provision.libvirt_xml import (
     LEASE_NAME,
     DomainSeen,
     DomainState,
+    Holder,
     Lease,
     NetworkSeen,
     PoolSeen,
@@ -33,10 +35,13 @@ from provision.libvirt_xml import (
     lease_xml,
     machine_in,
     parse_domain,
+    parse_domain_holder,
     parse_kvm_offered,
     parse_lease,
     parse_network,
     parse_pool,
+    parse_volume,
+    parse_volume_holder,
     pins_in,
     probe_xml,
     uuid_in,
@@ -152,8 +157,35 @@ class Hypervisor:
             found = _pool(connection, pool)
             if found is None or not found.isActive():
                 return ()
-            found.refresh()
-            return tuple(_volume_seen(connection, volume) for volume in found.listAllVolumes())
+            _refresh(found)
+            return tuple(parse_volume(xml) for xml in _volume_descriptions(found))
+
+    def volume_names(self, pool: str) -> frozenset[str]:
+        """The names of a pool's volumes, as they are now."""
+        with self._reading(f"list the volumes of pool {pool}") as connection:
+            found = connection.storagePoolLookupByName(pool)
+            _refresh(found)
+            return _names(found.listAllVolumes())
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Who needs files of this host: every domain, and every volume that lies on another, of all pools. For all of them, a
+        call for each: meant for the moment before something is deleted. Others' pools are not refreshed: libvirt stops one
+        that it cannot read.
+        """
+        with self._reading("read what domains and volumes lie on") as connection:
+            domains = (_domain_holder(domain) for domain in connection.listAllDomains())
+            active = connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+            volumes = (parse_volume_holder(xml) for pool in active for xml in _volume_descriptions(pool))
+            return tuple(one for one in (*domains, *volumes) if one is not None and one.paths)
+
+    def sha256(self, pool: str, volume: str) -> str | None:
+        """Reads a volume back and hashes it. None where there is nothing to read: libvirt's test driver keeps records only."""
+        with self._reading(f"read {volume} back") as connection:
+            if _records_only(connection):
+                return None
+            found, digest = connection.storagePoolLookupByName(pool).storageVolLookupByName(volume), hashlib.sha256()
+            _receive(connection, found, 0, digest.update)
+            return digest.hexdigest()
 
     def console(self, pool: str, volume: str, last_bytes: int = 16384) -> str:
         """The end of a guest's console log, "" when there is none (yet)."""
@@ -167,7 +199,9 @@ class Hypervisor:
             except libvirt.libvirtError:
                 return ""
             size = _physical(connection, log)
-            return _download(connection, log, max(0, size - last_bytes)).decode(errors="replace")
+            content = bytearray()
+            _receive(connection, log, max(0, size - last_bytes), content.extend)
+            return content.decode(errors="replace")
 
     # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -531,8 +565,34 @@ def _pool_seen(pool: Any) -> PoolSeen:
     )
 
 
-def _volume_seen(connection: Any, volume: Any) -> VolumeSeen:
-    return VolumeSeen(volume.name(), volume.path(), _physical(connection, volume))
+def _refresh(pool: Any) -> None:
+    """Looks at a pool anew, unless it is busy with a long job of somebody's: then it is taken as libvirt knows it."""
+    try:
+        pool.refresh()
+    except libvirt.libvirtError as error:
+        if "asynchronous jobs" not in error.get_error_message():
+            raise
+
+
+def _volume_descriptions(pool: Any) -> Iterator[str]:
+    """The XML of every volume of a pool, but of those that vanish while they are looked at."""
+    for volume in pool.listAllVolumes():
+        try:
+            xml = volume.XMLDesc()
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
+                raise
+            continue
+        yield str(xml)
+
+
+def _domain_holder(domain: Any) -> Holder | None:
+    try:
+        return parse_domain_holder(domain.XMLDesc(), domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
 
 
 def _physical(connection: Any, volume: Any) -> int:
@@ -559,10 +619,10 @@ def _send(connection: Any, volume: Any, content: BinaryIO, on_bytes: OnBytes) ->
         raise
 
 
-def _download(connection: Any, volume: Any, offset: int) -> bytes:
+def _receive(connection: Any, volume: Any, offset: int, take: Callable[[bytes], object]) -> None:
     stream = connection.newStream(0)
     volume.download(stream, offset, 0, 0)
-    content = bytearray()
-    stream.recvAll(lambda _stream, chunk, _opaque: content.extend(chunk), None)
+    while chunk := stream.recv(CHUNK):  # each has its own deadline, as in `_send`
+        check()
+        take(chunk)
     stream.finish()
-    return bytes(content)

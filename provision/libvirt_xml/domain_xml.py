@@ -85,7 +85,7 @@ def _target(form: str, mode: str, *more: Any) -> Any:
 
 
 def upload_volume_xml(name: str, *, private: bool) -> str:
-    """An empty raw volume that grows as bytes are sent: it is complete when its physical size is the file's."""
+    """An empty raw volume that grows as bytes are sent."""
     return _text(
         _element(
             "volume", None,

@@ -53,11 +53,24 @@ class DomainSeen:
 
 @dataclass(frozen=True)
 class VolumeSeen:
-    """A volume of a pool; `physical` is the size in bytes of the file or device itself."""
+    """A volume of a pool; `physical` is the size in bytes of the file or device itself.
+
+    `modified` is when it was last written to, by the host's clock in seconds of the epoch: None where libvirt does not say.
+    """
 
     name: str
     path: str
     physical: int
+    modified: float | None = None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A domain or a volume (`what`, by its `name`) that needs files or devices: its disks, and what lies below them."""
+
+    what: str
+    name: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -161,6 +174,35 @@ def parse_pool(xml: str, *, active: bool, available: int, autostart: bool = True
         available=available,
         autostart=autostart,
     )
+
+
+def parse_volume(xml: str) -> VolumeSeen:
+    """What libvirt says of a volume. Its test driver knows no physical size: there it is the capacity."""
+    root = etree.fromstring(xml)
+    size = root.find("physical")
+    size = root.find("capacity") if size is None else size
+    modified = root.findtext("target/timestamps/mtime")
+    return VolumeSeen(
+        name=root.findtext("name", ""),
+        path=root.findtext("target/path", ""),
+        physical=0 if size is None else scaled_bytes(size.text or "0", size.get("unit") or "bytes"),
+        modified=None if modified is None else float(modified),
+    )
+
+
+def parse_volume_holder(xml: str) -> Holder:
+    """What a volume lies on."""
+    root = etree.fromstring(xml)
+    below = root.findtext("backingStore/path")
+    return Holder("volume", root.findtext("target/path", ""), (below,) if below else ())
+
+
+def parse_domain_holder(*descriptions: str) -> Holder:
+    """What a domain needs, by each of its descriptions: as it runs, and as it will be started."""
+    roots = [etree.fromstring(xml) for xml in descriptions]
+    sources = [source for root in roots for disk in root.findall("devices/disk") for source in disk.iter("source")]
+    paths = {path for source in sources for key in ("file", "dev", "volume") if (path := source.get(key))}
+    return Holder("domain", roots[0].findtext("name", ""), tuple(sorted(paths)))
 
 
 def machine_in(capabilities: str) -> str:

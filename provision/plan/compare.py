@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from provision.base.errors import ConflictError
 from provision.libvirt_xml import DomainSeen
 from provision.placement import CellMap
+from provision.plan.action import Action as Action
+from provision.plan.action import Verb as Verb
+from provision.plan.artifacts import artifact_action, bundle_of, upload_actions, upload_notes
 from provision.plan.conflicts import conflicts
 from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.specs import (
-    Artifact,
     Desired,
     GroupSpec,
     GuestSpec,
@@ -28,34 +29,6 @@ from provision.specs import (
     digest,
 )
 from provision.storage import THIN_POOL, Claim, Obstacle, claim_of_tags, claims
-
-
-class Verb(StrEnum):
-    """What an action does."""
-
-    CREATE = "create"
-    CHANGE = "change"
-    START = "start"
-    LEAVE = "leave"
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing to do in a stage. `where` is a host or a node; `kind` and `name` say what is done to."""
-
-    stage: str
-    verb: Verb
-    where: str
-    kind: str
-    name: str
-    reason: str
-    basis: str = ""
-    """What is there of it, as a digest: one that is another when the action is done was changed by somebody else meanwhile."""
-
-    @property
-    def deed(self) -> tuple[str, ...]:
-        """What is done to what, without the words for it: errors that it gives as its reason differ from look to look."""
-        return (self.stage, self.verb, self.where, self.kind, self.name, self.basis)
 
 
 @dataclass(frozen=True)
@@ -109,11 +82,7 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
         *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
         *(_wipe(host, one) for host, found in sorted(observed.wipes.items()) for one in found),
         *(action for group in wanted.groups for action in _group(group, observed.hosts[group.host])),
-        *(
-            _artifact(artifact, pool, observed.hosts[pool.host])
-            for pool in wanted.pools
-            for artifact in wanted.artifacts
-        ),
+        *(action for pool in wanted.pools for action in _artifacts(pool, wanted, observed.hosts[pool.host])),
         *(_network(network, observed.hosts[network.host]) for network in wanted.networks),
         *(_volume(volume, observed.hosts[volume.host]) for volume in wanted.volumes),
         *(_seed(seed, wanted.guest(seed.node), observed.hosts[seed.host]) for seed in wanted.seeds),
@@ -138,18 +107,19 @@ def _pool(pool: PoolSpec, seen: HostSeen) -> Action:
     return Action("hosts", verb, pool.host, "pool", pool.name, reason)
 
 
-def _artifact(artifact: Artifact, pool: PoolSpec, seen: HostSeen) -> Action:
-    found = next((volume for volume in seen.volumes if volume.name == artifact.volume), None)
-    if found is None:
-        verb, reason = (
-            Verb.CREATE,
-            f"{artifact.title} is not in pool {pool.name}: {artifact.size / 2**20:.0f} MiB to send",
-        )
-    elif found.physical != artifact.size:
-        verb, reason = Verb.CHANGE, f"an earlier upload ended at {found.physical} of {artifact.size} bytes: send again"
-    else:
-        verb, reason = Verb.LEAVE, "complete"
-    return Action("images", verb, pool.host, artifact.kind, artifact.volume, reason)
+def _artifacts(pool: PoolSpec, wanted: Desired, seen: HostSeen) -> Iterator[Action]:
+    yield from upload_actions(pool, seen)
+    filled = [volume for volume in wanted.volumes if volume.host == pool.host and not _filled(volume, seen)]
+    guests = [effective(guest, seen.domain(guest.domain)) for guest in wanted.guests if guest.host == pool.host]
+    paths = (*(volume.base_path for volume in filled), *(guest.bundle_path for guest in guests))
+    made_from = {path.rpartition("/")[2] for path in paths}
+    for artifact in wanted.artifacts:
+        yield artifact_action(artifact, pool, seen, made_from)
+
+
+def _filled(volume: VolumeSpec, seen: HostSeen) -> bool:
+    found = claim_on(volume, seen)
+    return found is not None and found.ready
 
 
 def _network(network: NetworkSpec, seen: HostSeen) -> Action:
@@ -253,16 +223,21 @@ def _definition_digest(found: DomainSeen) -> str:
 
 
 def guest_digest(guest: GuestSpec, found: DomainSeen | None) -> str:
-    """Digest of a guest's definition. An existing guest keeps the seed that it was made with."""
+    """Digest of a guest's definition. An existing guest keeps the seed and the bundle that it was made with."""
     return digest(effective(guest, found))
 
 
 def effective(guest: GuestSpec, found: DomainSeen | None) -> GuestSpec:
-    """The guest as it is to be defined: one that exists keeps its seed, which cloud-init has read already."""
-    if found is None or found.stamp is None or not found.stamp.seed:
+    """The guest as it is to be defined: one that exists keeps its seed, which cloud-init has read already, and its bundle."""
+    if found is None or found.stamp is None:
         return guest
-    folder = guest.seed_path.rpartition("/")[0]
-    return replace(guest, seed_path=f"{folder}/{found.stamp.seed}")
+    seed, bundle = found.stamp.seed, bundle_of(found)
+    return replace(guest, seed_path=_beside(guest.seed_path, seed), bundle_path=_beside(guest.bundle_path, bundle))
+
+
+def _beside(path: str, name: str) -> str:
+    """The path of another file in a file's folder; itself without a name."""
+    return f"{path.rpartition('/')[0]}/{name}" if name else path
 
 
 def _boot(node: str, seen: NodeSeen | None) -> Action:
@@ -321,5 +296,6 @@ def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
         if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
             yield f"{host}: {domain.name} was made with an older seed (user, key, sysctl or network): applies when it is rebuilt"
     for host in sorted({guest.host for guest in wanted.guests}):
+        yield from upload_notes(host, observed.hosts[host])
         if observed.hosts[host].virtualization != "kvm":
             yield f"{host}: KVM does not really start a guest: software emulation (type qemu, cpu maximum), many times slower"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import netaddr
 
 from provision.libvirt_xml import NetworkSeen
+from provision.plan.artifacts import artifact_conflicts
 from provision.plan.observed import HostSeen, Observed
 from provision.specs import Desired, GuestSpec, NetworkSpec, PoolSpec, digest
 
@@ -15,6 +16,8 @@ def conflicts(wanted: Desired, observed: Observed) -> Iterator[str]:
     """Each conflict in a sentence."""
     for pool in wanted.pools:
         yield from _pool_conflicts(pool, observed.hosts[pool.host])
+        for artifact in wanted.artifacts:
+            yield from artifact_conflicts(artifact, pool, observed.hosts[pool.host])
     for network in wanted.networks:
         yield from _network_conflicts(network, observed.hosts[network.host])
     for guest in wanted.guests:

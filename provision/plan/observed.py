@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from provision.libvirt_xml import DomainSeen, NetworkSeen, PoolSeen, VolumeSeen
+from provision.libvirt_xml import DomainSeen, Holder, NetworkSeen, PoolSeen, VolumeSeen
 from provision.storage import Obstacle, StorageSeen
 
 
 @dataclass(frozen=True)
 class HostSeen:
-    """One host, observed. `volumes` are the files of the inventory's pool there, `storage` is what a look below it gave."""
+    """One host, observed. `volumes` are the files of the inventory's pool there, `storage` is what a look below it gave.
+
+    `abandoned` are uploads in that pool that nobody goes on with; `holders` are looked for only before something is removed.
+    """
 
     domains: tuple[DomainSeen, ...]
     networks: tuple[NetworkSeen, ...]
@@ -19,6 +22,8 @@ class HostSeen:
     volumes: tuple[VolumeSeen, ...]
     virtualization: str = "qemu"
     storage: StorageSeen = field(default_factory=StorageSeen)
+    abandoned: frozenset[str] = frozenset()
+    holders: tuple[Holder, ...] = ()
 
     def domain(self, name: str) -> DomainSeen | None:
         """The domain called `name`, if there is one."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from provision import bundle, images
 from provision.base import interruption
 from provision.base.calls import Calls
+from provision.base.content import content_sha256
 from provision.base.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
 from provision.base.events import (
     Changed,
@@ -35,13 +36,15 @@ from provision.hosts import (
     observe_disks,
     observe_live,
     release,
+    remove_copy,
     remove_group,
     remove_logical,
 )
-from provision.inventory import Cluster
+from provision.inventory import Cluster, Host
 from provision.libvirt_xml import DomainSeen, judged_domains
 from provision.placement import Placement, Tenant, Topology, as_map, cell_maps, place, tenants
 from provision.plan import (
+    CACHED,
     Drift,
     HostSeen,
     Plan,
@@ -53,6 +56,7 @@ from provision.plan import (
     removals,
     repaired,
     restarts,
+    staying,
     trespasses,
 )
 from provision.run.addresses import answering_addresses, remembered_addresses, taken_by_others
@@ -221,8 +225,8 @@ def _artifacts(world: World, folder: Path, sealed: bundle.Bundle) -> tuple[Artif
         raise ImageError(f"the base image {name} has not been built", hint=f"meshctl image build {name}")
     disk = bundle.make_disk(folder, world.emit)
     return (
-        base_image(name, str(image), images.digest(images.recipe(name)), image.stat().st_size),
-        bundle_disk(sealed.kubernetes, str(disk), sealed.digest, disk.stat().st_size),
+        base_image(name, str(image), content_sha256(image), image.stat().st_size),
+        bundle_disk(sealed.kubernetes, str(disk), content_sha256(disk), disk.stat().st_size),
     )
 
 
@@ -334,13 +338,23 @@ def recorded(world: World, command: str) -> Iterator[None]:
 
 
 def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
-    """What `destroy` would remove."""
+    """What `destroy` would remove. What somebody else lives on stays, and is warned of."""
+    seen = _seen_for_removal(world)
+    for text in staying(world.cluster.owner, seen, purge=purge):
+        world.emit(Warned(text))
+    return removals(world.cluster.owner, seen, purge=purge)
+
+
+def _seen_for_removal(world: World) -> list[tuple[Host, HostSeen]]:
     cluster = world.cluster
     hosts = observe_hosts(cluster, world.hypervisors, probe=False)
     looked = [host for host in cluster.hosts if host.pool.type != "dir"]
     seen = observe_disks(looked, hosts, world.shell)
-    pairs = [(host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()))) for host in cluster.hosts]
-    return removals(cluster.owner, pairs, purge=purge)
+    needs = for_each(cluster.hosts, lambda host: world.hypervisors[host.name].holders())
+    return [
+        (host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()), holders=held))
+        for host, held in zip(cluster.hosts, needs, strict=True)
+    ]
 
 
 def destroy(world: World, agreed: tuple[Removal, ...], *, purge: bool = False, patience_s: float = 0.0) -> None:
@@ -350,7 +364,7 @@ def destroy(world: World, agreed: tuple[Removal, ...], *, purge: bool = False, p
     """
     command = f"destroy {world.cluster.cluster}"
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "destroy"):
-        if plan_removal(world, purge=purge) != agreed:
+        if removals(world.cluster.owner, _seen_for_removal(world), purge=purge) != agreed:
             raise ConflictError("the world changed since it was shown", hint="run the command again")
         for order in sorted({removal.order for removal in agreed}):
             for_each([r for r in agreed if r.order == order], lambda removal: _remove(removal, world))
@@ -363,6 +377,9 @@ def _remove(removal: Removal, world: World) -> None:
     elif removal.kind == "network":
         hypervisor.remove_network(removal.name)
     elif removal.kind == "pool":
+        if left := hypervisor.volumes(removal.name):
+            world.emit(Warned(f"{removal.host}: pool {removal.name} stays: it holds {left[0].name}"))
+            return
         hypervisor.remove_pool(removal.name)
     elif removal.kind == "volume group":
         remove_group(world.reached(removal.host), removal.name)
@@ -370,6 +387,10 @@ def _remove(removal: Removal, world: World) -> None:
         remove_logical(world.reached(removal.host), removal.pool, removal.name)
     elif removal.store == "block":
         release(world.reached(removal.host), removal.name)
+    elif removal.kind == CACHED:
+        if users := remove_copy(hypervisor, removal.pool, removal.name):
+            world.emit(Warned(f"{removal.host}: {removal.name} stays: needed by {', '.join(users)}"))
+            return
     else:
         hypervisor.delete_volume(removal.pool, removal.name)
     world.emit(Changed(removal.host, f"{removal.kind} {removal.name}", "remove"))

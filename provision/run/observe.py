@@ -9,7 +9,7 @@ from provision.base.errors import KubernetesError, MeshError, ShellError
 from provision.base.parallel import for_each
 from provision.bundle import Bundle, MeshImage
 from provision.guests import Sessions, Ssh, observe_boot, target
-from provision.hosts import Hypervisor
+from provision.hosts import Hypervisor, abandoned
 from provision.inventory import Cluster, Host
 from provision.kubernetes import Archive, Program, Spec, kubectl_for, observe, profile_for
 from provision.kubernetes.kubectl import title
@@ -35,12 +35,14 @@ def observe_host(owner: Owner, host: Host, hypervisor: Hypervisor, *, probe: boo
     domains = judged_domains(owner, hypervisor.domains())
     ours = next((d for d in domains if d.stamp is not None and owner.owns(d.stamp)), None)
     kvm = ours.type == "kvm" if ours is not None else probe and hypervisor.kvm_works()
+    volumes = hypervisor.volumes(host.pool.name)
     return HostSeen(
         domains=domains,
         networks=judged_networks(owner, hypervisor.networks()),
         pools=hypervisor.pools(),
-        volumes=hypervisor.volumes(host.pool.name),
+        volumes=volumes,
         virtualization="kvm" if kvm else "qemu",
+        abandoned=abandoned(hypervisor, volumes),
     )
 
 

@@ -7,6 +7,8 @@ import json
 import uuid
 from dataclasses import asdict, dataclass
 
+from provision.specs.artifact_names import artifact_name
+
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:meshctl:1")
 """The uuid5 namespace of everything we name."""
 
@@ -26,25 +28,25 @@ def digest(spec: object) -> str:
 class Artifact:
     """A file on the operator's machine that goes into every pool once: base image or bundle disk.
 
-    `digest` is in `volume`'s name; `size` is the file's size in bytes; `format` is qcow2 or raw.
+    `sha256` is of its content, and so is `volume`, the name by which pools have copies of it; `size` is in bytes.
     """
 
     kind: str
     title: str
     volume: str
     path: str
+    sha256: str
     size: int
-    format: str
 
 
-def base_image(name: str, path: str, image_digest: str, size: int) -> Artifact:
+def base_image(name: str, path: str, sha256: str, size: int) -> Artifact:
     """The base image as an artifact."""
-    return Artifact("base image", name, f"meshctl.{name}.{image_digest[:12]}.qcow2", path, size, "qcow2")
+    return Artifact("base image", name, artifact_name(name, sha256, "qcow2"), path, sha256, size)
 
 
-def bundle_disk(version: str, path: str, bundle_digest: str, size: int) -> Artifact:
+def bundle_disk(version: str, path: str, sha256: str, size: int) -> Artifact:
     """The bundle's disk as an artifact."""
-    return Artifact("bundle", version, f"meshctl.bundle.{bundle_digest[:12]}.iso", path, size, "raw")
+    return Artifact("bundle", version, artifact_name("bundle", sha256, "iso"), path, sha256, size)
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,10 @@ class DiskSpec:
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """A domain, complete enough to write its XML. Sizes in MiB; paths are on the host; `virtualization` as for `HostTraits`."""
+    """A domain, complete enough to write its XML. Sizes in MiB; paths are on the host; `virtualization` as for `HostTraits`.
+
+    The last part of `bundle_path` is the artifact's name until the guest is made, then that of the copy that it has.
+    """
 
     cluster: str
     node: str
@@ -189,6 +194,7 @@ class VolumeSpec:
 
     `store` says what it is: a file of the pool (dir), a logical volume of `group` (logical), a whole device (block); `path`
     where that is. `name` is its stamp. A root volume begins as `base_path`, the base image; a data volume, without one, blank.
+    Its last part is the artifact's name: which copy of it is in the pool is seen when the volume is made.
     """
 
     host: str

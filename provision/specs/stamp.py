@@ -13,14 +13,15 @@ from provision.specs.objects import GuestSpec
 STAMP_URI = "urn:meshctl:stamp:1"
 STAMP = f"{{{STAMP_URI}}}stamp"
 STAMPED = (
-    *("cluster", "node", "digest", "address", "host_key", "seed"),
+    *("cluster", "node", "digest", "address", "host_key", "seed", "bundle"),
     *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet"),
 )
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """Our mark on a domain or a network. `host_key` is a guest's public SSH host key as OpenSSH writes it.
+    """Our mark on a domain or a network. `host_key` is a guest's public SSH host key as OpenSSH writes it; `seed` and `bundle`
+    are the volumes that it was made with, and keeps (`bundle`: empty on those that an older meshctl made).
 
     `vcpu_pins` (a CPU per vCPU, `1,2`), `emulator_cpus` and `iothread_cpus` are the pins that we gave a guest when we last
     defined it, whatever somebody made of its elements since; empty on those that an older meshctl defined.
@@ -33,6 +34,7 @@ class Stamp:
     address: str = ""
     host_key: str = ""
     seed: str = ""
+    bundle: str = ""
     vcpu_pins: str = ""
     emulator_cpus: str = ""
     iothread_cpus: str = ""

@@ -23,6 +23,7 @@ from provision.guests.sessions import target
 from provision.guests.ssh import HostKeyMismatch, Ssh
 from provision.hosts.hypervisor import Hypervisor
 from provision.inventory import load
+from provision.specs import is_artifact, mark_name
 from tests.lab.conftest import MESHCTL, Place
 
 pytestmark = pytest.mark.lab
@@ -223,10 +224,9 @@ def test_destroy_removes_ours_and_leaves_theirs(place: Place) -> None:
     assert place.virsh("list", "--all", "--name").split() == ["lab-foreign"]
     assert place.virsh("net-list", "--all", "--name").split() == ["foreign"]
     left = {path.name for path in place.lab.pool.iterdir()}
-    cached = {
-        name for name in left if name.startswith(("meshctl.debian-12.", "meshctl.bundle.")) and name.count(".") == 3
-    }
-    assert len(cached) == 2
+    copies = {name for name in left if is_artifact(name)}
+    cached = copies | {mark_name(name) for name in copies}
+    assert len(copies) == 2
     assert left - cached == {"lab.cp1.root.00000000.qcow2", "meshctl.debian-12.qcow2"}
     assert (place.lab.pool / "meshctl.debian-12.qcow2").read_bytes() == b"theirs"
 

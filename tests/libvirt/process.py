@@ -102,7 +102,9 @@ class Ended:
 class Running:
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
-    """What `stalls` has read of its stdout."""
+    """What has been read of its stdout, other than by the test itself."""
+
+    _reader: threading.Thread | None = None
 
     def kill(self, number: signal.Signals) -> None:
         """Sends it a signal."""
@@ -115,9 +117,7 @@ class Running:
 
     def stalls(self) -> None:
         """Reads its stdout, and waits until nothing more comes: it hangs in calls that it has begun."""
-        stdout, self.process.stdout = self.process.stdout, None
-        assert stdout
-        threading.Thread(target=lambda: self.lines.extend(stdout), daemon=True).start()
+        self._drain()
         counts: list[int] = []
 
         def look() -> Ready[None] | NotYet:
@@ -125,6 +125,13 @@ class Running:
             return Ready(None) if len(counts) > 2 and counts[-3] == counts[-1] else NotYet(f"{counts[-1]} lines")
 
         wait_until(look, what="its silence", within_s=30, every_s=0.3)
+
+    def _drain(self) -> None:
+        """Reads the rest by the object that read the beginning: that has more in its buffer, which `communicate` passes over."""
+        stdout, self.process.stdout = self.process.stdout, None
+        if stdout is not None:
+            self._reader = threading.Thread(target=lambda: self.lines.extend(stdout), daemon=True)
+            self._reader.start()
 
     def has_socket(self) -> None:
         """Waits until it has a connection to libvirt."""
@@ -138,10 +145,13 @@ class Running:
 
     def ended(self, within_s: float = 60) -> Ended:
         """Waits for its end."""
+        self._drain()
         try:
-            out, err = self.process.communicate(timeout=within_s)
+            _, err = self.process.communicate(timeout=within_s)
         except BaseException:
             self.process.kill()
             self.process.communicate()
             raise
-        return Ended(self.process.returncode, (out or "") + "".join(self.lines), err or "")
+        if self._reader is not None:
+            self._reader.join(within_s)
+        return Ended(self.process.returncode, "".join(self.lines), err or "")

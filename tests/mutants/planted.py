@@ -19,6 +19,7 @@ class Mutant:
 OWNERSHIP = ("tests/libvirt/test_ownership.py",)
 LEASE = ("tests/libvirt/test_lease.py",)
 PLAN = ("tests/unit/plan",)
+ARTIFACTS = ("tests/libvirt/test_artifacts.py",)
 STORAGE = ("tests/unit/storage",)
 
 MUTANTS = (
@@ -92,6 +93,35 @@ MUTANTS = (
         "elif other.stamp is None or other.stamp.cluster != network.cluster:",
         "elif False:",
         (*PLAN, "tests/libvirt/test_engine.py"),
+    ),
+    # base images and bundles
+    Mutant(
+        "counts-unmarked-copies",
+        "provision/specs/artifact_names.py",
+        "(copy for copy in copies if mark_name(copy) in names)",
+        "copies",
+        PLAN,
+    ),
+    Mutant(
+        "deletes-what-others-lie-on",
+        "provision/hosts/uploads.py",
+        "    if not users:\n        hypervisor.delete_volume",
+        "    if True:\n        hypervisor.delete_volume",
+        ARTIFACTS,
+    ),
+    Mutant(
+        "ends-others-uploads",
+        "provision/hosts/uploads.py",
+        "    except BlockingIOError:\n        return False",
+        "    except BlockingIOError:\n        return True",
+        ARTIFACTS,
+    ),
+    Mutant(
+        "gives-guests-the-new-bundle",
+        "provision/plan/compare.py",
+        "bundle_path=_beside(guest.bundle_path, bundle)",
+        "bundle_path=guest.bundle_path",
+        ARTIFACTS,
     ),
     # one run at a time, and what was agreed to
     Mutant(

@@ -11,10 +11,11 @@ from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Boot, HostKeyMismatch, Ssh, new_host_key, observe_boot, public_key
 from provision.guests import seed as seeds
+from provision.hosts import copy_path
 from provision.libvirt_xml import domain_xml, judged_domains, upload_volume_xml
-from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective, guest_digest
+from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective
 from provision.run.stages.doors import Doors
-from provision.specs import GuestSpec, Member, Stamp
+from provision.specs import GuestSpec, Member, Stamp, digest
 
 NAME, TITLE = "guests", "guests: define, boot, check"
 
@@ -117,12 +118,21 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[action.where]
     guest = plan.desired.guest(action.name)
     if action.verb is Verb.CREATE:
+        guest = _with_bundle(guest, plan, doors)
         stamp = _put_seed(guest, plan, doors)
         hypervisor.define_domain(domain_xml(guest, stamp), new=True)
     elif action.verb is Verb.CHANGE:
         _redefine(action, plan, doors)
     hypervisor.start_domain(guest.domain)
     doors.emit(Changed(action.where, f"guest {guest.node}", action.verb))
+
+
+def _with_bundle(guest: GuestSpec, plan: Plan, doors: Doors) -> GuestSpec:
+    """The guest with the copy of the bundle that its pool has; one that has a bundle already, as it is."""
+    name = _file(guest.bundle_path)
+    if all(artifact.volume != name for artifact in plan.desired.artifacts):
+        return guest
+    return replace(guest, bundle_path=copy_path(doors.hypervisors[guest.host], guest.pool, guest.bundle_path))
 
 
 def _redefine(action: Action, plan: Plan, doors: Doors) -> None:
@@ -136,14 +146,20 @@ def _redefine(action: Action, plan: Plan, doors: Doors) -> None:
             f"{guest.host}: domain {guest.domain} was changed by somebody else since the plan was made",
             hint="look at the new plan: run the command again",
         )
+    guest = _with_bundle(effective(guest, found), plan, doors)
     stamp = replace(
         found.stamp,
-        digest=guest_digest(guest, found),
+        digest=digest(guest),
         address=guest.address,
+        bundle=_file(guest.bundle_path),
         owner=plan.desired.owner_id,
         pod_subnet=_member(plan, guest.node).pod_subnet,
     )
-    hypervisor.define_domain(domain_xml(effective(guest, found), stamp))
+    hypervisor.define_domain(domain_xml(guest, stamp))
+
+
+def _file(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
@@ -159,10 +175,11 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
     return Stamp(
         guest.cluster,
         guest.node,
-        guest_digest(guest, None),
+        digest(guest),
         guest.address,
         key.public,
         volume,
+        _file(guest.bundle_path),
         owner=plan.desired.owner_id,
         pod_subnet=member.pod_subnet,
     )

@@ -7,23 +7,32 @@ from dataclasses import replace
 import pytest
 
 from provision.base.errors import ConflictError
-from provision.libvirt_xml.libvirt_seen import DomainSeen, NetworkSeen, PoolSeen, VolumeSeen
+from provision.libvirt_xml.libvirt_seen import DomainSeen, Holder, NetworkSeen, PoolSeen, VolumeSeen
 from provision.plan.compare import Plan, Verb, plan
 from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.removal import removals
 from provision.specs import Owner
-from provision.specs.objects import digest
+from provision.specs.artifact_names import copy_name, is_artifact, mark_name
+from provision.specs.objects import GuestSpec, digest
 from provision.specs.stamp import Stamp
-from provision.specs.volume_names import artifact_volume, owned_volume, volume_name
+from provision.specs.volume_names import owned_volume, volume_name
 from tests.unit.sample import CLUSTER, wanted
 
 EMPTY = HostSeen((), (), (), (), "kvm")
+
+BASE, BUNDLE = (copy_name(artifact.volume, "00c0ffee") for artifact in wanted().artifacts)
+"""The copies in the pool."""
+
+
+def as_made(node: str) -> GuestSpec:
+    """The guest as it was defined: on the copy of the bundle that its pool has."""
+    return replace(wanted().guest(node), bundle_path=f"/srv/pool/{BUNDLE}")
 
 
 def domain(node: str, **more: object) -> DomainSeen:
     guest = wanted().guest(node)
     seed = next(seed.name for seed in wanted().seeds if seed.node == node)
-    stamp = Stamp("lab", node, digest(guest), guest.address, "ssh-ed25519 AAAA", seed)
+    stamp = Stamp("lab", node, digest(as_made(node)), guest.address, "ssh-ed25519 AAAA", seed, BUNDLE)
     seen = DomainSeen(
         guest.domain, guest.uuid, True, stamp, "kvm", guest.memory_mib, 2, ("1", "2"), "0", ("0",), False, ()
     )
@@ -42,7 +51,10 @@ def complete(**more: object) -> HostSeen:
         ),
         pools=(PoolSeen("meshctl", desired.pools[0].uuid, True, "dir", "/srv/pool", 10**12),),
         volumes=(
-            *(VolumeSeen(a.volume, "", a.size) for a in desired.artifacts),
+            VolumeSeen(BASE, f"/srv/pool/{BASE}", 300, 10.0),
+            VolumeSeen(mark_name(BASE), "", 0, 11.0),
+            VolumeSeen(BUNDLE, f"/srv/pool/{BUNDLE}", 900, 10.0),
+            VolumeSeen(mark_name(BUNDLE), "", 0, 11.0),
             *(VolumeSeen(root.name, "", 1) for root in desired.volumes),
             *(VolumeSeen(seed.name, "", 1) for seed in desired.seeds),
         ),
@@ -77,14 +89,57 @@ def test_a_complete_cluster_needs_nothing() -> None:
     assert len(found.actions) == 17
 
 
-def test_an_interrupted_upload_is_sent_again() -> None:
-    volumes = tuple(
-        replace(v, physical=7) if v.name.endswith(".iso") and v.name.startswith("meshctl") else v
-        for v in complete().volumes
-    )
-    assert change(planned(complete(volumes=volumes)), "bundle") == [
-        (Verb.CHANGE, "an earlier upload ended at 7 of 900 bytes: send again")
+def volumes_but(*changed: VolumeSeen, without: tuple[str, ...] = ()) -> tuple[VolumeSeen, ...]:
+    """The volumes of a complete host, some of them otherwise and some not there."""
+    found = {volume.name: volume for volume in (*complete().volumes, *changed)}
+    return tuple(volume for name, volume in found.items() if name not in without)
+
+
+ROOT = wanted().volumes[0].name
+
+
+@pytest.mark.parametrize("size", [7, 300])
+def test_an_unmarked_copy_is_no_copy_whatever_its_size(size: int) -> None:
+    volumes = volumes_but(VolumeSeen(BASE, f"/srv/pool/{BASE}", size, 10.0), without=(mark_name(BASE), ROOT))
+    found = planned(complete(volumes=volumes))
+    assert change(found, "base image") == [(Verb.CREATE, "debian-12 is not in pool meshctl: 0 MiB to send")]
+    assert any(f"{BASE} is not complete" in note for note in found.notes)
+
+
+def test_nothing_is_sent_where_nothing_is_made_from_it() -> None:
+    gone = (BASE, mark_name(BASE), BUNDLE, mark_name(BUNDLE))
+    assert planned(complete(volumes=volumes_but(without=gone))).changes == ()
+
+
+def test_a_copy_that_was_written_to_is_verified_again_before_anything_is_made_on_it() -> None:
+    touched = VolumeSeen(BASE, f"/srv/pool/{BASE}", 300, 12.0)
+    assert planned(complete(volumes=volumes_but(touched))).changes == ()
+    found = planned(complete(volumes=volumes_but(touched, without=(ROOT,))))
+    assert change(found, "base image") == [
+        (Verb.CHANGE, f"{BASE} was written to after it was verified: is verified again")
     ]
+
+
+def test_a_marked_copy_of_another_size_is_a_conflict_that_names_it() -> None:
+    with pytest.raises(ConflictError, match=rf"hv1: volume {BASE} in pool meshctl .* 299 bytes now instead of 300"):
+        planned(complete(volumes=volumes_but(VolumeSeen(BASE, f"/srv/pool/{BASE}", 299, 10.0))))
+
+
+def test_guests_of_the_former_naming_keep_their_base_and_their_bundle() -> None:
+    """No stamp of theirs names the bundle: it is seen among their disks."""
+    former = "meshctl.bundle.fedcba098765.iso"
+
+    def made_before(node: str) -> DomainSeen:
+        old = replace(wanted().guest(node), bundle_path=f"/srv/pool/{former}")
+        stamp = replace(domain(node).stamp or Stamp("", "", ""), digest=digest(old), bundle="")
+        return domain(node, stamp=stamp, disks=(f"/srv/pool/{former}",))
+
+    volumes = volumes_but(
+        VolumeSeen("meshctl.debian-12.1234567890ab.qcow2", "", 300),
+        VolumeSeen(former, "", 900),
+        without=(BASE, mark_name(BASE), BUNDLE, mark_name(BUNDLE)),
+    )
+    assert planned(complete(domains=(made_before("cp1"), made_before("w1")), volumes=volumes)).changes == ()
 
 
 @pytest.mark.parametrize(
@@ -106,8 +161,8 @@ def test_a_guest_of_another_definition_is_changed() -> None:
 
 
 def test_a_guest_keeps_the_seed_it_was_made_with_and_the_plan_says_so() -> None:
-    old = replace(wanted().guest("w1"), seed_path="/srv/pool/old-seed.iso")
-    stamp = Stamp("lab", "w1", digest(old), old.address, "ssh-ed25519 AAAA", "old-seed.iso")
+    old = replace(as_made("w1"), seed_path="/srv/pool/old-seed.iso")
+    stamp = Stamp("lab", "w1", digest(old), old.address, "ssh-ed25519 AAAA", "old-seed.iso", BUNDLE)
     found = planned(complete(domains=(domain("cp1"), domain("w1", stamp=stamp))))
     assert found.changes == ()
     assert any("older seed" in note for note in found.notes)
@@ -195,9 +250,7 @@ def test_destroy_removes_what_is_stamped_and_nothing_else() -> None:
 
 def test_purge_also_removes_the_caches_and_our_own_pool_when_it_is_empty_then() -> None:
     found = removals(Owner("lab"), [(CLUSTER.hosts[0], complete())], purge=True)
-    assert {removal.name for removal in found if removal.order == 3} == {
-        artifact.volume for artifact in wanted().artifacts
-    }
+    assert {removal.name for removal in found if removal.order == 3} == {BASE, BUNDLE}
     assert [removal.name for removal in found if removal.order == 5] == ["meshctl"]
 
 
@@ -207,10 +260,32 @@ def test_purge_keeps_base_images_that_another_cluster_lives_on() -> None:
     assert all(removal.order <= 2 for removal in found)
 
 
+def test_purge_keeps_what_a_volume_of_another_pool_lies_on() -> None:
+    theirs = Holder("volume", "/elsewhere/theirs.qcow2", (f"/srv/../srv/pool/{BASE}",))
+    found = removals(Owner("lab"), [(CLUSTER.hosts[0], complete(holders=(theirs,)))], purge=True)
+    assert [removal.name for removal in found if removal.order > 2] == [BUNDLE]
+
+
+def test_purge_removes_what_only_the_cluster_itself_lies_on() -> None:
+    ours = (
+        Holder("domain", "lab-w1", (f"/srv/pool/{BUNDLE}", f"/srv/pool/{ROOT}")),
+        Holder("volume", f"/srv/pool/{ROOT}", (f"/srv/pool/{BASE}",)),
+    )
+    volumes = volumes_but(VolumeSeen(ROOT, f"/srv/pool/{ROOT}", 1))
+    found = removals(Owner("lab"), [(CLUSTER.hosts[0], complete(holders=ours, volumes=volumes))], purge=True)
+    assert {removal.name for removal in found if removal.order > 2} == {BASE, BUNDLE, "meshctl"}
+
+
+def test_purge_takes_a_mark_whose_copy_is_gone() -> None:
+    volumes = volumes_but(without=(BASE,))
+    found = removals(Owner("lab"), [(CLUSTER.hosts[0], complete(volumes=volumes))], purge=True)
+    assert {removal.name for removal in found if removal.order > 2} == {mark_name(BASE), BUNDLE, "meshctl"}
+
+
 def test_volume_names_carry_their_stamp() -> None:
     name = volume_name(Owner("lab"), "cp1", "seed-0123456789ab", "iso")
     assert owned_volume(Owner("lab"), name) == ("cp1", "seed")
     assert owned_volume(Owner("bal"), name.replace("lab", "bal", 1)) is None
     assert owned_volume(Owner("lab"), "lab.cp1.root.qcow2") is None
-    assert artifact_volume(wanted().artifacts[0].volume)
-    assert not artifact_volume("meshctl-notes.txt")
+    assert is_artifact(BASE)
+    assert not is_artifact("meshctl-notes.txt")
