@@ -1,10 +1,14 @@
-"""The counter at the doors: how many calls only read, and how many may have changed something."""
+"""The counter at the doors: how many calls only read, and how many may have changed something.
+
+Every call through a door is counted before it begins, so this is also where none begins any longer once the process was asked to end.
+"""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 
+from provision.base import interruption
 from provision.base.errors import MeshctlError
 
 
@@ -28,7 +32,10 @@ class Calls:
         return self._refusal is not None
 
     def count(self, *, changes: bool) -> None:
-        """Adds one call. Raises what was given to `refuse`, for one that changes something."""
+        """Adds one call, which then may begin. Raises Interrupted when the process was asked to end, and what was given to
+        `refuse` for one that changes something.
+        """
+        interruption.check()
         with self._lock:
             if changes and self._refusal is not None:
                 raise self._refusal

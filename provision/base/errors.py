@@ -38,6 +38,12 @@ class MeshctlError(Exception):
         self.hint = hint
 
 
+def cause(error: BaseException) -> str:
+    """What a foreign exception says, in words; its class when it says nothing, as EOFError and many a TimeoutError do."""
+    said = (isinstance(error, OSError) and error.strerror) or str(error)
+    return said.strip() or type(error).__name__
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One fault of an input file: where it stands (line and column from 1), what and how to mend it."""

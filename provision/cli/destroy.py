@@ -31,5 +31,7 @@ def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: f
             click.echo(f"Nothing carries the stamp of cluster {world.cluster.cluster}.", err=True)
             return
         if not yes:
-            confirm_by_name(f"Remove these {len(agreed)} things? Type the cluster's name", world.cluster.cluster)
+            confirm_by_name(
+                world.emit, f"Remove these {len(agreed)} things? Type the cluster's name", world.cluster.cluster
+            )
         run(world, agreed, purge=purge, patience_s=lock_timeout)

@@ -1,4 +1,5 @@
-"""The door to libvirt: the only module that imports it. Translates libvirtError once and counts every call.
+"""The door to libvirt: the only module that imports it. Translates libvirtError once and counts every call; each call has
+a deadline (`connection`).
 
 Reads are bulk calls per host, not one per guest and poll. A `Hypervisor` is one concrete class; what it talks to
 is decided by the URI (qemu+ssh://, qemu:///system, the lab's socket, test:///…/node.xml).
@@ -11,15 +12,18 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, BinaryIO
 
 import libvirt
 
 from provision.base.calls import Calls
 from provision.base.errors import ConflictError, HypervisorError, StageTimeout
+from provision.base.interruption import check
 from provision.base.waiting import NotYet, Ready, wait_until
+from provision.hosts.connection import Connection, Patience
 from provision.libvirt_xml import (
     LEASE_NAME,
     DomainSeen,
@@ -71,8 +75,11 @@ ATTACHED = {
     "saved memory": libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE,
 }
 
-CLOSE_S = 1.0
-"""A daemon that takes a connection and says nothing is not waited for at the end."""
+ALIVE_S, ALIVE_COUNT = 5, 5
+"""libvirt asks a silent daemon every 5 s whether it is there, and ends the connection after 5 without an answer (virsh: 6)."""
+
+LEASE_S = 15.0
+"""A lease that cannot be renewed for longer is soon lost (run.lease.EXPIRY_S): its holder has to know before that."""
 
 OnBytes = Callable[[int], None]
 
@@ -82,6 +89,7 @@ def _silence(_context: object, _error: object) -> None:
 
 
 libvirt.registerErrorHandler(_silence, None)
+libvirt.virEventRegisterDefaultImpl()  # keepalive needs an event loop, and that one there before the first connection
 
 
 def _unheard(_sent: int) -> None:
@@ -95,9 +103,12 @@ class Hypervisor:
     host: str
     uri: str
     calls: Calls = field(default_factory=Calls)
-    _connection: Any = field(default=None, repr=False)
+    patience: Patience = field(default_factory=Patience)
     _kvm_fault: str | None = field(default=None, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _connection: Connection = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._connection = Connection(self.host, self.uri, self._open, _is_libvirts, self.patience)
 
     # ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,8 +275,7 @@ class Hypervisor:
 
     def put_lease(self, lease: Lease) -> bool:
         """Takes or renews a lease; false when another has it. Not counted: it changes nothing that anybody has."""
-        with self._translated("take the lease"):
-            connection = self._connected()
+        with self._translated("take the lease", changes=True, within_s=LEASE_S) as connection:
             try:
                 connection.networkDefineXML(lease_xml(lease))
             except libvirt.libvirtError as error:
@@ -276,8 +286,7 @@ class Hypervisor:
 
     def drop_lease(self, uuid: str) -> None:
         """Ends the lease of this uuid; that it is gone already is fine. Not counted, so that it goes through when changes are refused."""
-        with self._translated("give the lease back"):
-            connection = self._connected()
+        with self._translated("give the lease back", changes=True, within_s=LEASE_S) as connection:
             try:
                 connection.networkLookupByUUIDString(uuid).undefine()
             except libvirt.libvirtError as error:
@@ -428,55 +437,38 @@ class Hypervisor:
 
     def close(self) -> None:
         """Closes the connection, if there is one, and if nobody still waits for it to open."""
-        if not self._lock.acquire(timeout=CLOSE_S):
-            return
         with suppress(libvirt.libvirtError):
-            if self._connection is not None:
-                self._connection.close()
-        self._connection = None
-        self._lock.release()
+            self._connection.close()
 
     # ── the door itself ──────────────────────────────────────────────────────────────────────────────────────
 
-    @contextmanager
-    def _reading(self, what: str) -> Iterator[Any]:
+    def _reading(self, what: str) -> AbstractContextManager[Any]:
         self.calls.count(changes=False)
-        with self._translated(what):
-            yield self._connected()
+        return self._translated(what, changes=False)
 
-    @contextmanager
-    def _changing(self, what: str) -> Iterator[Any]:
+    def _changing(self, what: str) -> AbstractContextManager[Any]:
         self.calls.count(changes=True)
-        with self._translated(what):
-            yield self._connected()
+        return self._translated(what, changes=True)
 
     @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def _translated(self, what: str, *, changes: bool, within_s: float | None = None) -> Iterator[Any]:
         try:
-            yield
+            yield self._connection.use(what, changes=changes, within_s=within_s)
         except libvirt.libvirtError as error:
-            raise HypervisorError(
-                f"{self.host}: cannot {what}: {error.get_error_message()}", hint=_hint(error)
-            ) from error
-
-    def _connected(self) -> Any:
-        with self._lock:
-            if self._connection is None:
-                self._connection = self._open()
-            return self._connection
+            check()  # a Ctrl-C on a terminal goes to libvirt's ssh too, and takes the connection away
+            hint = self._connection.loss or _hint(error)
+            raise HypervisorError(f"{self.host}: cannot {what}: {_cause(error)}", hint=hint) from error
 
     def _open(self) -> Any:
         try:
-            return libvirt.open(self.uri)
+            return _kept_alive(libvirt.open(self.uri))
         except libvirt.libvirtError as error:
             hint = (
                 "the lab is not up: `meshctl lab up`"
                 if "/run/meshctl/" in self.uri
                 else f"try: virsh -c '{self.uri}' version"
             )
-            raise HypervisorError(
-                f"{self.host}: no connection to {self.uri}: {error.get_error_message()}", hint=hint
-            ) from error
+            raise HypervisorError(f"{self.host}: no connection to {self.uri}: {_cause(error)}", hint=hint) from error
 
     def _survives_kvm(self) -> str:
         # By lot: two laptops that probe one host at once must not take each other's domain for a refusal.
@@ -498,6 +490,27 @@ class Hypervisor:
 def _one_line(error: libvirt.libvirtError) -> str:
     """What libvirt says, QEMU's last words within it, without QEMU's clock: equal causes are equal texts."""
     return " ".join(re.sub(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z ", "", str(error.get_error_message())).split())
+
+
+def _is_libvirts(value: Any) -> bool:
+    return bool(type(value).__module__ == libvirt.__name__)
+
+
+def _kept_alive(connection: Any) -> Any:
+    _events()
+    with suppress(libvirt.libvirtError):  # drivers within this process have nobody who could go away
+        connection.setKeepAlive(ALIVE_S, ALIVE_COUNT)
+    return connection
+
+
+@cache
+def _events() -> None:
+    threading.Thread(target=_run_events, name="libvirt events", daemon=True).start()
+
+
+def _run_events() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
 
 
 def _stays_up(domain: Any) -> bool:
@@ -561,6 +574,10 @@ def _held(pool: Any) -> int:
             return 0
     pool.refresh()
     return len(pool.listAllVolumes())
+
+
+def _cause(error: libvirt.libvirtError) -> str:
+    return error.get_error_message() or f"libvirt says nothing but code {error.get_error_code()}"
 
 
 def _hint(error: libvirt.libvirtError) -> str:
@@ -721,19 +738,16 @@ def _physical(connection: Any, volume: Any) -> int:
 
 
 def _send(connection: Any, volume: Any, content: BinaryIO, on_bytes: OnBytes) -> None:
+    # Chunk by chunk, so that the deadline of a call is that of one chunk, and an interruption ends the whole.
     stream = connection.newStream(0)
     volume.upload(stream, 0, 0, 0)
     sent = 0
-
-    def read(_stream: Any, size: int, _opaque: object) -> bytes:
-        nonlocal sent
-        chunk = content.read(min(size, CHUNK))
-        sent += len(chunk)
-        on_bytes(sent)
-        return chunk
-
     try:
-        stream.sendAll(read, None)
+        while chunk := content.read(CHUNK):
+            check()
+            stream.send(chunk)
+            sent += len(chunk)
+            on_bytes(sent)
         stream.finish()
     except BaseException:
         with suppress(libvirt.libvirtError):
@@ -744,5 +758,7 @@ def _send(connection: Any, volume: Any, content: BinaryIO, on_bytes: OnBytes) ->
 def _receive(connection: Any, volume: Any, offset: int, take: Callable[[bytes], object]) -> None:
     stream = connection.newStream(0)
     volume.download(stream, offset, 0, 0)
-    stream.recvAll(lambda _stream, chunk, _opaque: take(chunk), None)
+    while chunk := stream.recv(CHUNK):  # each has its own deadline, as in `_send`
+        check()
+        take(chunk)
     stream.finish()

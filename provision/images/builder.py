@@ -15,6 +15,7 @@ from provision.base import data
 from provision.base.content import content_sha256
 from provision.base.errors import ImageError, ShellError
 from provision.base.events import Changed, Emit, Output, Progress, nowhere
+from provision.base.interruption import tidying
 from provision.base.shell import Local
 from provision.base.units import GIB, approximate_size
 from provision.base.waiting import NotYet, Ready, wait_until
@@ -63,7 +64,7 @@ def build(name: str, emit: Emit = nowhere) -> Path:
     """Builds the image `name` unless it is in the cache, and gives its path.
 
     Needs root and some programs from Debian; raises ImageError when something is missing or a step fails.
-    An interrupted build leaves nothing behind but, after SIGKILL, a folder that the next build removes.
+    An interrupted build leaves nothing behind but a folder, where removing it takes too long, that the next build removes.
     """
     found = recipes.recipe(name)
     target = path(found)
@@ -168,7 +169,8 @@ def _workspace(folder: Path, name: str, emit: Emit) -> Iterator[Path]:
 
 def _remove(place: Path) -> None:
     # --one-file-system: whatever may still be mounted below is not ours to remove.
-    Local().run(["rm", "--recursive", "--force", "--one-file-system", str(place)], within_s=120)
+    with tidying():
+        Local().run(["rm", "--recursive", "--force", "--one-file-system", str(place)], within_s=120)
 
 
 @contextmanager

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from provision.base.bounded import bounded
 from provision.base.errors import HostUnfit, HypervisorError, MeshctlError
 from provision.base.events import Failed, Found, StageFinished, StageStarted
-from provision.base.parallel import begin, for_each
+from provision.base.interruption import Overdue, await_
+from provision.base.parallel import begin, for_each, result_of
 from provision.base.shell import Shell
 from provision.doctor import (
     Facts,
@@ -116,7 +119,7 @@ def _look(world: World, host: Host) -> Look:
         seen = observe_host(world.cluster.owner, host, world.hypervisors[host.name], sized=bool)
     except MeshctlError as error:
         return Look(host, time.monotonic() - started, refused=error.message)
-    found = _with_pool(facts.result(), below)
+    found = _with_pool(result_of(facts), below)
     return Look(host, time.monotonic() - started, found, seen, topology, below.result() if below.done() else None)
 
 
@@ -130,8 +133,8 @@ def _asked(hypervisor: Hypervisor) -> tuple[LibvirtFacts, Topology]:
         return read_libvirt(hypervisor.versions(), capabilities), topology
 
     try:
-        return begin(ask).result(ANSWER_S)
-    except TimeoutError as error:
+        return bounded(ask, f"{hypervisor.host}: look at libvirt", within_s=ANSWER_S, changes=False)
+    except Overdue as error:
         raise HypervisorError(_no_answer(hypervisor)) from error
 
 
@@ -141,7 +144,8 @@ def _no_answer(hypervisor: Hypervisor) -> str:
 
 def _with_pool(facts: Facts, below: Future[StorageSeen | None]) -> Facts:
     """The facts, and whether nobody could look below the pool in time though there is a shell."""
-    wait([below], ANSWER_S)
+    with suppress(Overdue):
+        await_(below, ANSWER_S, changes=False)
     unseen = not facts.shell_error and (not below.done() or below.result() is None)
     return replace(facts, unread=(*facts.unread, "what lies below the pool")) if unseen else facts
 
@@ -152,7 +156,9 @@ def _shell(world: World, host: Host) -> tuple[Shell | None, str]:
     if shell is None:
         return None, f"{host.uri} leads to libvirt only, not to a shell"
     if "+ssh" in host.uri and (tried := shell.read(["true"], within_s=ANSWER_S, check=False)).status != 0:
-        raise HypervisorError(f"{host.name}: no SSH to the host: {' '.join(tried.last_lines)}")
+        raise HypervisorError(
+            f"{host.name}: no SSH to the host: {' '.join(tried.last_lines) or f'ssh ended with status {tried.status}'}"
+        )
     return shell, ""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provision import bundle, images
+from provision.base import interruption
 from provision.base.calls import Calls
 from provision.base.content import content_sha256
 from provision.base.errors import ConflictError, HostUnfit, ImageError, MeshctlError, PlacementError, StorageError
@@ -120,8 +121,13 @@ def opened(cluster: Cluster, emit: Emit, ask: Ask = nobody, owner: Identity | No
         owner = owner or Identity(cluster)
         cluster, silent = identified(cluster, hypervisors, owner)
         sessions = Sessions(cluster, calls, ask)
-        stack.callback(sessions.close)
+        stack.callback(_close, sessions)
         yield World(cluster, emit, calls, hypervisors, sessions, owner, silent)
+
+
+def _close(sessions: Sessions) -> None:
+    if not interruption.asked():  # else the process ends with them, and one may hang
+        sessions.close()
 
 
 def reach_out(world: World) -> None:
@@ -354,13 +360,17 @@ def _run_stage(stage: Stage, part: Plan, doors: Doors) -> None:
 
 @contextmanager
 def recorded(world: World, command: str) -> Iterator[None]:
-    """A run's begin and end as events; the end carries the calls counted at the doors."""
+    """A run's begin and end as events; the end carries the calls counted at the doors. Interrupted, it ends at its next call."""
     world.emit(RunStarted(command, world.cluster.cluster))
     started, outcome = time.monotonic(), "failed"
     mutations_before = world.calls.mutations
     try:
-        yield
+        with interruption.ordered():
+            yield
         outcome = "done"
+    except interruption.Interrupted:
+        outcome = "interrupted"
+        raise
     finally:
         seconds = time.monotonic() - started
         world.emit(RunFinished(outcome, seconds, world.calls.reads, world.calls.mutations - mutations_before))

@@ -20,6 +20,7 @@ from pathlib import Path
 from provision.base.calls import Calls
 from provision.base.errors import ConflictError, HypervisorError, LockedError, MeshctlError
 from provision.base.events import Emit, Warned
+from provision.base.interruption import Interrupted, ordered, tidying
 from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.hosts import Hypervisor
@@ -41,13 +42,15 @@ def leased(
     mine = _new_lease(command)
     held: list[Hypervisor] = []
     try:
-        for door in _in_order(hypervisors):
-            _take(door, mine, emit, patience_s)
-            held.append(door)
-        with _beating(held, mine, calls):
-            yield
+        with ordered():
+            for door in _in_order(hypervisors):
+                _take(door, mine, emit, patience_s)
+                held.append(door)
+            with _beating(held, mine, calls):
+                yield
     finally:
-        for_each(held, lambda door: _give_back(door, mine, emit))
+        with tidying():
+            for_each(held, lambda door: _give_back(door, mine, emit))
 
 
 def leases(hypervisors: Mapping[str, Hypervisor]) -> dict[str, Lease | None]:
@@ -140,6 +143,8 @@ def _beat(held: list[Hypervisor], mine: Lease, calls: Calls, end: threading.Even
         for door in held:
             try:
                 kept = door.put_lease(replace(mine, beat=str(number)))
+            except Interrupted:
+                return
             except HypervisorError:
                 kept = time.monotonic() - renewed[door.host] < EXPIRY_S / 2
             else:

@@ -38,6 +38,8 @@ LOCAL = frozenset(
 )
 """Questions that the binding answers by itself."""
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test"
+
 
 def inventory(folder: Path, hosts: int, nodes: int) -> str:
     """That many hosts of 64 CPUs on one bridge, and guests of two vCPUs."""
@@ -55,7 +57,7 @@ def inventory(folder: Path, hosts: int, nodes: int) -> str:
             f"- {{name: n{number}, role: {role}, vcpus: 2, memory: 2GiB, disk: 10GiB, host: hv{number % hosts}}}"
         )
     lines += [
-        "ssh: {public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test, proxy_command: ['false']}",
+        f"ssh: {{public_key: {KEY}, proxy_command: ['false']}}",
         f"kubernetes: {{version: v1.20.2, bundle: {folder / 'bundle'}, pod_cidr: 10.128.0.0/9}}",
     ]
     return "\n".join(lines) + "\n"

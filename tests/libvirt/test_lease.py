@@ -152,14 +152,15 @@ def waited() -> Callable[[Callable[[], bool]], None]:
 
 def test_a_machine_under_two_names_is_held_once(hypervisor: Hypervisor) -> None:
     twice = Hypervisor("hv2", hypervisor.uri)
-    twice._connection = hypervisor._connected()
+    twice._connection = hypervisor._connection
     with leased({"hv1": hypervisor, "hv2": twice}, Calls(), "x", nowhere):
         assert hypervisor.lease() is not None
     assert hypervisor.lease() is None
 
 
 def test_what_somebody_made_by_hand_under_that_name_holds_too(hypervisor: Hypervisor) -> None:
-    hypervisor._connected().networkDefineXML("<network><name>meshctl-lease</name><bridge name='virbr-x'/></network>")
+    by_hand = hypervisor._connection.use("do it by hand", changes=True)
+    by_hand.networkDefineXML("<network><name>meshctl-lease</name><bridge name='virbr-x'/></network>")
     found = hypervisor.lease()
     assert found is not None
     assert found.holder == "somebody"

@@ -43,7 +43,7 @@ def made(world: World) -> World:
 
 @pytest.fixture
 def by_hand(world: World) -> Any:
-    return world.hypervisors["hv1"]._connected()
+    return world.hypervisors["hv1"]._connection.use("do it by hand", changes=True)
 
 
 def seen_by(world: World, said: Cluster, *, adopt: bool = False, source: str = "", careful: bool = True) -> str:

@@ -21,7 +21,7 @@ def _shell(uri: str) -> object:
     [
         ("qemu+ssh://root@hv1/system", ("--", "hv1")),
         ("qemu+ssh://root@hv1:2222/system", ("-p", "2222", "-l", "root", "--", "hv1")),
-        ("qemu+ssh://hv1/system", ("ConnectTimeout=4", "--", "hv1")),
+        ("qemu+ssh://hv1/system", ("ServerAliveCountMax=4", "--", "hv1")),
         ("qemu+ssh://root@hv1/system?keyfile=/k", ("-i", "/k", "--", "hv1")),
         ("qemu+libssh://ann@hv1/system", ("-l", "ann", "--", "hv1", "sudo", "-n", "--")),
     ],
