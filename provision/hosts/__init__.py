@@ -21,10 +21,12 @@ from provision.hosts.host_shell import host_shell
 from provision.hosts.hypervisor import Hypervisor
 from provision.hosts.live import observe_live
 from provision.hosts.pools import PoolLook, look_at_pools, observe_disks
+from provision.hosts.refusal import advice
 
 __all__ = [
     "Hypervisor",
     "PoolLook",
+    "advice",
     "check_backing",
     "claim",
     "clear",

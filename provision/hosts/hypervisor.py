@@ -17,6 +17,7 @@ import libvirt
 from provision.base.calls import Calls
 from provision.base.errors import HypervisorError, StageTimeout
 from provision.base.waiting import NotYet, Ready, wait_until
+from provision.hosts.refusal import advice, unasking
 from provision.libvirt_xml import (
     DomainSeen,
     DomainState,
@@ -327,15 +328,11 @@ class Hypervisor:
 
     def _open(self) -> Any:
         try:
-            return libvirt.open(self.uri)
+            return libvirt.open(unasking(self.uri))
         except libvirt.libvirtError as error:
-            hint = (
-                "the lab is not up: `meshctl lab up`"
-                if "/run/meshctl/" in self.uri
-                else f"try: virsh -c '{self.uri}' version"
-            )
+            said = error.get_error_message()
             raise HypervisorError(
-                f"{self.host}: no connection to {self.uri}: {error.get_error_message()}", hint=hint
+                f"{self.host}: no connection to {self.uri}: {said}", hint=advice(self.uri, said)
             ) from error
 
     def _survives_kvm(self) -> bool:
