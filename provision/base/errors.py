@@ -13,7 +13,8 @@
     ├── KubernetesError 10
     ├── MeshError 11
     ├── HostUnfit 12
-    └── StorageError 13
+    ├── StorageError 13
+    └── Unfinished 14
 
 The message says what is wrong, with the numbers; the hint says what to do next. Foreign exceptions
 (libvirt, paramiko, OSError) are translated once, at the door that meets them. docs/exit-codes.md
@@ -142,3 +143,14 @@ class StorageError(MeshctlError):
     """A pool's devices are not what the inventory requires, are too few, or hold what must not be overwritten."""
 
     exit_code = 13
+
+
+class Unfinished(MeshctlError):
+    """`destroy` removed what it could; what is left on hosts that did not answer or refused was said."""
+
+    exit_code = 14
+
+    def __init__(
+        self, message: str, *, hint: str = "once that is mended, the same command removes what is left"
+    ) -> None:
+        super().__init__(f"not all is removed: {message}", hint=hint)

@@ -13,18 +13,25 @@ import click
 )
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 def destroy(inventory: str, yes: bool, purge: bool, as_json: bool) -> None:
-    """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds."""
-    from provision.cli.session import confirm_by_name, session
-    from provision.run import destroy as run
-    from provision.run import plan_removal
+    """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds.
 
-    with session(inventory, as_json=as_json, logged=True) as world:
+    A host that does not answer is left as it is: that is said first, and exit code 14 at the end.
+    """
+    from provision.base.events import Warned
+    from provision.cli.session import confirm_by_name, session
+    from provision.run import answering, plan_removal
+    from provision.run import destroy as run
+
+    with session(inventory, as_json=as_json, logged=True) as whole:
+        world, away = answering(whole)
         agreed = plan_removal(world, purge=purge)
         for removal in agreed:
             click.echo(f"  - {removal.host}: {removal.kind} {removal.name}", err=True)
-        if not agreed:
+        for one in away:
+            world.emit(Warned(str(one), one.error.hint))
+        if not agreed and not away:
             click.echo(f"Nothing carries the stamp of cluster {world.cluster.cluster}.", err=True)
             return
-        if not yes:
+        if agreed and not yes:
             confirm_by_name(f"Remove these {len(agreed)} things? Type the cluster's name", world.cluster.cluster)
-        run(world, agreed)
+        run(world, agreed, {one.host: one.error for one in away})

@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from provision import bundle, images
 from provision.base.calls import Calls
-from provision.base.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
+from provision.base.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError, Unfinished
 from provision.base.events import (
     Changed,
     Emit,
@@ -291,11 +293,28 @@ def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
     return removals(cluster.cluster, pairs, purge=purge)
 
 
-def destroy(world: World, agreed: tuple[Removal, ...]) -> None:
-    """Removes what was agreed to: guests first, all of one order at once."""
+def destroy(world: World, agreed: tuple[Removal, ...], away: Mapping[str, MeshctlError] = MappingProxyType({})) -> None:
+    """Removes what was agreed to: guests first, all of one order at once. A host that fails is left as it is, others go on.
+
+    Raises Unfinished when something is left, which is warned of, and for hosts that were `away` from the beginning.
+    """
+    failures = dict(away)
     with recorded(world, "destroy"):
         for order in sorted({removal.order for removal in agreed}):
-            for_each([r for r in agreed if r.order == order], lambda removal: _remove(removal, world))
+            work = partial(_try, world=world, given_up=frozenset(failures), failures=failures)
+            for_each([removal for removal in agreed if removal.order == order], work)
+        if failures:
+            raise Unfinished("\n".join(error.message for error in failures.values()))
+
+
+def _try(removal: Removal, world: World, given_up: frozenset[str], failures: dict[str, MeshctlError]) -> None:
+    """Removes one thing, unless its host failed before it, and notes a failure."""
+    try:
+        if removal.host not in given_up:
+            return _remove(removal, world)
+    except MeshctlError as error:
+        failures.setdefault(removal.host, error)
+    return world.emit(Warned(f"{removal.host}: {removal.kind} {removal.name} is left"))
 
 
 def _remove(removal: Removal, world: World) -> None:
