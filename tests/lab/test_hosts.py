@@ -48,9 +48,9 @@ class Way:
     jump: bool = False
     proxy: str = "auto"
 
-    def uri(self, host: str) -> str:
+    def uri(self, host: str, lab: Lab = LAB) -> str:
         """The URI of a host by this way."""
-        return f"{host_uri(LAB, f'{host}.jump' if self.jump else host, self.user)}&proxy={self.proxy}"
+        return f"{host_uri(lab, f'{host}.jump' if self.jump else host, self.user)}&proxy={self.proxy}"
 
 
 WAYS = [
@@ -62,7 +62,7 @@ def for_lab_hosts(lab: Lab, way: Way = Way()) -> dict[str, Any]:
     """The shipped inventories/lab-hosts.yaml, moved to another lab and way."""
     said = dict(yaml.safe_load((folder("inventories") / "lab-hosts.yaml").read_text()))
     for host in said["hosts"]:
-        host["uri"] = way.uri(host["name"])
+        host["uri"] = way.uri(host["name"], lab)
     said["ssh"]["key_file"] = str(lab.key)
     said["ssh"]["proxy_command"] = list(connect_argv(lab))
     return said
@@ -105,13 +105,13 @@ def on(host: str, *argv: str) -> str:
 
 
 @contextmanager
-def unplugged(host: str) -> Iterator[None]:
+def unplugged(host: str, lab: Lab = LAB) -> Iterator[None]:
     """A host whose cable is pulled."""
-    Local().run(["ip", "-n", LAB.namespace, "link", "set", host, "down"])
+    Local().run(["ip", "-n", lab.namespace, "link", "set", host, "down"])
     try:
         yield
     finally:
-        Local().run(["ip", "-n", LAB.namespace, "link", "set", host, "up"])
+        Local().run(["ip", "-n", lab.namespace, "link", "set", host, "up"])
 
 
 def cut_off(host: str) -> None:
@@ -449,6 +449,29 @@ def test_the_next_destroy_removes_what_was_left(inventory: Path) -> None:
     assert ours(NAMES) == []
     assert meshctl("destroy", inventory, "--yes", "--purge").status == 0
     assert [path for host in NAMES for path in pool(host).glob("*")] == []
+
+
+# ── a libvirtd that takes connections and says nothing ────────────────────────────────────────────────────────
+
+
+@contextmanager
+def hung(host: str) -> Iterator[None]:
+    """A host whose libvirtd is stopped; its sshd goes on."""
+    pid = int(LAB.at(host).pid_file.read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_doctor_gives_up_a_host_that_says_nothing_and_provision_begins_nothing(inventory: Path) -> None:
+    with hung("hv3"):
+        status, found = findings(inventory)
+        begun = meshctl("provision", inventory, "--yes", "--until", "volumes")
+    assert (status, begun.status) == (12, 12)
+    assert [(one["id"], one["where"]) for one in found if one["severity"] == "error"] == [("MC101", "hv3")]
+    assert not [path for host in NAMES for path in pool(host).glob("*")]
 
 
 # ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────
