@@ -48,7 +48,7 @@ def uri(lab: Lab, host: str, user: str = "root") -> str:
 def up_hosts(lab: Lab, count: int, shell: Local, emit: Emit) -> tuple[str, ...]:
     """Makes the places of `count` hosts, or what is missing of them, and gives their URIs. As `up` for each."""
     hosts = [lab.at(f"hv{number}") for number in range(1, count + 1)]
-    for place in (lab, *hosts):
+    for place in (*hosts, lab):  # hosts first: what breaks off here is known by them as a lab with hosts
         make_folders(place)
         make_accounts(place)
     make_key(lab, shell)

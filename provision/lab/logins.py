@@ -105,7 +105,8 @@ def make_sshd(lab: Lab, address: str, users: Sequence[str], invited: str, shell:
     _write(lab.state / "authorized_keys", invited, 0o644)
     said = _SSHD_CONFIG.format(address=address, state=lab.state, run=lab.run, users=" ".join(users))
     _write(lab.state / "sshd_config", said, 0o644)
-    Path("/run/sshd").mkdir(exist_ok=True)  # where sshd wants to be shut in; systemd makes it for Debian's own
+    # Where sshd wants to be shut in; systemd makes it for Debian's own.
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
 
 
 def sshd_pid(lab: Lab) -> int | None:
