@@ -29,6 +29,7 @@ COMMANDS = {
     "provision": Lazy("provision", "provision", "Turn the inventory into a serving mesh."),
     "status": Lazy("status", "status", "Show guests, nodes and mesh as they are now."),
     "destroy": Lazy("destroy", "destroy", "Remove exactly what carries the cluster's stamp."),
+    "locks": Lazy("locks", "locks", "Show which run holds which host, and end a lease."),
     "ssh": Lazy("access", "ssh", "Open a session on a node, or run a command there."),
     "kubeconfig": Lazy("access", "kubeconfig", "Print the cluster's kubeconfig."),
     "image": Lazy("image", "image", "Build and list base images."),

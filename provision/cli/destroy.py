@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from provision.cli.provision import ADOPT, LOCK_TIMEOUT
+
 
 @click.command()
 @click.argument("inventory", type=click.Path())
@@ -11,18 +13,20 @@ import click
 @click.option(
     "--purge", is_flag=True, help="Also remove the cached base image and bundle, and a pool of ours that is empty then."
 )
+@ADOPT
+@LOCK_TIMEOUT
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
-def destroy(inventory: str, yes: bool, purge: bool, as_json: bool) -> None:
+def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: float, as_json: bool) -> None:
     """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds.
 
-    A host that does not answer is left as it is: that is said first, and exit code 14 at the end.
+    A host that does not answer is left as it is: that is said first, and exit code 15 at the end.
     """
     from provision.base.events import Warned
     from provision.cli.session import confirm_by_name, session
     from provision.run import answering, plan_removal
     from provision.run import destroy as run
 
-    with session(inventory, as_json=as_json, logged=True) as whole:
+    with session(inventory, as_json=as_json, logged=True, adopt=adopt, careful=True) as whole:
         world, away = answering(whole)
         agreed = plan_removal(world, purge=purge)
         for removal in agreed:
@@ -34,4 +38,4 @@ def destroy(inventory: str, yes: bool, purge: bool, as_json: bool) -> None:
             return
         if agreed and not yes:
             confirm_by_name(f"Remove these {len(agreed)} things? Type the cluster's name", world.cluster.cluster)
-        run(world, agreed, {one.host: one.error for one in away})
+        run(world, agreed, {one.host: one.error for one in away}, purge=purge, patience_s=lock_timeout)

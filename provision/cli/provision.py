@@ -13,6 +13,20 @@ CHANGES_PENDING = 20
 STAGES = ("hosts", "images", "networks", "volumes", "guests", "kubernetes", "mesh", "verify")
 """The names of `run.stages.order`, written out because that loads libvirt, which --help does without; a test holds both to each other."""
 
+ADOPT = click.option(
+    "--adopt",
+    is_flag=True,
+    help="The cluster of this name that is on the hosts is this inventory's, though nothing shows it.",
+)
+
+LOCK_TIMEOUT = click.option(
+    "--lock-timeout",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long to wait for another run's end.",
+)
+
 RESTART = click.option(
     "--restart", is_flag=True, help="Also start guests anew that run with something else than wanted, one at a time."
 )
@@ -26,13 +40,14 @@ WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit code 20 when changes are pending.")
 @RESTART
-def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool, restart: bool) -> None:
+@ADOPT
+def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool, restart: bool, adopt: bool) -> None:
     """Show what provision would create, change or leave, and why. Changes nothing."""
     from provision.cli.session import session
     from provision.report.plan_text import as_data, as_text
     from provision.run import make_plan
 
-    with session(inventory) as world:
+    with session(inventory, adopt=adopt, careful=True) as world:
         found = make_plan(world, wipe=wipe, restart=restart)
     click.echo(json.dumps(as_data(found), indent=2) if as_json else as_text(found))
     if detailed_exitcode and found.changes:
@@ -45,10 +60,20 @@ def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool, res
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--until", "last", type=click.Choice(STAGES), help="Stop after this stage.")
 @RESTART
+@ADOPT
+@LOCK_TIMEOUT
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show what kubeadm and others say.")
 def provision(
-    inventory: str, yes: bool, wipe: bool, last: str | None, restart: bool, as_json: bool, verbose: bool
+    inventory: str,
+    yes: bool,
+    wipe: bool,
+    last: str | None,
+    restart: bool,
+    adopt: bool,
+    lock_timeout: float,
+    as_json: bool,
+    verbose: bool,
 ) -> None:
     """Turn the inventory into a serving mesh: checks the hosts, shows the plan, asks, plans again, runs the stages."""
     from provision.cli.session import session
@@ -56,13 +81,13 @@ def provision(
     from provision.run import admit, make_plan
     from provision.run import provision as run
 
-    with session(inventory, as_json=as_json, verbose=verbose, logged=True) as world:
+    with session(inventory, as_json=as_json, verbose=verbose, logged=True, adopt=adopt, careful=True) as world:
         admit(world)
         agreed = make_plan(world, wipe=wipe, restart=restart)
         click.echo(as_text(agreed), err=True)
         if agreed.changes and not yes:
             _ask(len(agreed.changes))
-        run(world, agreed, last, wipe=wipe, restart=restart)
+        run(world, agreed, last, wipe=wipe, restart=restart, patience_s=lock_timeout)
 
 
 def _ask(changes: int) -> None:

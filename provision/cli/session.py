@@ -11,12 +11,20 @@ import click
 from provision.cli.screen import screen
 from provision.inventory import load
 from provision.report import Sink, run_log, tee
-from provision.run import World, opened
+from provision.run import Identity, World, opened
 
 
 @contextmanager
-def session(inventory: str, *, as_json: bool = False, verbose: bool = False, logged: bool = False) -> Iterator[World]:
-    """The world of an inventory. `logged` keeps the run in the state folder."""
+def session(
+    inventory: str,
+    *,
+    as_json: bool = False,
+    verbose: bool = False,
+    logged: bool = False,
+    adopt: bool = False,
+    careful: bool = False,
+) -> Iterator[World]:
+    """The world of an inventory. `logged` keeps the run in the state folder; `adopt` and `careful` as for `Identity`."""
     cluster = load(inventory)
     sinks: list[Sink] = [screen(as_json=as_json, verbose=verbose)]
     if logged:
@@ -24,7 +32,10 @@ def session(inventory: str, *, as_json: bool = False, verbose: bool = False, log
         sinks.append(log)
     emit, close = tee(*sinks)
     try:
-        with opened(cluster, emit) as world:
+        identity = Identity(cluster, inventory, adopt=adopt, careful=careful)
+        with opened(cluster, emit, identity) as world:
+            if identity.note and careful:
+                click.echo(identity.note, err=True)
             yield world
     finally:
         close()

@@ -161,13 +161,13 @@ def _full(node: Node) -> int:
 
 def _written(patient: Patient, node: str) -> int:
     """Bytes that a node's root volume has already, 0 when there is none."""
-    name = volume_name(patient.cluster.cluster, node, "root", "qcow2")
+    name = volume_name(patient.cluster.owner, node, "root", "qcow2")
     return sum(volume.physical for volume in patient.seen.volumes if volume.name == name)
 
 
 def _stem(patient: Patient, node: str) -> str:
     """What a node's root volume is called as a logical volume: as the file, without its suffix."""
-    return volume_name(patient.cluster.cluster, node, "root", "").removesuffix(".")
+    return volume_name(patient.cluster.owner, node, "root", "").removesuffix(".")
 
 
 def _has_images(patient: Patient) -> bool:

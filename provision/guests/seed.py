@@ -104,7 +104,7 @@ def _words(cluster: Cluster, member: Member, members: Sequence[Member], public_k
         "public_key": public_key,
         "sysctl": sysctl_file(cluster.sysctl),
         "hosts": hosts_file(members),
-        "mac": mac_address(cluster.cluster, member.name),
+        "mac": mac_address(cluster.owner.key, member.name),
         "mtu": network.mtu,
         "address": f"{member.address}/{network.prefix_length}",
         "gateway": network.gateway_address,

@@ -22,6 +22,7 @@ from provision.hosts.hypervisor import Hypervisor
 from provision.hosts.live import observe_live
 from provision.hosts.pools import PoolLook, look_at_pools, observe_disks
 from provision.hosts.refusal import advice
+from provision.hosts.wire import in_use
 
 __all__ = [
     "Hypervisor",
@@ -32,6 +33,7 @@ __all__ = [
     "clear",
     "fill",
     "host_shell",
+    "in_use",
     "look_at_pools",
     "make_group",
     "make_logical",

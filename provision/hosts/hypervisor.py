@@ -15,22 +15,28 @@ from typing import Any, BinaryIO
 import libvirt
 
 from provision.base.calls import Calls
-from provision.base.errors import HypervisorError, StageTimeout
+from provision.base.errors import ConflictError, HypervisorError, StageTimeout
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.hosts.refusal import advice, unasking
 from provision.libvirt_xml import (
+    LEASE_NAME,
     DomainSeen,
     DomainState,
+    Lease,
     NetworkSeen,
     PoolSeen,
     VolumeSeen,
     iothreads_in,
+    lease_xml,
+    machine_in,
     parse_domain,
     parse_kvm_offered,
+    parse_lease,
     parse_network,
     parse_pool,
     pins_in,
     probe_xml,
+    uuid_in,
 )
 
 CHUNK = 256 * 1024
@@ -85,6 +91,16 @@ class Hypervisor:
             info = connection.getInfo()
             return int(info[2]), int(info[1])
 
+    def machine(self) -> str:
+        """The uuid of the machine itself, the same by whatever name or URI it is reached; empty where libvirt knows none."""
+        return machine_in(self.capabilities())
+
+    def lease(self) -> Lease | None:
+        """Who holds the host."""
+        with self._reading("read the lease") as connection:
+            found = next((one for one in connection.listAllNetworks() if one.name() == LEASE_NAME), None)
+            return None if found is None else parse_lease(found.XMLDesc())
+
     def domains(self) -> tuple[DomainSeen, ...]:
         """All domains of the host, ours and others'."""
         with self._reading("list domains") as connection:
@@ -112,7 +128,8 @@ class Hypervisor:
     def networks(self) -> tuple[NetworkSeen, ...]:
         """All networks of the host."""
         with self._reading("list networks") as connection:
-            return tuple(_network_seen(connection, network) for network in connection.listAllNetworks())
+            networks = (one for one in connection.listAllNetworks() if one.name() != LEASE_NAME)
+            return tuple(_network_seen(connection, network) for network in networks)
 
     def pools(self) -> tuple[PoolSeen, ...]:
         """All storage pools of the host."""
@@ -160,6 +177,28 @@ class Hypervisor:
             except libvirt.libvirtError:
                 return False
         return offered and self._survives_kvm()
+
+    def put_lease(self, lease: Lease) -> bool:
+        """Takes or renews a lease; false when another has it. Not counted: it changes nothing that anybody has."""
+        with self._translated("take the lease"):
+            connection = self._connected()
+            try:
+                connection.networkDefineXML(lease_xml(lease))
+            except libvirt.libvirtError as error:
+                if _named_alike(error):
+                    return False
+                raise
+            return True
+
+    def drop_lease(self, uuid: str) -> None:
+        """Ends the lease of this uuid; that it is gone already is fine. Not counted, so that it goes through when changes are refused."""
+        with self._translated("give the lease back"):
+            connection = self._connected()
+            try:
+                connection.networkLookupByUUIDString(uuid).undefine()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_NETWORK:
+                    raise
 
     def create_pool(self, xml: str) -> None:
         """Defines, builds (its folder), starts and marks for autostart."""
@@ -223,9 +262,16 @@ class Hypervisor:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
                     raise
 
-    def define_domain(self, xml: str) -> None:
-        """Defines or redefines a domain, checked against libvirt's schema: an unknown element is refused, not ignored."""
+    def define_domain(self, xml: str, *, new: bool = False) -> None:
+        """Defines or redefines a domain, checked against libvirt's schema: an unknown element is refused, not ignored.
+
+        Raises ConflictError for a `new` one that somebody has defined already; libvirt itself refuses only another uuid.
+        """
         with self._changing("define the domain") as connection:
+            if new and _is_defined(connection, uuid := uuid_in(xml)):
+                raise ConflictError(
+                    f"{self.host}: somebody else has defined the domain {uuid} meanwhile", hint="run the command again"
+                )
             connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE).setAutostart(1)
 
     def start_domain(self, name: str) -> None:
@@ -369,6 +415,22 @@ def _version(number: int) -> str:
 
 def _records_only(connection: Any) -> bool:
     return bool(connection.getType() == "TEST")
+
+
+def _named_alike(error: libvirt.libvirtError) -> bool:
+    """Whether an object of this name and another uuid is in the way: libvirt has no code of its own for it (virnetworkobj.c)."""
+    codes = (libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_NETWORK_EXIST)
+    return error.get_error_code() in codes and "already exists with uuid" in error.get_error_message()
+
+
+def _is_defined(connection: Any, uuid: str) -> bool:
+    try:
+        connection.lookupByUUIDString(uuid)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return False
+        raise
+    return True
 
 
 def _undefine_flags(connection: Any) -> int:

@@ -3,16 +3,19 @@
 To live here a line is about what the user said. What follows from it (pins, specifications) is worked out elsewhere.
 """
 
-from provision.inventory.addresses import mac_address, node_addresses, pod_subnet
+from provision.inventory.addresses import NOTHING_TAKEN, Taken, TooSmall, mac_address, node_addresses, pod_subnet
 from provision.inventory.loader.load import load
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster, Host, Node, Spread
 
 __all__ = [
+    "NOTHING_TAKEN",
     "Cluster",
     "Host",
     "Node",
     "Spread",
+    "Taken",
+    "TooSmall",
     "json_schema",
     "load",
     "mac_address",

@@ -8,7 +8,8 @@ use already (`remembered`, read from the stamps) and addresses fixed by the inve
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import netaddr
@@ -35,6 +36,31 @@ class NodeLike(Protocol):
     def address(self) -> str | None: ...  # noqa: D102
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What others have, and nobody is given a second time: addresses, and subnets of pods."""
+
+    addresses: frozenset[str] = frozenset()
+    pod_subnets: frozenset[str] = frozenset()
+
+    def with_addresses(self, more: Iterable[str]) -> Taken:
+        """The same and these addresses."""
+        return Taken(self.addresses | frozenset(more), self.pod_subnets)
+
+    def has(self, address: str, subnet: str) -> bool:
+        """Whether somebody has this address, or a part of this subnet."""
+        if address in self.addresses:
+            return True
+        ours = netaddr.IPNetwork(subnet) if self.pod_subnets else None
+        return ours is not None and any(
+            ours.first <= theirs.last and theirs.first <= ours.last
+            for theirs in map(netaddr.IPNetwork, self.pod_subnets)
+        )
+
+
+NOTHING_TAKEN = Taken()
+
+
 class TooSmall(ValueError):
     """A CIDR cannot hold what must come from it."""
 
@@ -46,9 +72,14 @@ def slots(network: NetworkLike) -> int:
 
 
 def node_addresses(
-    network: NetworkLike, nodes: Iterable[NodeLike], remembered: Mapping[str, str] | None = None
+    network: NetworkLike,
+    nodes: Iterable[NodeLike],
+    remembered: Mapping[str, str] | None = None,
+    free: Callable[[str], bool] = lambda _: True,
 ) -> dict[str, str]:
-    """Address of every node, by name. Raises TooSmall when there are more nodes than addresses."""
+    """Address of every node, by name; derived ones are those that `free` lets pass. Raises TooSmall when there are more nodes than
+    addresses.
+    """
     nodes = tuple(nodes)
     first, last = (int(netaddr.IPAddress(end)) for end in network.node_range())
     given = {node.name: node.address or (remembered or {}).get(node.name) for node in nodes}
@@ -56,18 +87,19 @@ def node_addresses(
     taken = {int(netaddr.IPAddress(network.gateway_address)), *(int(netaddr.IPAddress(a)) for a in addresses.values())}
     for node in nodes:
         if node.name not in addresses:
-            addresses[node.name] = _next_free(node.name, first, last, taken)
+            addresses[node.name] = _next_free(node.name, first, last, taken, free)
     return {node.name: addresses[node.name] for node in nodes}
 
 
-def _next_free(name: str, first: int, last: int, taken: set[int]) -> str:
+def _next_free(name: str, first: int, last: int, taken: set[int], free: Callable[[str], bool]) -> str:
     count = last - first + 1
     start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % count
     for step in range(count):
         candidate = first + (start + step) % count
-        if candidate not in taken:
+        address = str(netaddr.IPAddress(candidate))
+        if candidate not in taken and free(address):
             taken.add(candidate)
-            return str(netaddr.IPAddress(candidate))
+            return address
     raise TooSmall(f"no address is left for node {name}: the range has {count}")
 
 
@@ -95,7 +127,7 @@ def pod_subnet(network: NetworkLike, pod_cidr: str, address: str) -> str:
     return f"{netaddr.IPAddress(base)}/{length}"
 
 
-def mac_address(cluster: str, node: str) -> str:
-    """The node's MAC address: QEMU's prefix 52:54:00 and 24 bits of a hash of cluster and node."""
-    digest = hashlib.sha256(f"{cluster}/{node}".encode()).digest()
+def mac_address(owner: str, node: str) -> str:
+    """The node's MAC address: QEMU's prefix 52:54:00 and 24 bits of a hash of the owner's key and the node."""
+    digest = hashlib.sha256(f"{owner}/{node}".encode()).digest()
     return "52:54:00:" + ":".join(f"{byte:02x}" for byte in digest[:3])

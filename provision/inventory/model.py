@@ -27,6 +27,7 @@ from provision.base.scalars import (
 from provision.base.strict import Strict
 from provision.base.units import KIB, MIB
 from provision.linkerd.wanted import Mesh
+from provision.specs import Owner
 from provision.storage import Pool, Storage, Volume
 
 SEED_SYSCTL: dict[str, int | str] = {
@@ -322,6 +323,14 @@ class Cluster(Strict):
 
     apiVersion: Literal["meshctl/v1"] = Field(description="the format of this file")
     cluster: Name = Field(description="the cluster's name, part of the stamp on everything made for it")
+    id: str | None = Field(
+        None,
+        pattern=r"^(old-)?[0-9a-f]{16}$",
+        description="the id of the cluster's owner, which tells two clusters of one name apart; default: drawn at the first provision",
+    )
+    id_file: str | None = Field(
+        None, description="where the drawn id is kept; default: a file of this inventory in meshctl's state folder"
+    )
     hosts: tuple[Host, ...] = Field(min_length=1, strict=False, description="the physical machines")
     network: Network = Field(description="the guests' network")
     image: Name = Field("debian-12", description="the base image: a recipe of images/, built by `meshctl image build`")
@@ -337,6 +346,17 @@ class Cluster(Strict):
     )
     kubernetes: Kubernetes = Field(description="Kubernetes")
     mesh: Mesh = Field(default_factory=Mesh, description="Linkerd")
+
+    @model_validator(mode="after")
+    def _one_id(self) -> Self:
+        if self.id and self.id_file:
+            raise ValueError("id and id_file say the same\nkeep one of them")
+        return self
+
+    @property
+    def owner(self) -> Owner:
+        """The owner of all that is made for this cluster."""
+        return Owner(self.cluster, self.id or "")
 
     def host(self, name: str) -> Host:
         """The host called `name`."""

@@ -16,22 +16,28 @@ from provision.libvirt_xml.definition import (
 )
 from provision.libvirt_xml.domain_xml import domain_xml, network_xml, pool_xml, probe_xml, upload_volume_xml, volume_xml
 from provision.libvirt_xml.hardware_xml import lock_limit_mib
+from provision.libvirt_xml.lease_xml import LEASE_NAME, Lease, lease_xml, parse_lease
 from provision.libvirt_xml.libvirt_seen import (
     DomainSeen,
     NetworkSeen,
     PoolSeen,
     VolumeSeen,
+    machine_in,
     parse_domain,
     parse_kvm_offered,
     parse_network,
     parse_pool,
+    uuid_in,
 )
+from provision.libvirt_xml.whose import judged_domains, judged_networks
 
 __all__ = [
     "EMULATOR_PIN",
+    "LEASE_NAME",
     "NONE",
     "DomainSeen",
     "DomainState",
+    "Lease",
     "NetworkSeen",
     "PoolSeen",
     "Settings",
@@ -40,16 +46,22 @@ __all__ = [
     "iothread_pin",
     "iothreads_in",
     "is_pin",
+    "judged_domains",
+    "judged_networks",
+    "lease_xml",
     "lock_limit_mib",
+    "machine_in",
     "network_xml",
     "parse_domain",
     "parse_kvm_offered",
+    "parse_lease",
     "parse_network",
     "parse_pool",
     "pins_in",
     "pool_xml",
     "probe_xml",
     "upload_volume_xml",
+    "uuid_in",
     "vcpu_pin",
     "volume_xml",
 ]

@@ -16,6 +16,7 @@ from provision.specs import (
     DiskSpec,
     GuestSpec,
     NetworkSpec,
+    Owner,
     PoolSpec,
     Stamp,
     VolumeSpec,
@@ -42,10 +43,10 @@ def pool_xml(pool: PoolSpec) -> str:
     )  # fmt: skip
 
 
-def network_xml(network: NetworkSpec) -> str:
+def network_xml(network: NetworkSpec, owner: Owner) -> str:
     """A network with our stamp: NAT made by libvirt, or the host's own bridge. No DHCP: addresses come with the seed."""
     root = _element("network", None, _element("name", network.name), _element("uuid", network.uuid))
-    root.append(_element("metadata", None, stamp_element(Stamp(network.cluster, "", digest(network)))))
+    root.append(_element("metadata", None, stamp_element(Stamp(network.cluster, "", digest(network), owner=owner.id))))
     root.append(_element("forward", mode=network.mode))
     if network.bridge:
         bridge = _element("bridge", name=network.bridge)

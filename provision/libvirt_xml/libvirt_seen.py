@@ -18,6 +18,9 @@ BALLOON_MODELS = ("virtio", "virtio-transitional", "virtio-non-transitional", "x
 class DomainSeen:
     """A domain as libvirt describes it now. `vcpu_cpus` is one CPU set per vCPU, in libvirt's notation.
 
+    `not_ours` says why a stamp that names our cluster was taken off it (`whose`); that stamp is `pretended` then. `macs` are those of
+    its interfaces.
+
     `memory_nodes` are the NUMA nodes that its memory is bound to, `hugepage_kib` is the size of its huge pages, 0 for none.
     `settings` are its elements for a comparison; `next_start` is what a running domain of ours will be then.
     """
@@ -38,6 +41,9 @@ class DomainSeen:
     hugepage_kib: int = 0
     settings: Settings = field(default_factory=dict)
     next_start: DomainSeen | None = None
+    macs: tuple[str, ...] = ()
+    not_ours: str = ""
+    pretended: Stamp | None = None
 
     @property
     def definition(self) -> DomainSeen:
@@ -56,7 +62,9 @@ class VolumeSeen:
 
 @dataclass(frozen=True)
 class NetworkSeen:
-    """A network as libvirt describes it; `settings` for a comparison, `next_start` are those of its definition."""
+    """A network as libvirt describes it; `settings` for a comparison, `next_start` are those of its definition; `not_ours` as for
+    `DomainSeen`.
+    """
 
     name: str
     uuid: str
@@ -67,6 +75,7 @@ class NetworkSeen:
     autostart: bool = True
     settings: Settings = field(default_factory=dict)
     next_start: Settings = field(default_factory=dict)
+    not_ours: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,7 @@ def parse_domain(xml: str, *, active: bool) -> DomainSeen:
         memory_nodes=",".join(part.get("nodeset", "") for part in root.findall("numatune/memory")),
         hugepage_kib=_hugepage_kib(root.find("memoryBacking/hugepages")),
         settings=domain_settings(root),
+        macs=tuple(mac.get("address", "") for mac in root.findall("devices/interface/mac")),
     )
 
 
@@ -151,6 +161,16 @@ def parse_pool(xml: str, *, active: bool, available: int, autostart: bool = True
         available=available,
         autostart=autostart,
     )
+
+
+def machine_in(capabilities: str) -> str:
+    """The uuid of the host, from libvirt's capabilities; empty where they have none."""
+    return etree.fromstring(capabilities).findtext("host/uuid", "")
+
+
+def uuid_in(xml: str) -> str:
+    """The uuid of a domain, network or pool, from its XML."""
+    return etree.fromstring(xml).findtext("uuid", "")
 
 
 def parse_kvm_offered(domain_capabilities: str) -> bool:

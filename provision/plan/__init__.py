@@ -3,7 +3,7 @@
 To live here a line compares what should be with what was seen. It changes nothing and asks nobody.
 """
 
-from provision.plan.compare import Action, Plan, Verb, effective, guest_digest, plan
+from provision.plan.compare import Action, Plan, Verb, basis_of, effective, guest_digest, plan
 from provision.plan.desired import desired, members, wishes
 from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
 from provision.plan.observed import HostSeen, NodeSeen, Observed
@@ -24,6 +24,7 @@ __all__ = [
     "Plan",
     "Removal",
     "Verb",
+    "basis_of",
     "desired",
     "effective",
     "guest_digest",

@@ -6,6 +6,7 @@ shows everything it looked at. A like-named thing without our stamp raises Confl
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -48,6 +49,13 @@ class Action:
     kind: str
     name: str
     reason: str
+    basis: str = ""
+    """What is there of it, as a digest: one that is another when the action is done was changed by somebody else meanwhile."""
+
+    @property
+    def deed(self) -> tuple[str, ...]:
+        """What is done to what, without the words for it: errors that it gives as its reason differ from look to look."""
+        return (self.stage, self.verb, self.where, self.kind, self.name, self.basis)
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,11 @@ class Plan:
     def changes(self) -> tuple[Action, ...]:
         """The actions that change something."""
         return tuple(action for action in self.actions if action.verb is not Verb.LEAVE)
+
+    def agrees_with(self, shown: Plan) -> bool:
+        """Whether it is the plan shown before: the same things should exist, by the same deeds, whatever the words for them."""
+        deeds, agreed = ({action.deed for action in one.changes} for one in (self, shown))
+        return self.desired == shown.desired and deeds == agreed
 
     def of(self, stage: str, kind: str | None = None) -> tuple[Action, ...]:
         """The changes of one stage, of one kind if given."""
@@ -104,7 +117,7 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
         *(_network(network, observed.hosts[network.host]) for network in wanted.networks),
         *(_volume(volume, observed.hosts[volume.host]) for volume in wanted.volumes),
         *(_seed(seed, wanted.guest(seed.node), observed.hosts[seed.host]) for seed in wanted.seeds),
-        *(_guest(guest, observed.hosts[guest.host]) for guest in wanted.guests),
+        *(_guest(guest, observed.hosts[guest.host], wanted.owner_id) for guest in wanted.guests),
         *(_boot(member.name, observed.nodes.get(member.name)) for member in wanted.members),
         *_kubernetes(wanted, observed),
         _mesh(observed.mesh),
@@ -203,7 +216,7 @@ def _seed(seed: SeedSpec, guest: GuestSpec, seen: HostSeen) -> Action:
     return Action("volumes", Verb.LEAVE, seed.host, "seed", found.stamp.seed or seed.name, reason)
 
 
-def _guest(guest: GuestSpec, seen: HostSeen) -> Action:
+def _guest(guest: GuestSpec, seen: HostSeen, owner_id: str) -> Action:
     found = seen.domain(guest.domain)
     pins = f"{guest.vcpus} vCPUs on CPUs {','.join(map(str, guest.vcpu_pins))}, {guest.memory_mib} MiB, {guest.address}"
     if found is None:
@@ -213,11 +226,24 @@ def _guest(guest: GuestSpec, seen: HostSeen) -> Action:
         verb, reason = Verb.CREATE, f"there is none; {pins}{emulated}"
     elif _definition_digest(found) != guest_digest(guest, found):
         verb, reason = Verb.CHANGE, f"the definition differs; takes effect when the guest restarts; {pins}"
+    elif owner_id and found.definition.stamp is not None and not found.definition.stamp.owner:
+        verb, reason = (
+            Verb.CHANGE,
+            f"taken over: it is from before clusters had ids, and its stamp gets {owner_id}; {pins}",
+        )
     elif not found.active:
         verb, reason = Verb.START, "it is defined but not running"
     else:
         verb, reason = Verb.LEAVE, f"ours, running; {pins}"
-    return Action("guests", verb, guest.host, "guest", guest.node, reason)
+    return Action("guests", verb, guest.host, "guest", guest.node, reason, basis_of(found))
+
+
+def basis_of(found: DomainSeen | None) -> str:
+    """A digest over a domain's definition, settings and stamp: what a change of it starts from. Empty for none."""
+    if found is None:
+        return ""
+    known = (found.uuid, sorted(found.definition.settings.items()), found.definition.stamp)
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
 
 def _definition_digest(found: DomainSeen) -> str:
@@ -282,6 +308,10 @@ def _mesh(stale: tuple[str, ...] | None) -> Action:
 
 
 def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
+    for host, seen in observed.hosts.items():
+        for domain in seen.domains:
+            if domain.not_ours:
+                yield f"{host}: domain {domain.name} carries our stamp but is not ours: {domain.not_ours}; it is left alone"
     known = {guest.domain for guest in wanted.guests}
     for host, domain in observed.stamped(wanted.cluster):
         if domain.name not in known:

@@ -19,6 +19,7 @@ def conflicts(wanted: Desired, observed: Observed) -> Iterator[str]:
         yield from _network_conflicts(network, observed.hosts[network.host])
     for guest in wanted.guests:
         yield from _guest_conflicts(guest, observed)
+    yield from _taken_twice(wanted, observed)
 
 
 def _pool_conflicts(pool: PoolSpec, seen: HostSeen) -> Iterator[str]:
@@ -32,7 +33,9 @@ def _pool_conflicts(pool: PoolSpec, seen: HostSeen) -> Iterator[str]:
 def _network_conflicts(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
     for other in seen.networks:
         if other.name == network.name:
-            if other.stamp is None or other.stamp.cluster != network.cluster:
+            if other.not_ours:
+                yield f"{network.host}: network {network.name} exists and is not ours: {other.not_ours}"
+            elif other.stamp is None or other.stamp.cluster != network.cluster:
                 owner = "nobody's stamp" if other.stamp is None else f"the stamp of cluster {other.stamp.cluster}"
                 yield f"{network.host}: network {network.name} exists and carries {owner}"
             elif other.stamp.digest != digest(network):
@@ -57,6 +60,29 @@ def _guest_conflicts(guest: GuestSpec, observed: Observed) -> Iterator[str]:
             continue
         if found.stamp is None or (found.stamp.cluster, found.stamp.node) != (guest.cluster, guest.node):
             if host == guest.host:
-                yield f"{host}: domain {guest.domain} exists and does not carry our stamp"
+                why = f"is not ours: {found.not_ours}" if found.not_ours else "does not carry our stamp"
+                yield f"{host}: domain {guest.domain} exists and {why}"
         elif host != guest.host:
             yield f"{host}: guest {guest.node} lives here, but the inventory now places it on {guest.host}"
+        elif found.stamp.address and found.stamp.address != guest.address:
+            yield (
+                f"{host}: guest {guest.node} has the address {found.stamp.address}, the inventory now says {guest.address}: routes,"
+                " certificates and the Kubernetes node hang on it, so it is not changed: put it back, or give the node another name"
+            )
+
+
+def _taken_twice(wanted: Desired, observed: Observed) -> Iterator[str]:
+    """Addresses and MACs of new guests that another domain has. Derived addresses pass these over; fixed ones cannot."""
+    domains = [(host, domain) for host, seen in observed.hosts.items() for domain in seen.domains]
+    ours = {domain.name for _, domain in domains if domain.stamp is not None and domain.stamp.cluster == wanted.cluster}
+    new = [guest for guest in wanted.guests if guest.domain not in ours]
+    addresses, macs = {guest.address: guest for guest in new}, {guest.mac: guest for guest in new}
+    for host, other in domains:
+        stamp = other.stamp or other.pretended
+        if stamp is not None and (guest := addresses.get(stamp.address)):
+            yield f"{host}: domain {other.name} has the address {guest.address} that the inventory gives to {guest.node}"
+        for guest in (macs[mac] for mac in other.macs if mac in macs):
+            yield f"{host}: domain {other.name} has the MAC address {guest.mac} that {guest.node} would get"
+    for address, guest in addresses.items():
+        if address in observed.answering:
+            yield f"{guest.host}: {address} is meant for {guest.node} and in use: {observed.answering[address]} answers for it"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from provision.base.units import MIB
-from provision.inventory import Cluster, Host, Node, mac_address, node_addresses, pod_subnet
+from provision.inventory import NOTHING_TAKEN, Cluster, Host, Node, Taken, mac_address, node_addresses, pod_subnet
 from provision.specs import (
     Artifact,
     CpuSpec,
@@ -30,10 +30,20 @@ if TYPE_CHECKING:
     from provision.placement import Pinning
 
 
-def members(cluster: Cluster, remembered: Mapping[str, str], hosts: Mapping[str, str]) -> tuple[Member, ...]:
-    """Every node with its address and pod subnet. `remembered` are addresses in use, `hosts` the host per node."""
-    addresses = node_addresses(cluster.network, cluster.nodes, remembered)
+def members(
+    cluster: Cluster, remembered: Mapping[str, str], hosts: Mapping[str, str], taken: Taken = NOTHING_TAKEN
+) -> tuple[Member, ...]:
+    """Every node with its address and pod subnet. `remembered` are the nodes' addresses in use, `hosts` the host per node, `taken` what
+    others have.
+
+    Raises TooSmall when that leaves no address for a node.
+    """
     pods = cluster.kubernetes.pod_cidr
+
+    def free(address: str) -> bool:
+        return not taken.has(address, pod_subnet(cluster.network, pods, address))
+
+    addresses = node_addresses(cluster.network, cluster.nodes, remembered, free)
     return tuple(
         Member(
             node.name,
@@ -50,7 +60,7 @@ def wishes(cluster: Cluster, node: str) -> tuple[Wish, ...]:
     """The volumes of a node, by the name that they have as logical volume or claim."""
     said = cluster.node(node)
     sizes = {"root": said.disk, **{f"data-{volume.name}": volume.size for volume in said.volumes}}
-    return tuple(Wish(stem(cluster.cluster, node, kind), size // MIB) for kind, size in sizes.items())
+    return tuple(Wish(stem(cluster.owner, node, kind), size // MIB) for kind, size in sizes.items())
 
 
 def pool_spec(host: Host) -> PoolSpec:
@@ -66,17 +76,19 @@ def desired(
     artifacts: tuple[Artifact, ...],
     seed_digests: Mapping[str, str],
     devices: Mapping[str, Device] | None = None,
+    taken: Taken = NOTHING_TAKEN,
 ) -> Desired:
     """What should exist: `pinnings` and `seed_digests` per node, `traits` per host, `remembered` addresses per node, `devices`
-    by the name of the volume that gets one.
+    by the name of the volume that gets one, `taken` as for `members`.
     """
     base, bundle = artifacts
     used = tuple(host for host in cluster.hosts if any(pin.host == host.name for pin in pinnings.values()))
-    places = members(cluster, remembered, {name: pin.host for name, pin in pinnings.items()})
+    places = members(cluster, remembered, {name: pin.host for name, pin in pinnings.items()}, taken)
     seeds = tuple(_seed(cluster, member, seed_digests[member.name]) for member in places)
     volumes = {member.name: tuple(_volumes(cluster, member, base, devices or {})) for member in places}
     return Desired(
         cluster=cluster.cluster,
+        owner_id=cluster.owner.id,
         pools=tuple(map(pool_spec, used)),
         networks=tuple(_network(cluster, host) for host in used),
         artifacts=artifacts,
@@ -144,7 +156,7 @@ def _volumes(
 
 
 def _seed(cluster: Cluster, member: Member, seed_digest: str) -> SeedSpec:
-    name = volume_name(cluster.cluster, member.name, f"seed-{seed_digest[:12]}", "iso")
+    name = volume_name(cluster.owner, member.name, f"seed-{seed_digest[:12]}", "iso")
     return SeedSpec(member.host, cluster.host(member.host).pool.name, member.name, name)
 
 
@@ -166,7 +178,7 @@ def _guest(
         host=member.host,
         pool=pool.name,
         address=member.address,
-        mac=mac_address(cluster.cluster, member.name),
+        mac=mac_address(cluster.owner.key, member.name),
         mtu=cluster.network.mtu,
         network=cluster.network.name,
         vcpus=node.vcpus,
@@ -180,7 +192,7 @@ def _guest(
         disks=disks,
         seed_path=f"{pool.path}/{seed.name}",
         bundle_path=f"{pool.path}/{bundle.volume}",
-        console_path=f"{pool.path}/{volume_name(cluster.cluster, member.name, 'console', 'log')}",
+        console_path=f"{pool.path}/{volume_name(cluster.owner, member.name, 'console', 'log')}",
     )
 
 

@@ -29,7 +29,7 @@ from provision.libvirt_xml import (
 from provision.placement import Pinning, Tenant, Topology, claimed, held_by, reserved_cpus
 from provision.plan.compare import effective, guest_digest
 from provision.plan.observed import HostSeen
-from provision.specs import Desired, GuestSpec, NetworkSpec, PoolSpec, Stamp, digest, with_pins
+from provision.specs import Desired, GuestSpec, NetworkSpec, Owner, PoolSpec, Stamp, digest, with_pins
 
 
 class View(StrEnum):
@@ -241,7 +241,7 @@ def network_drifts(network: NetworkSpec, seen: HostSeen, live: Live) -> list[Dri
 
 def network_settings(network: NetworkSpec) -> Settings:
     """The settings of a network as it should be."""
-    return parse_network(network_xml(network), active=False).settings
+    return parse_network(network_xml(network, Owner(network.cluster)), active=False).settings
 
 
 def _link_drifts(network: NetworkSpec, live: Live) -> Iterator[Drift]:

@@ -50,6 +50,8 @@ class Observed:
     nodes: Mapping[str, NodeSeen] = field(default_factory=dict)
     mesh: tuple[str, ...] | None = None
     wipes: Mapping[str, tuple[Obstacle, ...]] = field(default_factory=dict)
+    answering: Mapping[str, str] = field(default_factory=dict)
+    """Addresses that were to be given and are in use on the wire: by whom, as far as the host can tell."""
 
     def stamped(self, cluster: str) -> Iterator[tuple[str, DomainSeen]]:
         """Our domains: host and domain."""

@@ -7,9 +7,12 @@ from provision.run.access import read_kubeconfig, ssh_argv
 from provision.run.away import answering
 from provision.run.checkup import admit, check_hosts
 from provision.run.engine import Intent, World, destroy, drifted, intent, make_plan, opened, plan_removal, provision
+from provision.run.identity import Identity
+from provision.run.lease import leases
 from provision.run.status import cluster_status, table
 
 __all__ = [
+    "Identity",
     "Intent",
     "World",
     "admit",
@@ -19,6 +22,7 @@ __all__ = [
     "destroy",
     "drifted",
     "intent",
+    "leases",
     "make_plan",
     "opened",
     "plan_removal",

@@ -17,8 +17,7 @@ def node_target(world: World, node: str) -> Target:
     names = [known.name for known in world.cluster.nodes]
     if node not in names:
         raise InventoryError(f"there is no node {node}", hint=f"the nodes are {', '.join(names)}")
-    domains = [domain for hypervisor in world.hypervisors.values() for domain in hypervisor.domains()]
-    return target(world.cluster, node, domains)
+    return target(world.cluster, node, world.domains())
 
 
 def ssh_argv(world: World, node: str, command: Sequence[str]) -> tuple[str, ...]:

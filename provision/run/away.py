@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from provision.base.errors import HypervisorError
 from provision.base.parallel import for_each
 from provision.inventory import Host
-from provision.libvirt_xml import DomainSeen
+from provision.libvirt_xml import DomainSeen, judged_domains
 from provision.run.engine import World
 
 
@@ -32,12 +32,13 @@ def answering(world: World) -> tuple[World, tuple[Away, ...]]:
     if len(away) == len(looks):
         error = away[0].error
         raise HypervisorError("\n".join(["no host answers:", *(one.error.message for one in away)]), hint=error.hint)
-    stamps = [d.stamp for look in looks if not isinstance(look, Away) for d in look if d.stamp is not None]
-    seen = {stamp.node for stamp in stamps if stamp.cluster == cluster.cluster}
+    domains = [domain for look in looks if not isinstance(look, Away) for domain in look]
+    seen = {domain.stamp.node for domain in judged_domains(cluster.owner, domains) if domain.stamp is not None}
     unseen = tuple(node.name for node in cluster.nodes if node.name not in seen)
     gone = {one.host for one in away}
     here = cluster.model_copy(update={"hosts": tuple(host for host in cluster.hosts if host.name not in gone)})
-    return replace(world, cluster=here), tuple(replace(one, unseen=unseen) for one in away)
+    doors = {host.name: world.hypervisors[host.name] for host in here.hosts}
+    return replace(world, cluster=here, hypervisors=doors), tuple(replace(one, unseen=unseen) for one in away)
 
 
 def _look(world: World, host: Host) -> tuple[DomainSeen, ...] | Away:

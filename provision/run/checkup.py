@@ -105,13 +105,15 @@ def admit(world: World) -> None:
 
 def _look(world: World, host: Host) -> Look:
     started = time.monotonic()
+    if host.name in world.silent:
+        return Look(host, ANSWER_S, refused=_no_answer(world.hypervisors[host.name]))
     try:
         shell, no_shell = _shell(world, host)
         libvirt, topology = _asked(world.hypervisors[host.name])
         # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
         facts = begin(partial(_facts, host, shell, libvirt, no_shell))
         below = begin(partial(_below, host, shell))
-        seen = observe_host(world.cluster.cluster, host, world.hypervisors[host.name])
+        seen = observe_host(world.cluster.owner, host, world.hypervisors[host.name])
     except MeshctlError as error:
         return Look(host, time.monotonic() - started, refused=error.message, hint=error.hint)
     found = _with_pool(facts.result(), below)
@@ -130,7 +132,11 @@ def _asked(hypervisor: Hypervisor) -> tuple[LibvirtFacts, Topology]:
     try:
         return begin(ask).result(ANSWER_S)
     except TimeoutError as error:
-        raise HypervisorError(f"{hypervisor.host}: {hypervisor.uri} gives no answer within {ANSWER_S:g} s") from error
+        raise HypervisorError(_no_answer(hypervisor)) from error
+
+
+def _no_answer(hypervisor: Hypervisor) -> str:
+    return f"{hypervisor.host}: {hypervisor.uri} gives no answer within {ANSWER_S:g} s"
 
 
 def _with_pool(facts: Facts, below: Future[StorageSeen | None]) -> Facts:

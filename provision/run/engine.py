@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from provision.hosts import (
     remove_logical,
 )
 from provision.inventory import Cluster
+from provision.libvirt_xml import DomainSeen, judged_domains
 from provision.placement import Placement, Tenant, Topology, as_map, cell_maps, place, tenants
 from provision.plan import (
     Drift,
@@ -55,7 +56,15 @@ from provision.plan import (
     restarts,
     trespasses,
 )
-from provision.run.observe import fits, observe_hosts, observe_inside, observe_topologies, remembered_addresses
+from provision.run.addresses import answering_addresses, remembered_addresses, taken_by_others
+from provision.run.identity import Identity, identified
+from provision.run.lease import leased
+from provision.run.observe import (
+    fits,
+    observe_hosts,
+    observe_inside,
+    observe_topologies,
+)
 from provision.run.stages.doors import Doors
 from provision.run.stages.order import Stage, until
 from provision.specs import Artifact, Desired, HostTraits, base_image, bundle_disk
@@ -71,6 +80,15 @@ class World:
     calls: Calls
     hypervisors: Mapping[str, Hypervisor]
     sessions: Sessions
+    identity: Identity
+    silent: frozenset[str] = frozenset()
+    """Hosts that gave no answer when they were asked whose guests they have."""
+
+    def domains(self) -> tuple[DomainSeen, ...]:
+        """All domains of all hosts, those that are ours with their stamps."""
+        return tuple(
+            one for door in self.hypervisors.values() for one in judged_domains(self.cluster.owner, door.domains())
+        )
 
     def doors(self, sealed: bundle.Bundle) -> Doors:
         """The doors as stages get them."""
@@ -78,7 +96,7 @@ class World:
 
     def shell(self, host: str) -> Shell | None:
         """The shell of a host, None where its URI leads to none. Raises MeshctlError when its lab is not up."""
-        return host_shell(self.cluster.host(host), self.calls)
+        return host_shell(self.cluster.host(host), self.hypervisors[host].calls)
 
     def reached(self, host: str) -> Shell:
         """The shell of a host that must have one. Raises StorageError where its URI leads to none."""
@@ -89,17 +107,18 @@ class World:
 
 
 @contextmanager
-def opened(cluster: Cluster, emit: Emit) -> Iterator[World]:
-    """A world for a cluster; its connections are closed at the end."""
+def opened(cluster: Cluster, emit: Emit, identity: Identity | None = None) -> Iterator[World]:
+    """A world for a cluster, with its owner's id; its connections are closed at the end."""
     calls = Calls()
-    hypervisors = {host.name: Hypervisor(host.name, host.uri, calls) for host in cluster.hosts}
-    sessions = Sessions(cluster, calls)
-    try:
-        yield World(cluster, emit, calls, hypervisors, sessions)
-    finally:
-        sessions.close()
+    hypervisors = {host.name: Hypervisor(host.name, host.uri, Calls(whole=calls)) for host in cluster.hosts}
+    with ExitStack() as stack:
         for hypervisor in hypervisors.values():
-            hypervisor.close()
+            stack.callback(hypervisor.close)
+        identity = identity or Identity(cluster)
+        cluster, silent = identified(cluster, hypervisors, identity)
+        sessions = Sessions(cluster, calls)
+        stack.callback(sessions.close)
+        yield World(cluster, emit, calls, hypervisors, sessions, identity, silent)
 
 
 def reach_out(world: World) -> None:
@@ -108,10 +127,10 @@ def reach_out(world: World) -> None:
 
 
 def _reach_out(world: World) -> None:
-    domains = [domain for hypervisor in world.hypervisors.values() for domain in hypervisor.domains()]
+    domains = world.domains()
     for domain in domains:
         stamp = domain.stamp
-        if domain.active and stamp is not None and stamp.cluster == world.cluster.cluster and stamp.host_key:
+        if domain.active and stamp is not None and world.cluster.owner.owns(stamp) and stamp.host_key:
             # On the control plane the node and the mesh's objects are read at once.
             readers = 2 if stamp.node == world.cluster.control_plane.name else 1
             world.sessions.begin(target(world.cluster, stamp.node, [domain]), readers)
@@ -127,6 +146,8 @@ class Intent:
     topologies: Mapping[str, Topology]
     current: Sequence[Tenant]
     pools: PoolLook
+    answering: Mapping[str, str]
+    """Addresses that new nodes would have got and that somebody has, by the hardware address that answers for them."""
 
     @property
     def hosts(self) -> Mapping[str, HostSeen]:
@@ -144,8 +165,9 @@ def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
     current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
     placement = placed(world.cluster, topologies, current)
     pools = look_at_pools(world.cluster, hosts, placement.pinnings, world.hypervisors, world.shell, wipe=wipe)
-    wanted = _desired(world, hosts, topologies, placement, artifacts, pools.allotments)
-    return Intent(wanted, placement, sealed, topologies, current, pools)
+    answering = answering_addresses(world.cluster, hosts, placement.pinnings, world.shell)
+    wanted = _desired(world, hosts, topologies, placement, artifacts, pools.allotments, answering)
+    return Intent(wanted, placement, sealed, topologies, current, pools, answering)
 
 
 def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Plan:
@@ -162,7 +184,7 @@ def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Pla
     shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
     observed = observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions)
     wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes}
-    found = plan(meant.wanted, replace(observed, wipes=wipes))
+    found = plan(meant.wanted, replace(observed, wipes=wipes, answering=meant.answering))
     whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
     return repaired(whole, drifts, restart=restart)
 
@@ -207,18 +229,20 @@ def _desired(
     placement: Placement,
     artifacts: tuple[Artifact, ...],
     allotments: Mapping[str, Allotment],
+    answering: Mapping[str, str],
 ) -> Desired:
     cluster = world.cluster
-    remembered = remembered_addresses(cluster, hosts)
+    remembered, taken = remembered_addresses(cluster, hosts), taken_by_others(cluster, hosts)
+    taken = taken.with_addresses(answering)
     key = public_key(cluster)
-    seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {})}
+    seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {}, taken)}
     traits = {
         name: HostTraits(seen.virtualization, topologies[name].numa, topologies[name].cpu_vendor)
         for name, seen in hosts.items()
     }
     pinnings = {pinning.node: pinning for pinning in placement.pinnings}
     devices = {name: device for one in allotments.values() for name, device in one.devices.items()}
-    return desired(cluster, pinnings, traits, remembered, artifacts, seeds, devices)
+    return desired(cluster, pinnings, traits, remembered, artifacts, seeds, devices, taken)
 
 
 def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequence[Tenant]) -> Placement:
@@ -234,23 +258,41 @@ def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequen
     return placement
 
 
-def provision(world: World, agreed: Plan, last: str | None, *, wipe: bool = False, restart: bool = False) -> None:
-    """Runs the stages up to `last`. Plans again first, and refuses when that is no longer the plan agreed to.
+def provision(
+    world: World, agreed: Plan, last: str | None, *, wipe: bool = False, restart: bool = False, patience_s: float = 0.0
+) -> None:
+    """Runs the stages up to `last`. Plans again first, holding the hosts, and refuses when that is no longer the plan agreed to.
+
+    Without changes nothing is held: it only looks then.
 
     `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew. Both as the plan was made.
     """
-    if agreed.changes and make_plan(world, wipe=wipe, restart=restart) != agreed:
+    if not agreed.changes:
+        _run_stages(world, agreed, last)
+        return
+    with leased(world.hypervisors, world.calls, f"provision {agreed.cluster}", world.emit, patience_s=patience_s):
+        found = make_plan(world, wipe=wipe, restart=restart)
+        _check_agreement(found, agreed)
+        world.identity.keep(found.desired.owner_id, world.emit)
+        _run_stages(world, found, last)
+
+
+def _check_agreement(found: Plan, agreed: Plan) -> None:
+    if not found.agrees_with(agreed):
         raise ConflictError(
             "the world changed since the plan was shown", hint="look at the new plan: run the command again"
         )
+
+
+def _run_stages(world: World, found: Plan, last: str | None) -> None:
     sealed = _sealed(world.cluster, bundle.find(world.cluster.kubernetes.bundle))
     stages = until(last)
-    part = agreed.until(tuple(stage.name for stage in stages))
+    part = found.until(tuple(stage.name for stage in stages))
     doors = world.doors(sealed)
     with recorded(world, "provision"):
         for stage in stages:
             _run_stage(stage, part, doors)
-        for text in agreed.pending:
+        for text in found.pending:
             world.emit(Warned(text))
 
 
@@ -290,16 +332,27 @@ def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
     looked = [host for host in cluster.hosts if host.pool.type != "dir"]
     seen = observe_disks(looked, hosts, world.shell)
     pairs = [(host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()))) for host in cluster.hosts]
-    return removals(cluster.cluster, pairs, purge=purge)
+    return removals(cluster.owner, pairs, purge=purge)
 
 
-def destroy(world: World, agreed: tuple[Removal, ...], away: Mapping[str, MeshctlError] = MappingProxyType({})) -> None:
-    """Removes what was agreed to: guests first, all of one order at once. A host that fails is left as it is, others go on.
+def destroy(
+    world: World,
+    agreed: tuple[Removal, ...],
+    away: Mapping[str, MeshctlError] = MappingProxyType({}),
+    *,
+    purge: bool = False,
+    patience_s: float = 0.0,
+) -> None:
+    """Removes what was agreed to, holding the hosts: guests first, all of one order at once. A host that fails is left as it is,
+    others go on.
 
-    Raises Unfinished when something is left, which is warned of, and for hosts that were `away` from the beginning.
+    Raises ConflictError, with nothing removed, when what `plan_removal` finds is no longer that; Unfinished when something
+    is left, which is warned of, and for hosts that were `away` from the beginning.
     """
-    failures = dict(away)
-    with recorded(world, "destroy"):
+    failures, command = dict(away), f"destroy {world.cluster.cluster}"
+    with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "destroy"):
+        if plan_removal(world, purge=purge) != agreed:
+            raise ConflictError("the world changed since it was shown", hint="run the command again")
         for order in sorted({removal.order for removal in agreed}):
             work = partial(_try, world=world, given_up=frozenset(failures), failures=failures)
             for_each([removal for removal in agreed if removal.order == order], work)

@@ -13,33 +13,31 @@ from provision.hosts import Hypervisor
 from provision.inventory import Cluster, Host
 from provision.kubernetes import Archive, Program, Spec, kubectl_for, observe, profile_for
 from provision.kubernetes.kubectl import title
-from provision.libvirt_xml import DomainSeen
+from provision.libvirt_xml import DomainSeen, judged_domains, judged_networks
 from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.wanted import Mesh
 from provision.mesh import Manifest, Platform, configuration, manifests
 from provision.placement import Topology, parse_capabilities
 from provision.plan import HostSeen, NodeSeen, Observed
-from provision.specs import Desired, Member, domain_name
+from provision.specs import Desired, Member, Owner, domain_name
 
 
 def observe_hosts(
     cluster: Cluster, hypervisors: Mapping[str, Hypervisor], *, probe: bool = True
 ) -> dict[str, HostSeen]:
     """Every host as it is now. With `probe`, where no guest of ours shows whether KVM works, it is tried out."""
-    seen = for_each(
-        cluster.hosts, lambda host: observe_host(cluster.cluster, host, hypervisors[host.name], probe=probe)
-    )
+    seen = for_each(cluster.hosts, lambda host: observe_host(cluster.owner, host, hypervisors[host.name], probe=probe))
     return {host.name: one for host, one in zip(cluster.hosts, seen, strict=True)}
 
 
-def observe_host(cluster: str, host: Host, hypervisor: Hypervisor, *, probe: bool = True) -> HostSeen:
-    """One host as it is now."""
-    domains = hypervisor.domains()
-    ours = next((d for d in domains if d.stamp is not None and d.stamp.cluster == cluster), None)
+def observe_host(owner: Owner, host: Host, hypervisor: Hypervisor, *, probe: bool = True) -> HostSeen:
+    """One host as it is now; only what is the owner's has his stamp."""
+    domains = judged_domains(owner, hypervisor.domains())
+    ours = next((d for d in domains if d.stamp is not None and owner.owns(d.stamp)), None)
     kvm = ours.type == "kvm" if ours is not None else probe and hypervisor.kvm_works()
     return HostSeen(
         domains=domains,
-        networks=hypervisor.networks(),
+        networks=judged_networks(owner, hypervisor.networks()),
         pools=hypervisor.pools(),
         volumes=hypervisor.volumes(host.pool.name),
         virtualization="kvm" if kvm else "qemu",
@@ -52,16 +50,6 @@ def observe_topologies(cluster: Cluster, hypervisors: Mapping[str, Hypervisor]) 
     return {
         host.name: parse_capabilities(xml, cpus=cpus, memory_mib=memory_mib)
         for host, (xml, (cpus, memory_mib)) in zip(cluster.hosts, texts, strict=True)
-    }
-
-
-def remembered_addresses(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> dict[str, str]:
-    """Addresses that our guests have, from their stamps: a node keeps its address whatever happens to others."""
-    stamps = (domain.stamp for seen in hosts.values() for domain in seen.domains)
-    return {
-        stamp.node: stamp.address
-        for stamp in stamps
-        if stamp is not None and stamp.cluster == cluster.cluster and stamp.node
     }
 
 

@@ -23,10 +23,20 @@ from provision.specs.objects import (
     digest,
     domain_name,
 )
+from provision.specs.owner import OLD, Owner, new_id
 from provision.specs.stamp import Stamp, stamp_element, stamp_of, with_pins
-from provision.specs.volume_names import artifact_volume, stem, stem_owner, volume_name, volume_owner
+from provision.specs.volume_names import (
+    artifact_volume,
+    owned_stem,
+    owned_volume,
+    stamped_stem,
+    stamped_volume,
+    stem,
+    volume_name,
+)
 
 __all__ = [
+    "OLD",
     "Artifact",
     "CpuSpec",
     "Desired",
@@ -37,6 +47,7 @@ __all__ = [
     "Member",
     "MemorySpec",
     "NetworkSpec",
+    "Owner",
     "PoolSpec",
     "SeedSpec",
     "Stamp",
@@ -46,11 +57,14 @@ __all__ = [
     "bundle_disk",
     "digest",
     "domain_name",
+    "new_id",
+    "owned_stem",
+    "owned_volume",
     "stamp_element",
     "stamp_of",
+    "stamped_stem",
+    "stamped_volume",
     "stem",
-    "stem_owner",
     "volume_name",
-    "volume_owner",
     "with_pins",
 ]

@@ -232,9 +232,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Desired:
-    """Everything that should exist for a cluster."""
+    """Everything that should exist for a cluster; `owner_id` is its owner's (`Owner`)."""
 
     cluster: str
+    owner_id: str
     pools: tuple[PoolSpec, ...]
     networks: tuple[NetworkSpec, ...]
     artifacts: tuple[Artifact, ...]

@@ -14,7 +14,7 @@ STAMP_URI = "urn:meshctl:stamp:1"
 STAMP = f"{{{STAMP_URI}}}stamp"
 STAMPED = (
     *("cluster", "node", "digest", "address", "host_key", "seed"),
-    *("vcpu_pins", "emulator_cpus", "iothread_cpus"),
+    *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet"),
 )
 
 
@@ -24,6 +24,7 @@ class Stamp:
 
     `vcpu_pins` (a CPU per vCPU, `1,2`), `emulator_cpus` and `iothread_cpus` are the pins that we gave a guest when we last
     defined it, whatever somebody made of its elements since; empty on those that an older meshctl defined.
+    `owner` is the id of the cluster's owner (`Owner`), empty from before there were ids; `pod_subnet` is where the node's pods live.
     """
 
     cluster: str
@@ -35,6 +36,8 @@ class Stamp:
     vcpu_pins: str = ""
     emulator_cpus: str = ""
     iothread_cpus: str = ""
+    owner: str = ""
+    pod_subnet: str = ""
 
 
 def stamp_element(stamp: Stamp) -> Any:

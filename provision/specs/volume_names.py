@@ -1,40 +1,63 @@
-"""Names of volumes. They end in a mark, eight hex digits of a uuid5 over what the volume is: volumes carry no metadata, so the
-mark in the name is their stamp.
+"""Names of volumes. They end in a mark, eight hex digits of a uuid5 over whose and what the volume is: volumes carry no metadata, so
+the mark in the name is their stamp.
 """
 
 from __future__ import annotations
 
+import re
+
 from provision.specs.objects import object_uuid
+from provision.specs.owner import Owner
+
+STAMPED = re.compile(r"[^.]+\.[^.]+\.[^.]+\.[0-9a-f]{8}")
+SUFFIX = re.compile(r"[^.]+|log\.[0-9]+")
+"""Of a file of a pool: its format, or that of a console log that virtlogd has put aside (virtlogd.conf, max_backups)."""
 
 
-def mark(cluster: str, node: str, kind: str) -> str:
+def mark(owner: Owner, node: str, kind: str) -> str:
     """The stamp in a volume's name."""
-    return object_uuid(cluster, "volume", kind, node)[:8]
+    return object_uuid(owner.key, "volume", kind, node)[:8]
 
 
-def stem(cluster: str, node: str, kind: str) -> str:
+def stem(owner: Owner, node: str, kind: str) -> str:
     """`lab.cp1.root.1a2b3c4d`; `kind` may carry more behind a hyphen (seed-0123456789ab, data-tracing)."""
-    return f"{cluster}.{node}.{kind}.{mark(cluster, node, kind.partition('-')[0])}"
+    return f"{owner.cluster}.{node}.{kind}.{mark(owner, node, kind.partition('-')[0])}"
 
 
-def volume_name(cluster: str, node: str, kind: str, suffix: str) -> str:
+def volume_name(owner: Owner, node: str, kind: str, suffix: str) -> str:
     """`lab.cp1.root.1a2b3c4d.qcow2`: the stem as a file of a pool."""
-    return f"{stem(cluster, node, kind)}.{suffix}"
+    return f"{stem(owner, node, kind)}.{suffix}"
 
 
-def volume_owner(name: str) -> tuple[str, str, str] | None:
-    """Cluster, node and kind of a file that carries our stamp, None for any other."""
-    return stem_owner(name.rpartition(".")[0])
+def owned_volume(owner: Owner, name: str) -> tuple[str, str] | None:
+    """Node and kind of a file that carries this owner's stamp, None for any other."""
+    found = _stem_of_file(name)
+    return None if found is None else owned_stem(owner, found)
 
 
-def stem_owner(name: str) -> tuple[str, str, str] | None:
+def owned_stem(owner: Owner, name: str) -> tuple[str, str] | None:
     """The same for a logical volume or a device's claim, whose names have no suffix."""
-    parts = name.split(".")
-    if len(parts) != 4:
+    if not stamped_stem(name):
         return None
-    cluster, node, kind, found = parts
+    cluster, node, kind, found = name.split(".")
     kind = kind.partition("-")[0]
-    return (cluster, node, kind) if found == mark(cluster, node, kind) else None
+    return (node, kind) if cluster == owner.cluster and found == mark(owner, node, kind) else None
+
+
+def stamped_volume(name: str) -> bool:
+    """Whether a file is named as those of some cluster, whoever owns that."""
+    return _stem_of_file(name) is not None
+
+
+def stamped_stem(name: str) -> bool:
+    """The same for a logical volume or a claim. Whose mark it is can be told by its owner only."""
+    return STAMPED.fullmatch(name) is not None
+
+
+def _stem_of_file(name: str) -> str | None:
+    parts = name.split(".", 4)
+    found = ".".join(parts[:4])
+    return found if len(parts) == 5 and SUFFIX.fullmatch(parts[4]) and stamped_stem(found) else None
 
 
 def artifact_volume(name: str) -> bool:

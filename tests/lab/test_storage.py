@@ -44,6 +44,7 @@ from provision.run.engine import (
     plan_removal,
     provision,
 )
+from provision.specs import Owner
 from provision.specs.volume_names import stem
 from provision.storage import Pool
 from provision.storage.allot import Allotment, Wish, allot, claims
@@ -347,7 +348,7 @@ def test_a_guest_on_logical_volumes(tmp_path: Path, mapper: str) -> None:
             sh.run(["lvcreate", "--driverloaded", "n", "--activate", "n", "--zero", "n", "--wipesignatures", "n", "--yes",
                     "--type", "linear", "--size", "8m", "--name", "theirs", GROUP])  # fmt: skip
             seen = observe_storage(sh, made.cluster.hosts[0].pool)
-            names = [*(volume.name for volume in plan.desired.volumes), stem("lab", "cp1", "data-late")]
+            names = [*(volume.name for volume in plan.desired.volumes), stem(Owner("lab"), "cp1", "data-late")]
             ready = dict.fromkeys(names, (READY_TAG,))
             assert {one.name: one.tags for one in seen.logicals} == {**ready, "theirs": ()}
             destroy(made, plan_removal(made, purge=True))

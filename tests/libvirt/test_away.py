@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from provision.base.errors import HypervisorError, Unfinished
-from provision.base.events import Event, Warned
+from provision.base.events import Changed, Event, Warned
 from provision.cli.destroy import destroy as command
 from provision.inventory import Cluster, load
 from provision.libvirt_xml import network_xml, pool_xml, upload_volume_xml
 from provision.plan.desired import pool_spec
 from provision.run.away import answering
 from provision.run.engine import World, destroy, opened, plan_removal
-from provision.specs import NetworkSpec
+from provision.specs import NetworkSpec, Owner
 from provision.specs.volume_names import volume_name
 from tests.libvirt.conftest import NODE
 
 INVENTORY = """\
 apiVersion: meshctl/v1
 cluster: demo
+id: "0123456789abcdef"
 hosts:
 - {{name: hv1, uri: "{uris[0]}"}}
 - {{name: hv2, uri: "{uris[1]}"}}
@@ -33,7 +35,8 @@ ssh: {{public_key: ssh-ed25519 AAAA test}}
 kubernetes: {{version: v1.20.2}}
 """
 
-VOLUME = volume_name("demo", "cp1", "root", "qcow2")
+OWNER = Owner("demo", "0123456789abcdef")
+VOLUME = volume_name(OWNER, "cp1", "root", "qcow2")
 
 
 def _inventory(*uris: str) -> str:
@@ -56,7 +59,7 @@ def cluster(tmp_path: Path) -> Cluster:
 def world(cluster: Cluster, events: list[Event]) -> Iterator[World]:
     with opened(cluster, events.append) as made:
         for host, hypervisor in made.hypervisors.items():
-            hypervisor.create_network(network_xml(_network(host)))
+            hypervisor.create_network(network_xml(_network(host), OWNER))
         yield made
 
 
@@ -73,19 +76,22 @@ def _furnish(world: World) -> None:
 
 
 def _left(events: list[Event]) -> list[str]:
-    return [event.message for event in events if isinstance(event, Warned)]
+    return [e.message for e in events if isinstance(e, Warned) and e.message.endswith(" is left")]
 
 
 def test_a_host_that_fails_in_the_middle_is_left_and_others_go_on(world: World, events: list[Event]) -> None:
     _furnish(world)
-    agreed = plan_removal(world, purge=False)
-    world.hypervisors["hv1"].remove_network("meshctl")  # somebody else was faster: ours fails
-    with pytest.raises(Unfinished, match="not all is removed: hv1: cannot remove network meshctl: "):
-        destroy(world, agreed)
-    assert _left(events) == ["hv1: network meshctl is left", f"hv1: root volume {VOLUME} is left"]
-    assert [(left.host, left.name) for left in plan_removal(world, purge=False)] == [("hv1", VOLUME)]
-    destroy(world, plan_removal(world, purge=False))
-    assert plan_removal(world, purge=False) == ()
+
+    def meddle(event: Event) -> None:
+        """Somebody takes hv1's pool away while its volume's turn has not come."""
+        events.append(event)
+        if isinstance(event, Changed) and (event.where, event.object) == ("hv1", "network meshctl"):
+            world.hypervisors["hv1"].remove_pool("meshctl")
+
+    with pytest.raises(Unfinished, match=f"not all is removed: hv1: cannot delete {VOLUME}: "):
+        destroy(replace(world, emit=meddle), plan_removal(world, purge=True), purge=True)
+    assert _left(events) == [f"hv1: root volume {VOLUME} is left", "hv1: pool meshctl is left"]
+    assert plan_removal(world, purge=True) == ()
 
 
 def test_who_is_away_is_said_with_the_nodes_that_may_be_there(cluster: Cluster, tmp_path: Path) -> None:
@@ -107,7 +113,7 @@ def test_when_no_host_answers_nothing_is_begun(cluster: Cluster, tmp_path: Path)
         answering(world)
 
 
-def test_the_command_removes_what_it_can_reach_and_ends_with_14(
+def test_the_command_removes_what_it_can_reach_and_ends_with_15(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MESHCTL_STATE", str(tmp_path / "state"))
@@ -115,6 +121,6 @@ def test_the_command_removes_what_it_can_reach_and_ends_with_14(
     inventory.write_text(_inventory(f"test://{tmp_path}/one.xml", f"test://{tmp_path}/gone.xml"))
     done = CliRunner().invoke(command, [str(inventory), "--yes"])
     assert isinstance(done.exception, Unfinished)
-    assert done.exception.exit_code == 14
+    assert done.exception.exit_code == 15
     assert "warning: hv2: no connection to " in done.stderr
     assert "what it holds of the cluster is left, perhaps cp1" in done.stderr

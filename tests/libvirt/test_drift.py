@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import libvirt
@@ -138,7 +139,7 @@ def test_an_older_stamp_without_pins_remembers_those_of_the_definition(world: Wo
 def test_what_needs_a_restart_is_left_until_it_is_asked_for(world: World, by_hand: Any, cluster: Cluster) -> None:
     larger = cluster.nodes[1].model_copy(update={"memory": 3 * 1024**3})
     asked = world.cluster.model_copy(update={"nodes": (cluster.nodes[0], larger)})
-    changed = World(asked, world.emit, world.calls, world.hypervisors, world.sessions)
+    changed = replace(world, cluster=asked)
     number = by_hand.lookupByName(DOMAIN).ID()
     (definition,) = mended(changed)
     assert (definition.kind, definition.verb) == ("guest", Verb.CHANGE)

@@ -130,7 +130,7 @@ def test_a_plan_that_is_no_longer_true_is_refused(world: World) -> None:
     agreed = make_plan(world)
     network = NetworkSeen("theirs", "", True, None, "", ())
     world.hypervisors["hv1"].create_network(f"<network><name>{network.name}</name><bridge name='virbr-t'/></network>")
-    world.hypervisors["hv1"].create_network(network_xml(agreed.desired.networks[0]))
+    world.hypervisors["hv1"].create_network(network_xml(agreed.desired.networks[0], world.cluster.owner))
     with pytest.raises(ConflictError, match="the world changed"):
         provision(world, agreed, "volumes")
 

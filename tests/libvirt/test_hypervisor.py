@@ -9,6 +9,7 @@ import pytest
 from provision.base.errors import HypervisorError
 from provision.hosts.hypervisor import Hypervisor
 from provision.libvirt_xml.domain_xml import domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml
+from provision.specs import Owner
 from provision.specs.objects import GuestSpec
 from provision.specs.stamp import Stamp, with_pins
 from tests.unit.sample import wanted
@@ -28,7 +29,7 @@ def test_an_empty_host_has_nothing(hypervisor: Hypervisor) -> None:
 
 
 def test_a_guest_is_defined_started_and_removed_with_its_stamp(hypervisor: Hypervisor) -> None:
-    hypervisor.create_network(network_xml(wanted().networks[0]))
+    hypervisor.create_network(network_xml(wanted().networks[0], Owner("lab")))
     hypervisor.define_domain(domain_xml(guest(), STAMP))
     hypervisor.define_domain(domain_xml(guest(), STAMP))
     hypervisor.start_domain("lab-cp1")
@@ -42,7 +43,7 @@ def test_a_guest_is_defined_started_and_removed_with_its_stamp(hypervisor: Hyper
 
 
 def test_a_network_carries_its_stamp_and_goes(hypervisor: Hypervisor) -> None:
-    hypervisor.create_network(network_xml(wanted().networks[0]))
+    hypervisor.create_network(network_xml(wanted().networks[0], Owner("lab")))
     (seen,) = hypervisor.networks()
     assert seen.active
     assert seen.stamp is not None

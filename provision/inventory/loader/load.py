@@ -80,4 +80,5 @@ def _resolved(cluster: Cluster, folder: Path) -> Cluster:
         kubernetes = kubernetes.model_copy(update={"bundle": str(folder / Path(kubernetes.bundle).expanduser())})
     if linkerd.config_file is not None:
         linkerd = linkerd.model_copy(update={"config_file": str(folder / Path(linkerd.config_file).expanduser())})
-    return cluster.model_copy(update={"ssh": ssh, "kubernetes": kubernetes, "mesh": linkerd})
+    id_file = cluster.id_file and str(folder / Path(cluster.id_file).expanduser())
+    return cluster.model_copy(update={"ssh": ssh, "kubernetes": kubernetes, "mesh": linkerd, "id_file": id_file})

@@ -11,8 +11,8 @@ from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Boot, HostKeyMismatch, Ssh, new_host_key, observe_boot, public_key
 from provision.guests import seed as seeds
-from provision.libvirt_xml import domain_xml, upload_volume_xml
-from provision.plan import PINS, RESTART, Action, Plan, Verb, effective, guest_digest
+from provision.libvirt_xml import domain_xml, judged_domains, upload_volume_xml
+from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective, guest_digest
 from provision.run.stages.doors import Doors
 from provision.specs import GuestSpec, Member, Stamp
 
@@ -118,19 +118,31 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
     guest = plan.desired.guest(action.name)
     if action.verb is Verb.CREATE:
         stamp = _put_seed(guest, plan, doors)
-        hypervisor.define_domain(domain_xml(guest, stamp))
+        hypervisor.define_domain(domain_xml(guest, stamp), new=True)
     elif action.verb is Verb.CHANGE:
-        _redefine(guest, doors)
+        _redefine(action, plan, doors)
     hypervisor.start_domain(guest.domain)
     doors.emit(Changed(action.where, f"guest {guest.node}", action.verb))
 
 
-def _redefine(guest: GuestSpec, doors: Doors) -> None:
+def _redefine(action: Action, plan: Plan, doors: Doors) -> None:
+    """Defines a guest again, if it still is what the plan was made from. Raises ConflictError when somebody changed it since."""
+    guest = plan.desired.guest(action.name)
     hypervisor = doors.hypervisors[guest.host]
-    found = next(domain for domain in hypervisor.domains() if domain.name == guest.domain)
-    if found.stamp is None:
-        raise ConflictError(f"{guest.host}: domain {guest.domain} lost its stamp since the plan was made")
-    stamp = replace(found.stamp, digest=guest_digest(guest, found), address=guest.address)
+    domains = judged_domains(doors.cluster.owner, hypervisor.domains())
+    found = next((domain for domain in domains if domain.name == guest.domain), None)
+    if found is None or found.stamp is None or basis_of(found) != action.basis:
+        raise ConflictError(
+            f"{guest.host}: domain {guest.domain} was changed by somebody else since the plan was made",
+            hint="look at the new plan: run the command again",
+        )
+    stamp = replace(
+        found.stamp,
+        digest=guest_digest(guest, found),
+        address=guest.address,
+        owner=plan.desired.owner_id,
+        pod_subnet=_member(plan, guest.node).pod_subnet,
+    )
     hypervisor.define_domain(domain_xml(effective(guest, found), stamp))
 
 
@@ -144,7 +156,16 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
     hypervisor.delete_volume(guest.pool, volume)
     hypervisor.create_volume(guest.pool, upload_volume_xml(volume, private=True))
     hypervisor.upload(guest.pool, volume, io.BytesIO(image))
-    return Stamp(guest.cluster, guest.node, guest_digest(guest, None), guest.address, key.public, volume)
+    return Stamp(
+        guest.cluster,
+        guest.node,
+        guest_digest(guest, None),
+        guest.address,
+        key.public,
+        volume,
+        owner=plan.desired.owner_id,
+        pod_subnet=member.pod_subnet,
+    )
 
 
 def _member(plan: Plan, node: str) -> Member:

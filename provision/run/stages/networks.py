@@ -7,6 +7,7 @@ from provision.base.parallel import for_each
 from provision.libvirt_xml import network_xml
 from provision.plan import Action, Plan, Verb
 from provision.run.stages.doors import Doors
+from provision.specs import Owner
 
 NAME, TITLE = "networks", "networks"
 
@@ -18,7 +19,10 @@ def run(plan: Plan, doors: Doors) -> None:
 
 def _network(action: Action, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[action.where]
-    xml = network_xml(next(network for network in plan.desired.networks if network.host == action.where))
+    xml = network_xml(
+        next(network for network in plan.desired.networks if network.host == action.where),
+        Owner(plan.cluster, plan.desired.owner_id),
+    )
     if action.kind != "network":
         hypervisor.define_network(xml)
     elif action.verb is Verb.START:

@@ -41,6 +41,7 @@ from provision.libvirt_xml.libvirt_seen import NetworkSeen, VolumeSeen
 from provision.placement import Pinning
 from provision.placement.topology import Cell, Cpu, Topology
 from provision.plan.observed import HostSeen
+from provision.specs import Owner
 from provision.specs.stamp import Stamp
 from provision.specs.volume_names import volume_name
 from provision.storage.devices import Device
@@ -192,7 +193,7 @@ OTHER = NetworkSeen("old", "v", True, None, "virbr7", ("10.77.0.1/16",))
 DEFAULT = NetworkSeen("default", "v", True, None, "virbr0", ("192.168.122.1/24",))
 IMAGES = (
     VolumeSeen("meshctl.bundle.0123.iso", "/srv/pool/b", 900),
-    *(VolumeSeen(volume_name("demo", node, "root", "qcow2"), "/srv/pool/r", 9 * GIB) for node in ("cp1", "w1")),
+    *(VolumeSeen(volume_name(Owner("demo"), node, "root", "qcow2"), "/srv/pool/r", 9 * GIB) for node in ("cp1", "w1")),
 )
 
 DROP = ("-P INPUT DROP", "-P FORWARD DROP")
@@ -319,7 +320,7 @@ def test_room_is_where_the_volumes_go() -> None:
         ("MC132", "30720 MiB are free in volume group vg; the volumes of cp1, w1 have 40960 MiB")
     ]
     assert room(PATIENT, wanted, **group, thin=True) == []
-    made = Logical("vg", volume_name("demo", "w1", "root", "x").removesuffix(".x"), 30 * GIB, ())
+    made = Logical("vg", volume_name(Owner("demo"), "w1", "root", "x").removesuffix(".x"), 30 * GIB, ())
     assert room(replace(PATIENT, below=replace(BELOW, logicals=(made,))), wanted, **group) == []
     full = patient(storage={"available": GIB})
     assert room(full, **group)[0][1].startswith("1024 MiB of 204800 are free for /srv/pool; 2048 MiB are needed")

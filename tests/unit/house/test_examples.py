@@ -22,6 +22,7 @@ from provision.plan.compare import Verb, plan
 from provision.plan.desired import desired
 from provision.plan.observed import HostSeen, Observed
 from provision.report.plan_text import as_data, as_text
+from provision.specs import Owner
 from provision.specs.objects import Desired, HostTraits, base_image, bundle_disk
 from provision.specs.stamp import Stamp
 from tests.unit.placement.test_placement import host
@@ -65,7 +66,11 @@ def test_it_is_rendered_for_libvirt(path: Path) -> None:
         seen = parse_domain(domain_xml(guest, Stamp(found.cluster, guest.node, "d")), active=False)
         assert seen.vcpu_cpus == tuple(map(str, guest.vcpu_pins))
         assert not seen.balloon
-    texts = [*map(network_xml, found.networks), *map(pool_xml, found.pools), *map(volume_xml, found.volumes)]
+    texts = [
+        *(network_xml(one, Owner(found.cluster)) for one in found.networks),
+        *map(pool_xml, found.pools),
+        *map(volume_xml, found.volumes),
+    ]
     assert all(etree.fromstring(text) is not None for text in texts)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from provision.base.cpu_lists import cpu_list, parse_cpu_list
 from provision.libvirt_xml.domain_xml import domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml
 from provision.libvirt_xml.libvirt_seen import parse_domain, parse_network
+from provision.specs import Owner
 from provision.specs.objects import GuestSpec
 from provision.specs.stamp import Stamp
 from tests.unit.sample import split_guest, wanted
@@ -31,7 +32,7 @@ def guest(virtualization: str = "kvm") -> GuestSpec:
         ("domain-kvm", domain_xml(guest("kvm"), STAMP)),
         ("domain-qemu", domain_xml(guest("qemu"), STAMP)),
         ("domain-split", domain_xml(split_guest(), STAMP)),
-        ("network-nat", network_xml(wanted().networks[0])),
+        ("network-nat", network_xml(wanted().networks[0], Owner("lab"))),
         ("pool", pool_xml(wanted().pools[0])),
         ("root-volume", volume_xml(wanted().volumes[0])),
         ("seed-volume", upload_volume_xml("lab.cp1.seed.iso", private=True)),

@@ -27,6 +27,7 @@ from provision.plan.drift import (
 )
 from provision.plan.observed import HostSeen, Observed
 from provision.plan.repair import repaired
+from provision.specs import Owner
 from provision.specs.objects import Desired, GuestSpec, digest
 from provision.specs.stamp import Stamp
 from tests.unit.placement.test_topology import machine
@@ -236,7 +237,7 @@ def network(running: str, definition: str = "", *, mtu: int = 1500, **more: bool
 
 
 def test_networks() -> None:
-    xml = network_xml(NETWORK)
+    xml = network_xml(NETWORK, Owner("lab"))
     nat = xml.replace(
         '<forward mode="nat"/>', '<forward mode="nat"><nat><port start="1024" end="65535"/></nat></forward>'
     )
@@ -255,7 +256,7 @@ def test_networks() -> None:
 
 def test_a_hosts_own_bridge_may_carry_more_and_not_less() -> None:
     own = replace(NETWORK, mode="bridge")
-    seen_ = HostSeen((), (parse_network(network_xml(own), active=True),), (), ())
+    seen_ = HostSeen((), (parse_network(network_xml(own, Owner("lab")), active=True),), (), ())
     assert network_drifts(own, seen_, Live(mtus={"meshbr0": 9000})) == []
     assert [drift.mend for drift in network_drifts(own, seen_, Live(mtus={"meshbr0": 1400}))] == [Mend.NONE]
 

@@ -11,9 +11,10 @@ from provision.libvirt_xml.libvirt_seen import DomainSeen, NetworkSeen, PoolSeen
 from provision.plan.compare import Plan, Verb, plan
 from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.removal import removals
+from provision.specs import Owner
 from provision.specs.objects import digest
 from provision.specs.stamp import Stamp
-from provision.specs.volume_names import artifact_volume, volume_name, volume_owner
+from provision.specs.volume_names import artifact_volume, owned_volume, volume_name
 from tests.unit.sample import CLUSTER, wanted
 
 EMPTY = HostSeen((), (), (), (), "kvm")
@@ -173,23 +174,27 @@ def test_destroy_removes_what_is_stamped_and_nothing_else() -> None:
     foreign = (
         VolumeSeen("lab.cp1.root.00000000.qcow2", "", 1),
         VolumeSeen("data.qcow2", "", 1),
-        VolumeSeen(volume_name("other", "n", "root", "qcow2"), "", 1),
+        VolumeSeen(volume_name(Owner("other"), "n", "root", "qcow2"), "", 1),
     )
     seen = complete(
-        domains=(*complete().domains, domain("w1", name="theirs", stamp=None)),
+        domains=(
+            *complete().domains,
+            domain("w1", name="theirs", stamp=None),
+            domain("w1", name="other-w1", stamp=Stamp("other", "w1", "d")),
+        ),
         networks=(*complete().networks, NetworkSeen("theirs", "u", True, None, "", ())),
-        volumes=(*complete().volumes, *foreign, VolumeSeen(volume_name("lab", "gone", "root", "qcow2"), "", 1)),
+        volumes=(*complete().volumes, *foreign, VolumeSeen(volume_name(Owner("lab"), "gone", "root", "qcow2"), "", 1)),
     )
-    found = removals("lab", [(CLUSTER.hosts[0], seen)], purge=False)
+    found = removals(Owner("lab"), [(CLUSTER.hosts[0], seen)], purge=False)
     assert [removal.kind for removal in found if removal.order < 2] == ["guest", "guest", "network"]
     volumes = {removal.name for removal in found if removal.order == 2}
     assert volumes == {root.name for root in wanted().volumes} | {seed.name for seed in wanted().seeds} | {
-        volume_name("lab", "gone", "root", "qcow2")
+        volume_name(Owner("lab"), "gone", "root", "qcow2")
     }
 
 
 def test_purge_also_removes_the_caches_and_our_own_pool_when_it_is_empty_then() -> None:
-    found = removals("lab", [(CLUSTER.hosts[0], complete())], purge=True)
+    found = removals(Owner("lab"), [(CLUSTER.hosts[0], complete())], purge=True)
     assert {removal.name for removal in found if removal.order == 3} == {
         artifact.volume for artifact in wanted().artifacts
     }
@@ -197,15 +202,15 @@ def test_purge_also_removes_the_caches_and_our_own_pool_when_it_is_empty_then() 
 
 
 def test_purge_keeps_base_images_that_another_cluster_lives_on() -> None:
-    other = VolumeSeen(volume_name("other", "n", "root", "qcow2"), "", 1)
-    found = removals("lab", [(CLUSTER.hosts[0], complete(volumes=(*complete().volumes, other)))], purge=True)
+    other = VolumeSeen(volume_name(Owner("other"), "n", "root", "qcow2"), "", 1)
+    found = removals(Owner("lab"), [(CLUSTER.hosts[0], complete(volumes=(*complete().volumes, other)))], purge=True)
     assert all(removal.order <= 2 for removal in found)
 
 
 def test_volume_names_carry_their_stamp() -> None:
-    name = volume_name("lab", "cp1", "seed-0123456789ab", "iso")
-    assert volume_owner(name) == ("lab", "cp1", "seed")
-    assert volume_owner(name.replace("lab", "bal", 1)) is None
-    assert volume_owner("lab.cp1.root.qcow2") is None
+    name = volume_name(Owner("lab"), "cp1", "seed-0123456789ab", "iso")
+    assert owned_volume(Owner("lab"), name) == ("cp1", "seed")
+    assert owned_volume(Owner("bal"), name.replace("lab", "bal", 1)) is None
+    assert owned_volume(Owner("lab"), "lab.cp1.root.qcow2") is None
     assert artifact_volume(wanted().artifacts[0].volume)
     assert not artifact_volume("meshctl-notes.txt")

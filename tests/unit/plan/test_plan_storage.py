@@ -15,6 +15,7 @@ from provision.plan.compare import Verb, plan
 from provision.plan.desired import desired, wishes
 from provision.plan.observed import HostSeen, Observed
 from provision.plan.removal import removals
+from provision.specs import Owner
 from provision.specs.objects import Desired, HostTraits
 from provision.specs.stamp import Stamp
 from provision.specs.volume_names import stem
@@ -26,8 +27,8 @@ from tests.unit.guests.test_seed import KEY
 from tests.unit.sample import ARTIFACTS, CLUSTER, PINNINGS
 
 VOLUMES = ({"name": "tracing", "size": "4GiB", "mount": "/var/lib/tracing"},)
-ROOT = stem("lab", "w1", "root")
-DATA = stem("lab", "w1", "data-tracing")
+ROOT = stem(Owner("lab"), "w1", "root")
+DATA = stem(Owner("lab"), "w1", "data-tracing")
 EMPTY = HostSeen((), (), (), (), "kvm")
 
 
@@ -123,12 +124,12 @@ def _disks(said: Cluster) -> list[Any]:
 
 
 def test_destroy_takes_our_volumes_and_claims_and_leaves_others() -> None:
-    theirs = stem("prod", "w1", "root")
+    theirs = stem(Owner("prod"), "w1", "root")
     there = with_group(Logical("vg0", ROOT, 1), Logical("vg0", "data", 1), Logical("vg0", theirs, 1))
-    found = removals("lab", [(LOGICAL.hosts[0], replace(EMPTY, storage=there))], purge=True)
+    found = removals(Owner("lab"), [(LOGICAL.hosts[0], replace(EMPTY, storage=there))], purge=True)
     assert [(one.kind, one.name, one.pool, one.store) for one in found] == [("root volume", ROOT, "vg0", "logical")]
     claimed = on_devices(nvme0n1p3=Claim(ROOT, ready=True), nvme0n1p4=Claim(theirs, ready=True))
-    found = removals("lab", [(BLOCK.hosts[0], replace(EMPTY, storage=claimed))], purge=False)
+    found = removals(Owner("lab"), [(BLOCK.hosts[0], replace(EMPTY, storage=claimed))], purge=False)
     assert [(one.kind, one.name, one.store) for one in found] == [("root volume", "/dev/nvme0n1p3", "block")]
 
 
@@ -136,7 +137,15 @@ def test_purge_takes_a_group_of_ours_that_is_empty_then() -> None:
     volumes = (Logical("vg0", THIN_POOL, 1, (OWN_TAG,)), Logical("vg0", ROOT, 1))
     for tags, kinds in (((OWN_TAG,), ["root volume", "thin pool", "volume group"]), ((), ["root volume", "thin pool"])):
         there = replace(EMPTY, storage=with_group(*volumes, tags=tags))
-        assert [one.kind for one in removals("lab", [(LOGICAL.hosts[0], there)], purge=True)] == kinds
+        assert [one.kind for one in removals(Owner("lab"), [(LOGICAL.hosts[0], there)], purge=True)] == kinds
+
+
+def test_purge_leaves_a_group_of_ours_that_somebody_else_has_a_volume_in() -> None:
+    for other in ("data", stem(Owner("prod"), "w1", "root"), stem(Owner("lab", "0123456789abcdef"), "w1", "root")):
+        volumes = (Logical("vg0", THIN_POOL, 1, (OWN_TAG,)), Logical("vg0", ROOT, 1), Logical("vg0", other, 1))
+        there = replace(EMPTY, storage=with_group(*volumes, tags=(OWN_TAG,)))
+        found = removals(Owner("lab"), [(LOGICAL.hosts[0], there)], purge=True)
+        assert [one.kind for one in found] == ["root volume"]
 
 
 def test_the_seed_formats_blank_volumes_only_and_mounts_them() -> None:
