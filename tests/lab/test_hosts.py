@@ -30,7 +30,9 @@ from provision.inventory import load
 from provision.lab import Lab, connect_argv, down, exec_argv, host_uri, up
 from provision.lab.logins import client
 from provision.lab.processes import lives, members
+from provision.libvirt_xml import network_xml
 from provision.run.engine import destroy, opened, plan_removal
+from provision.specs import NetworkSpec, Owner
 from tests.lab.conftest import MESHCTL
 
 pytestmark = pytest.mark.lab
@@ -477,6 +479,32 @@ def test_doctor_gives_up_a_host_that_says_nothing_and_provision_begins_nothing(i
     assert (status, begun.status) == (12, 12)
     assert [(one["id"], one["where"]) for one in found if one["severity"] == "error"] == [("MC101", "hv3")]
     assert not [path for host in NAMES for path in pool(host).glob("*")]
+
+
+def test_plan_names_a_host_that_says_nothing_and_ends(inventory: Path) -> None:
+    with hung("hv3"):
+        done = meshctl("plan", inventory, within_s=120)
+    assert done.status == HypervisorError.exit_code
+    assert "hv3: " in done.stderr
+    assert "hv1: no" not in done.stderr
+
+
+def test_destroy_goes_on_without_a_host_that_says_nothing(inventory: Path) -> None:
+    owner = Owner("lab-hosts", ID)
+    for host in NAMES:
+        made = Hypervisor(host, host_uri(LAB, host))
+        made.create_network(
+            network_xml(NetworkSpec("lab-hosts", host, "meshctl", "bridge", "br0", "", 24, 1500), owner)
+        )
+        made.close()
+    with hung("hv3"):
+        done = meshctl("destroy", inventory, "--yes", within_s=120)
+    assert done.status == Unfinished.exit_code
+    assert "error: not all is removed: hv3: " in done.stderr
+    assert ours(["hv1", "hv2"]) == []
+    assert ours(["hv3"]) == ["hv3: network"]
+    assert meshctl("destroy", inventory, "--yes").status == 0
+    assert ours(NAMES) == []
 
 
 # ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────
