@@ -21,6 +21,7 @@ from provision.hosts.host_shell import host_shell
 from provision.hosts.hypervisor import Hypervisor
 from provision.hosts.live import observe_live
 from provision.hosts.pools import PoolLook, look_at_pools, observe_disks
+from provision.hosts.refusal import advice
 from provision.hosts.uploads import abandoned, copy_path, remove_copy, send, verify_again
 from provision.hosts.wire import in_use
 
@@ -28,6 +29,7 @@ __all__ = [
     "Hypervisor",
     "PoolLook",
     "abandoned",
+    "advice",
     "check_backing",
     "claim",
     "clear",

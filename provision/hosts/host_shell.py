@@ -65,10 +65,11 @@ def host_shell(host: Host, calls: Calls) -> Shell | None:
 def ssh_argv(uri: SplitResult) -> tuple[str, ...]:
     """The ssh that reaches the host of a qemu+ssh URI as libvirt does: same program, same settings, no questions.
 
-    `keyfile` is libvirt's parameter for the private key (libvirt.org/uri.html). A user other than root needs sudo
-    without a password, as in guests.
+    `keyfile` and `command` are libvirt's parameters for the private key and for the program (libvirt.org/uri.html). A user
+    other than root needs sudo without a password, as in guests.
     """
-    keyfile = parse_qs(uri.query).get("keyfile", [])
+    said = parse_qs(uri.query)
+    keyfile, program = said.get("keyfile", []), said.get("command", ["ssh"])
     options = [
         *("-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_S}"),
         *("-o", f"ServerAliveInterval={ALIVE_S}", "-o", f"ServerAliveCountMax={ALIVE_COUNT}"),
@@ -77,4 +78,4 @@ def ssh_argv(uri: SplitResult) -> tuple[str, ...]:
         *(("-i", keyfile[0]) if keyfile else ()),
     ]
     sudo = () if uri.username in (None, "root") else ("sudo", "-n", "--")
-    return ("ssh", *options, "--", uri.hostname or "localhost", *sudo)
+    return (program[0], *options, "--", uri.hostname or "localhost", *sudo)

@@ -24,6 +24,7 @@ from provision.base.errors import ConflictError, HypervisorError, StageTimeout
 from provision.base.interruption import check
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.hosts.connection import Connection, Patience
+from provision.hosts.refusal import advice, unasking
 from provision.libvirt_xml import (
     LEASE_NAME,
     DomainSeen,
@@ -461,14 +462,12 @@ class Hypervisor:
 
     def _open(self) -> Any:
         try:
-            return _kept_alive(libvirt.open(self.uri))
+            return _kept_alive(libvirt.open(unasking(self.uri)))
         except libvirt.libvirtError as error:
-            hint = (
-                "the lab is not up: `meshctl lab up`"
-                if "/run/meshctl/" in self.uri
-                else f"try: virsh -c '{self.uri}' version"
-            )
-            raise HypervisorError(f"{self.host}: no connection to {self.uri}: {_cause(error)}", hint=hint) from error
+            said = _cause(error)
+            raise HypervisorError(
+                f"{self.host}: no connection to {self.uri}: {said}", hint=advice(self.uri, said)
+            ) from error
 
     def _survives_kvm(self) -> str:
         # By lot: two laptops that probe one host at once must not take each other's domain for a refusal.

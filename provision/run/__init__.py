@@ -4,6 +4,7 @@ To live here a line joins doors and pure rooms in the order of a command; how a 
 """
 
 from provision.run.access import read_kubeconfig, ssh_argv
+from provision.run.away import answering
 from provision.run.checkup import admit, check_hosts
 from provision.run.engine import Intent, World, destroy, drifted, intent, make_plan, opened, plan_removal, provision
 from provision.run.identity import Identity
@@ -16,6 +17,7 @@ __all__ = [
     "Intent",
     "World",
     "admit",
+    "answering",
     "check_hosts",
     "cluster_status",
     "destroy",

@@ -28,7 +28,7 @@ from provision.doctor import (
     read_libvirt,
     walk,
 )
-from provision.hosts import Hypervisor, observe_storage
+from provision.hosts import Hypervisor, advice, observe_storage
 from provision.inventory import Host
 from provision.placement import Placement, Topology, absent, parse_capabilities, place, tenants
 from provision.plan import HostSeen
@@ -41,10 +41,13 @@ NAME = "doctor"
 ANSWER_S = 5.0
 """What libvirt has for its first answer, and the host's shell for what is read there: a daemon that hangs hangs for ever."""
 
+SSH_FAILED = 255
+"""The status with which ssh says that it has not reached the host (ssh(1)); any other is that of the command, here sudo's."""
+
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a host gave in `seconds`; `refused` says why there is nothing else."""
+    """What one look at a host gave in `seconds`; `refused` says why there is nothing else, `hint` what mends that."""
 
     host: Host
     seconds: float
@@ -53,6 +56,7 @@ class Look:
     topology: Topology | None = None
     below: StorageSeen | None = None
     refused: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def _look(world: World, host: Host) -> Look:
         below = begin(partial(_below, host, shell))
         seen = observe_host(world.cluster.owner, host, world.hypervisors[host.name], sized=bool)
     except MeshctlError as error:
-        return Look(host, time.monotonic() - started, refused=error.message)
+        return Look(host, time.monotonic() - started, refused=error.message, hint=error.hint)
     found = _with_pool(result_of(facts), below)
     return Look(host, time.monotonic() - started, found, seen, topology, below.result() if below.done() else None)
 
@@ -156,9 +160,10 @@ def _shell(world: World, host: Host) -> tuple[Shell | None, str]:
     if shell is None:
         return None, f"{host.uri} leads to libvirt only, not to a shell"
     if "+ssh" in host.uri and (tried := shell.read(["true"], within_s=ANSWER_S, check=False)).status != 0:
-        raise HypervisorError(
-            f"{host.name}: no SSH to the host: {' '.join(tried.last_lines) or f'ssh ended with status {tried.status}'}"
-        )
+        said = " ".join(tried.last_lines) or f"ssh ended with status {tried.status}"
+        if tried.status != SSH_FAILED:
+            return None, f"libvirt may be reached, but nothing be run as root: {said}"
+        raise HypervisorError(f"{host.name}: no SSH to the host: {said}", hint=advice(host.uri, said))
     return shell, ""
 
 
@@ -218,7 +223,8 @@ def _placement(world: World, looks: Sequence[Look]) -> Placement:
 
 def _judged(world: World, look: Look, placement: Placement) -> tuple[Finding, ...]:
     if look.facts is None or look.seen is None or look.topology is None:
-        return (found("MC101", look.host.name, look.refused, uri=look.host.uri),)
+        fix = look.hint or f"try: virsh -c '{look.host.uri}' version"
+        return (found("MC101", look.host.name, look.refused, fix=fix),)
     pinnings = tuple(pin for pin in placement.pinnings if pin.host == look.host.name)
     return judge(Patient(world.cluster, look.host, look.facts, look.seen, look.topology, pinnings, look.below))
 

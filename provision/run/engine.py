@@ -6,13 +6,23 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from provision import bundle, images
 from provision.base import interruption
 from provision.base.calls import Calls
 from provision.base.content import content_sha256
-from provision.base.errors import ConflictError, HostUnfit, ImageError, MeshctlError, PlacementError, StorageError
+from provision.base.errors import (
+    ConflictError,
+    HostUnfit,
+    ImageError,
+    MeshctlError,
+    PlacementError,
+    StorageError,
+    Unfinished,
+)
 from provision.base.events import (
     Changed,
     Emit,
@@ -100,7 +110,7 @@ class World:
 
     def shell(self, host: str) -> Shell | None:
         """The shell of a host, None where its URI leads to none. Raises MeshctlError when its lab is not up."""
-        return host_shell(self.cluster.host(host), self.calls)
+        return host_shell(self.cluster.host(host), self.hypervisors[host].calls)
 
     def reached(self, host: str) -> Shell:
         """The shell of a host that must have one. Raises StorageError where its URI leads to none."""
@@ -114,7 +124,7 @@ class World:
 def opened(cluster: Cluster, emit: Emit, ask: Ask = nobody, owner: Identity | None = None) -> Iterator[World]:
     """A world for a cluster, with its owner's id; its connections are closed at the end. `ask` is for the passphrase of `ssh.key_file`."""
     calls = Calls()
-    hypervisors = {host.name: Hypervisor(host.name, host.uri, calls) for host in cluster.hosts}
+    hypervisors = {host.name: Hypervisor(host.name, host.uri, Calls(whole=calls)) for host in cluster.hosts}
     with ExitStack() as stack:
         for hypervisor in hypervisors.values():
             stack.callback(hypervisor.close)
@@ -417,17 +427,39 @@ def _seen_for_removal(world: World) -> list[tuple[Host, HostSeen]]:
     ]
 
 
-def destroy(world: World, agreed: tuple[Removal, ...], *, purge: bool = False, patience_s: float = 0.0) -> None:
-    """Removes what was agreed to, holding the hosts: guests first, all of one order at once.
+def destroy(
+    world: World,
+    agreed: tuple[Removal, ...],
+    away: Mapping[str, MeshctlError] = MappingProxyType({}),
+    *,
+    purge: bool = False,
+    patience_s: float = 0.0,
+) -> None:
+    """Removes what was agreed to, holding the hosts: guests first, all of one order at once. A host that fails is left as it is,
+    others go on.
 
-    Raises ConflictError, with nothing removed, when what `plan_removal` finds is no longer that.
+    Raises ConflictError, with nothing removed, when what `plan_removal` finds is no longer that; Unfinished when something
+    is left, which is warned of, and for hosts that were `away` from the beginning.
     """
-    command = f"destroy {world.cluster.cluster}"
+    failures, command = dict(away), f"destroy {world.cluster.cluster}"
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "destroy"):
         if _doomed(world, _seen_for_removal(world), purge=purge) != agreed:
             raise ConflictError("the world changed since it was shown", hint="run the command again")
         for order in sorted({removal.order for removal in agreed}):
-            for_each([r for r in agreed if r.order == order], lambda removal: _remove(removal, world))
+            work = partial(_try, world=world, given_up=frozenset(failures), failures=failures)
+            for_each([removal for removal in agreed if removal.order == order], work)
+        if failures:
+            raise Unfinished("\n".join(error.message for error in failures.values()))
+
+
+def _try(removal: Removal, world: World, given_up: frozenset[str], failures: dict[str, MeshctlError]) -> None:
+    """Removes one thing, unless its host failed before it, and notes a failure."""
+    try:
+        if removal.host not in given_up:
+            return _remove(removal, world)
+    except MeshctlError as error:
+        failures.setdefault(removal.host, error)
+    return world.emit(Warned(f"{removal.host}: {removal.kind} {removal.name} is left"))
 
 
 def _remove(removal: Removal, world: World) -> None:

@@ -100,7 +100,7 @@ def test_the_pid_file_names_a_process_of_the_lab(lab: Lab) -> None:
 def test_up_again_changes_nothing(lab: Lab) -> None:
     seen: list[Event] = []
     pid, key = lab.pid_file.read_text(), lab.key.read_bytes()
-    assert up(lab, Local(), seen.append) == lab.uri
+    assert up(lab, Local(), seen.append) == (lab.uri,)
     assert (lab.pid_file.read_text(), lab.key.read_bytes(), seen) == (pid, key, [])
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,6 +139,24 @@ def test_a_run_that_lost_its_lease_changes_nothing_more(
     found = hypervisor.lease()
     assert found is not None
     assert found.uuid == OTHER.uuid
+
+
+def test_a_host_that_goes_away_is_changed_no_more_and_the_others_are(
+    hypervisor: Hypervisor, waited: Callable[[Callable[[], bool]], None], tmp_path: Path
+) -> None:
+    whole = Calls()
+    here = Hypervisor("hv1", hypervisor.uri, Calls(whole=whole))
+    gone = Hypervisor("hv2", "test:///default", Calls(whole=whole))
+    with leased({"hv1": here, "hv2": gone}, whole, "x", nowhere):
+        gone.close()
+        gone.uri = f"test://{tmp_path}/gone.xml"
+        waited(lambda: gone.calls.refused)
+        here.create_network("<network><name>n</name><bridge name='virbr-n'/></network>")
+        with pytest.raises(ConflictError, match="hv2: this run has lost its lease"):
+            gone.remove_network("n")
+    here.remove_network("n")
+    assert (here.lease(), whole.mutations) == (None, 2)
+    here.close()
 
 
 @pytest.fixture

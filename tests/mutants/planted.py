@@ -141,8 +141,8 @@ MUTANTS = (
     Mutant(
         "works-on-without-lease",
         "provision/run/lease.py",
-        "            if not kept:\n",
-        "            if False:\n",
+        "        if not kept:\n",
+        "        if False:\n",
         LEASE,
     ),
     Mutant(

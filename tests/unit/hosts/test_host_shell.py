@@ -34,6 +34,12 @@ def test_ssh_as_libvirt_does(uri: str, way: tuple[str, ...]) -> None:
     assert shell.prefix[-len(way) :] == way
 
 
+def test_the_program_is_the_one_that_libvirt_is_told() -> None:
+    shell = _shell("qemu+ssh://root@hv1/system?command=/usr/local/bin/ssh&keyfile=/k")
+    assert isinstance(shell, Through)
+    assert shell.prefix[0] == "/usr/local/bin/ssh"
+
+
 @pytest.mark.parametrize("uri", ["qemu:///system", "qemu+unix:///system", "qemu+unix:///system?socket=/run/other/s"])
 def test_here(uri: str) -> None:
     shell = _shell(uri)
