@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from provision.base.errors import InventoryError, Unreachable
+from provision.base.errors import InventoryError, Unreachable, cause
 from provision.base.secret import Secret
 from provision.inventory import Cluster
 
@@ -144,7 +144,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         lab = "/meshctl/" in str(path)
         hint = "`meshctl lab up` makes the lab's key" if lab else "ssh-keygen -t ed25519 makes a pair"
-        raise _fault(path, f"cannot be read: {error.strerror}", hint) from error
+        raise _fault(path, f"cannot be read: {cause(error)}", hint) from error
 
 
 def _fault(path: object, what: str, hint: str) -> InventoryError:

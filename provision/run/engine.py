@@ -224,7 +224,7 @@ def _require_kvm(cluster: Cluster, meant: Intent) -> None:
     hosts = [
         host
         for host in cluster.hosts
-        if host.name in used and host.require == "kvm" and not host.uri.startswith("test:")
+        if host.name in used and host.require == "kvm" and not host.uri.startswith(("test:", "test+"))
     ]
     faults = [f"{one.name}: {why}" for one in hosts if (why := _not_under_kvm(meant.hosts[one.name]))]
     if faults:

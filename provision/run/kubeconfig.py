@@ -80,5 +80,5 @@ def _reaching(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not text"
+        why = cause(error) if isinstance(error, OSError) else "not text"
         raise MeshctlError(f"{path}: cannot be written: {why}", hint="name another file with --output") from error

@@ -18,6 +18,7 @@ from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import seal
 from provision.images.builder import path as image_path
 from tests.unit.bundle.test_bundle import lay_out
+from tests.unit.guests.sshd import make_key
 
 MESHCTL = str(Path(sys.executable).with_name("meshctl"))
 
@@ -30,7 +31,7 @@ network: {{cidr: 10.77.0.0/24, bridge: meshbr9}}
 nodes:
 - {{name: cp1, role: control-plane, vcpus: 2, memory: 2GiB, disk: 10GiB}}
 - {{name: w1, role: worker, vcpus: 1, memory: 1GiB, disk: 10GiB, volumes: [{volumes}]}}
-ssh: {{public_key: ssh-ed25519 AAAA test, proxy_command: ["false"]}}
+ssh: {{key_file: {key}, proxy_command: ["false"]}}
 kubernetes: {{version: v1.20.2, bundle: {bundle}}}
 """
 
@@ -62,7 +63,8 @@ class Place:
         image.parent.mkdir(parents=True)
         image.write_bytes(b"an image")
         volumes = ", ".join(f"{{name: d{n}, size: 1GiB, mount: /srv/d{n}}}" for n in range(self.volumes))
-        self.inventory.write_text(INVENTORY.format(uri=self.uri, bundle=bundle, volumes=volumes))
+        key = make_key(self.folder / "key")
+        self.inventory.write_text(INVENTORY.format(uri=self.uri, bundle=bundle, volumes=volumes, key=key))
         return self
 
     def start(

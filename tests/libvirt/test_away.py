@@ -86,7 +86,9 @@ def test_a_host_that_fails_in_the_middle_is_left_and_others_go_on(world: World, 
         """Somebody takes hv1's pool away while its volume's turn has not come."""
         events.append(event)
         if isinstance(event, Changed) and (event.where, event.object) == ("hv1", "network meshctl"):
-            world.hypervisors["hv1"].remove_pool("meshctl")
+            pool = world.hypervisors["hv1"]._connection.use("do it by hand", changes=True).storagePoolLookupByName("meshctl")
+            pool.destroy()
+            pool.undefine()
 
     with pytest.raises(Unfinished, match=f"not all is removed: hv1: cannot delete {VOLUME}: "):
         destroy(replace(world, emit=meddle), plan_removal(world, purge=True), purge=True)

@@ -173,7 +173,9 @@ def _asked(place: Place, answer: bytes) -> tuple[int, str, str]:
     assert running.process.stderr
     before = ""
     while "changes? [y/N]: " not in before:
-        before += running.process.stderr.read(1)
+        more = running.process.stderr.read(1)
+        assert more, before
+        before += more
     os.write(ours, answer)
     ended = running.ended()
     os.close(ours)
