@@ -7,13 +7,14 @@ from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.check.manifest import Embedded, Manifest, embedded, manifest
 from provision.linkerd.check.shape import nearest
 from provision.linkerd.check.traps import cluster_name
-from provision.linkerd.check.validate import release_of, validate
+from provision.linkerd.check.validate import config_map, release_of, validate
 
 __all__ = [
     "Embedded",
     "Finding",
     "Manifest",
     "cluster_name",
+    "config_map",
     "embedded",
     "found",
     "manifest",

@@ -103,6 +103,11 @@ class Manifest:
         """ConfigMaps by name."""
         return {text(one, "metadata", "name") or "": one for one in self.objects if text(one, "kind") == "ConfigMap"}
 
+    def value(self, name: str, key: str) -> str | None:
+        """What a key of a ConfigMap holds; of the first ConfigMap that has it when no name is given."""
+        found = (text(get(one, "data"), key) for each, one in self.maps().items() if name in ("", each))
+        return next((value for value in found if value is not None), None)
+
     def release(self) -> str | None:
         """The release that the first image names."""
         return next((one.release() for one in self.containers() if one.release()), None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from provision.linkerd.check import client_tls, unrouted
+from provision.linkerd.check import client_tls, nowhere, prefixes, unrouted
 from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.routing import HTTP, LOOPBACK, Config, Router
 from provision.linkerd.text import Location, get, items, scalar, text
@@ -34,11 +34,15 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _selectors(config)
     yield from _binds(config)
     yield from _transformers(config)
+    yield from nowhere.destinations(config)
+    yield from nowhere.namer_prefixes(config)
     small = not _caches_enough(config)
     for routing in config.routings:
         router = routing.router
         if router.dtab_node is not None or "identifier" in router.fields:
             yield from unrouted.findings(config, routing)
+        yield from nowhere.findings(config, routing)
+        yield from prefixes.findings(config, routing)
         yield from _loopback(router)
         if small or "bindingCache" in router.fields:
             yield from _cache(router, config)

@@ -57,6 +57,16 @@ def release_of(text: str) -> str | None:
     return None if objects is None else objects.release()
 
 
+def config_map(text: str, name: str, key: str) -> str | None:
+    """The value of a key in a ConfigMap of a manifest, of any ConfigMap when no name is given; None when there is none."""
+    try:
+        root = compose(text)
+        objects = None if root is None else _manifest(root, text)
+    except Unreadable:
+        return None
+    return None if objects is None else objects.value(name, key)
+
+
 def _manifest(root: yaml.Node, text: str) -> Manifest | None:
     if get(root, "apiVersion") is None:
         return None

@@ -329,7 +329,9 @@ def show_prefix(prefix: Prefix) -> str:
 
 
 def _show_label(label: bytes) -> str:
-    return "".join(chr(byte) if chr(byte) in SHOWABLE else f"\\x{byte:02x}" for byte in label)
+    """As linkerd shows it: one odd byte, and all are written as numbers."""
+    text = label.decode("latin-1")
+    return text if SHOWABLE.issuperset(text) else "".join(f"\\x{byte:02x}" for byte in label)
 
 
 def show_tree(tree: Tree) -> str:
@@ -381,3 +383,14 @@ def leaves(tree: Tree) -> Iterator[Path]:
                 yield from leaves(share.tree)
         case _:
             return
+
+
+def symbols(tree: Tree) -> bool:
+    """Whether a tree holds `!` or `$`: its owner means that nothing, or no endpoint, is found."""
+    match tree:
+        case Alt(trees):
+            return any(map(symbols, trees))
+        case Union(parts):
+            return any(symbols(share.tree) for share in parts)
+        case _:
+            return isinstance(tree, Fail | Empty)

@@ -68,26 +68,35 @@ def patterns(router: Router, method: bytes | None = None) -> Iterator[Pattern]:
         yield Pattern((), open=True)
         return
     for identifier in router.identifiers:
-        for pattern in _suffixes(identifier, ANY if method is None else method):
+        for pattern in _suffixes(router, identifier, ANY if method is None else method):
             yield Pattern((*prefix, *pattern.elements), pattern.open)
 
 
-def _suffixes(identifier: Mapping[str, str], method: Element) -> list[Pattern]:
-    match identifier.get("kind"):
+def _suffixes(router: Router, identifier: Mapping[str, str], method: Element) -> list[Pattern]:
+    kind = identifier.get("kind")
+    if router.protocol == "h2" and kind in ("io.l5d.header.path", "io.l5d.headerPath"):
+        count = _count(identifier.get("segments", ""))
+        return [Pattern((ANY,), open=True) if count is None else Pattern((ANY,) * count)]
+    match kind:
         case "io.l5d.methodAndHost":
             tail = identifier.get("httpUriInDst") == "true"
             return [Pattern((b"1.0", method), tail), Pattern((b"1.1", method, ANY), tail)]
         case "io.l5d.header.token" | "io.l5d.headerToken":
             return [Pattern((ANY,))]
         case "io.l5d.path":
-            segments = identifier.get("segments", "1")
-            return [Pattern((ANY,) * (int(segments) if segments.isdecimal() and len(segments) < 3 else 1))]
+            count = _count(identifier.get("segments", "1"))
+            return [Pattern((ANY,) * (1 if count is None else count))]
         case "io.l5d.static":
             return [Pattern(_static(identifier.get("path", "/")))]
         case "io.l5d.ingress" | "io.l5d.http.ingress" | "io.l5d.h2.ingress":
             return [Pattern((ANY, ANY, ANY))]
         case _:
             return [Pattern((), open=True)]
+
+
+def _count(text: str) -> int | None:
+    """Segments of a path; None when they cannot be told."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 3 else None
 
 
 def _static(text: str) -> Path:
@@ -97,27 +106,91 @@ def _static(text: str) -> Path:
         return ()
 
 
-def reached(entries: Iterable[Entry], first: Iterable[Pattern]) -> set[Prefix] | None:
-    """The prefixes of a dtab that some name meets. None when there are too many names to tell."""
-    index = _Index(entries)
-    waiting, seen, met, matches = list(first), set[Pattern](), set[Prefix](), 0
-    while waiting:
-        pattern = waiting.pop()
-        if pattern in seen or pattern.elements[:1] == (NAMERS,):
-            continue
-        seen.add(pattern)
-        if len(seen) > MOST or matches > MOST_MATCHES or len(pattern.elements) > LONGEST:
-            return None
-        if pattern.elements[:1] == (SYSTEM,):
-            waiting += _rewritten(pattern)
-            continue
-        for entry, rest in index.matching(pattern):
-            matches += 1
-            met.add(entry.prefix)
-            waiting += [
-                Pattern((*leaf, *rest.elements), rest.open) for leaf in leaves(entry.tree) if leaf[:1] != (NAMERS,)
-            ]
-    return met
+@dataclass(frozen=True)
+class Reached:
+    """What names make of a dtab."""
+
+    met: frozenset[Prefix]
+    """The prefixes that some name meets."""
+    lost: Mapping[tuple[int, Path], Pattern]
+    """Leaves, by their entry's place in the text, of which every name meets no entry any more: one such name of each."""
+    bound: Mapping[tuple[int, Path], Pattern]
+    """Leaves below `/#/` and `/$/` in the same way, each with the name that goes on farthest."""
+
+
+def reached(entries: Iterable[Entry], first: Iterable[Pattern], deep: int = 0) -> Reached | None:
+    """Which entries of a dtab names meet, and what becomes of them. None when there are too many names to tell.
+
+    Leaves below `/#/` of `deep` elements or more are not among the bound: they have all that any namer needs.
+    """
+    walk = _Reach(entries, deep)
+    return walk.done() if walk.go(list(first)) else None
+
+
+class _Reach:
+    """The walk over names, and what it saw."""
+
+    def __init__(self, entries: Iterable[Entry], deep: int) -> None:
+        self.index, self.deep = _Index(entries), deep
+        self.met: set[Prefix] = set()
+        self.origins: dict[Pattern, set[tuple[int, Path]]] = {}
+        self.matched: set[Pattern] = set()
+        self.bound: dict[tuple[int, Path], Pattern] = {}
+        self.matches = 0
+
+    def go(self, waiting: list[Pattern]) -> bool:
+        seen = set[Pattern]()
+        while waiting:
+            pattern = waiting.pop()
+            if pattern in seen or pattern.elements[:1] == (NAMERS,):
+                continue
+            seen.add(pattern)
+            if len(seen) > MOST or self.matches > MOST_MATCHES or len(pattern.elements) > LONGEST:
+                return False
+            fresh = _rewritten(pattern) if pattern.elements[:1] == (SYSTEM,) else self._matched(pattern)
+            if fresh is None:
+                continue
+            self.matched.add(pattern)
+            waiting += fresh
+        return True
+
+    def _matched(self, pattern: Pattern) -> list[Pattern] | None:
+        """What the entries make of a name, None when it meets none."""
+        fresh: list[Pattern] = []
+        matched = False
+        for entry, rest in self.index.matching(pattern):
+            matched = True
+            self.matches += 1
+            self.met.add(entry.prefix)
+            for leaf in leaves(entry.tree):
+                self._leaf(entry, leaf, rest, fresh)
+        return fresh if matched else None
+
+    def _leaf(self, entry: Entry, leaf: Path, rest: Pattern, fresh: list[Pattern]) -> None:
+        if leaf[:1] == (NAMERS,) and len(leaf) >= self.deep:
+            return
+        origin = (entry.start, leaf)
+        if leaf[:1] == (NAMERS,) or leaf[:1] == (SYSTEM,):
+            before = self.bound.get(origin)
+            if before is None or (
+                not before.open and (rest.open or len(rest.elements) > len(before.elements) - len(leaf))
+            ):
+                self.bound[origin] = Pattern((*leaf, *rest.elements), rest.open)
+            if leaf[:1] == (NAMERS,):
+                return
+        name = Pattern((*leaf, *rest.elements), rest.open)
+        self.origins.setdefault(name, set()).add(origin)
+        fresh.append(name)
+
+    def done(self) -> Reached:
+        alive = {origin for name in self.matched for origin in self.origins.get(name, ())}
+        lost = {
+            origin: name
+            for name, origins in self.origins.items()
+            for origin in origins - alive
+            if name.elements[:1] not in ((SYSTEM,), ()) and isinstance(name.elements[0], bytes)
+        }
+        return Reached(frozenset(self.met), lost, self.bound)
 
 
 class _Index:

@@ -1,0 +1,190 @@
+"""The traps of names that all end in nothing: no dtab, a destination that no entry begins with, one that nothing binds, a circle."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+import yaml
+
+from provision.linkerd.check.finding import Finding, found
+from provision.linkerd.routing import (
+    NAMERS,
+    SYSTEM,
+    TOO_DEEP,
+    Config,
+    DtabError,
+    Entry,
+    Fault,
+    Leaf,
+    Path,
+    Pattern,
+    Reached,
+    Routing,
+    delegate,
+    fault,
+    leaves,
+    parse_path,
+    patterns,
+    reached,
+    show_path,
+    show_prefix,
+    show_tree,
+    symbols,
+    without_sign,
+)
+from provision.linkerd.text import Location, get, items, scalar, text
+
+NO_HOSTS = "No hosts are available for"
+UNKNOWN_NAMER = "Unknown namer"
+NEAR = 0.6
+"""How alike a destination and an entry's beginning are of which one may be meant by the other."""
+
+MOST = 60
+"""Names of which it is tried whether they run in a circle."""
+
+MOST_ENTRIES = 1500
+"""Entries of a dtab that is looked at for circles."""
+
+HOSTS = ("io.l5d.methodAndHost", "io.l5d.header.token", "io.l5d.headerToken")
+"""Identifiers whose names hold hosts and methods, so never a port alone."""
+
+
+def told(config: Config, routing: Routing) -> bool:
+    """Whether the names of a router can be followed: linkerd reads the dtab itself, and no namer rewrites."""
+    return routing.interpreter == "default" and all(kind != "io.l5d.rewrite" for kind, _prefix in config.namers)
+
+
+def findings(config: Config, routing: Routing) -> Iterator[Finding]:
+    """Every such trap of a router."""
+    if routing.interpreter == "default" and not routing.entries:
+        yield from _no_dtab(routing)
+    elif told(config, routing):
+        deep = max((1 + len(one.prefix) + len(one.needs) for one in config.bindable), default=1)
+        walk = reached(routing.entries, patterns(routing.router), deep)
+        if walk is not None:
+            yield from _lost(config, routing, walk)
+            yield from _unbound(config, routing, walk)
+        yield from _circles(config, routing)
+
+
+def _no_dtab(routing: Routing) -> Iterator[Finding]:
+    """A router without any entry; names that its prefix makes bound ones need none."""
+    router = routing.router
+    if routing.unreadable or any(kind == "io.l5d.const" for kind in routing.transformers):
+        return
+    every = list(patterns(router))
+    if all(one.elements and one.elements[0] not in (NAMERS, SYSTEM) for one in every):
+        name = show_path(tuple(part if isinstance(part, bytes) else b"HOST" for part in every[-1].elements))
+        message = f"the router has no dtab: every name, such as {name}, ends in nothing"
+        node = router.dtab_node or router.fields.get("label") or router.fields.get("protocol") or router.node
+        yield found(
+            "ML371", node, router.dtab_at, message, NO_HOSTS, f"`{router.dtab_key}: …`, from {router.prefix} to a namer"
+        )
+
+
+def _lost(config: Config, routing: Routing, walk: Reached) -> Iterator[Finding]:
+    """Entries of which every destination meets no entry, and destinations that lack their `#` or `$`."""
+    for entry in routing.entries:
+        every = list(leaves(entry.tree))
+        lost = [leaf for leaf in every if (entry.start, leaf) in walk.lost]
+        whole = len(lost) == len(every) and not symbols(entry.tree)
+        for leaf in lost:
+            sign = without_sign(leaf, config.bindable)
+            if whole or sign:
+                yield _leads_nowhere(config, routing, entry, leaf, sign)
+
+
+def _leads_nowhere(config: Config, routing: Routing, entry: Entry, leaf: Path, sign: str) -> Finding:
+    begin = show_path(leaf[:1])
+    message = (
+        sign
+        or f"{show_prefix(entry.prefix)} => {show_tree(entry.tree)} leads nowhere: no entry begins with {show_path(leaf)}"
+    )
+    fix = sign.rpartition(": ")[2] if sign else _meant(routing, entry, leaf, begin)
+    return found("ML372", config.spot(routing.router, entry), routing.router.dtab_at, message, NO_HOSTS, fix)
+
+
+def _meant(routing: Routing, entry: Entry, leaf: Path, begin: str) -> str:
+    others = {show_prefix(one.prefix): one.prefix for one in routing.entries if one is not entry}
+    for near in difflib.get_close_matches(show_path(leaf), sorted(others), n=3, cutoff=NEAR):
+        path = tuple(part or b"x" for part in others[near])
+        mended = [Entry(entry.prefix, Leaf(path), one.start) if one is entry else one for one in routing.entries]
+        if delegate(mended, tuple(part or b"x" for part in entry.prefix)).circle is None:
+            return f"did you mean {near}?"
+    return f"an entry `{begin} => …`, or a name below /#/ or /$/"
+
+
+def _unbound(config: Config, routing: Routing, walk: Reached) -> Iterator[Finding]:
+    """Names below /#/ with too few elements for their namer, and names below /$/ that linkerd has not."""
+    hosts = all(one.get("kind") in HOSTS for one in routing.router.identifiers)
+    for entry in routing.entries:
+        for leaf in leaves(entry.tree):
+            name = walk.bound.get((entry.start, leaf))
+            wrong = None if name is None else _fault(config, name, hosts=hosts)
+            if wrong is not None and not wrong.unconfigured:
+                where, said = config.spot(routing.router, entry), UNKNOWN_NAMER if leaf[:1] == (SYSTEM,) else NO_HOSTS
+                yield found("ML373", where, routing.router.dtab_at, wrong.why, said, wrong.fix)
+
+
+def _fault(config: Config, name: Pattern, *, hosts: bool) -> Fault | None:
+    known = all(isinstance(part, bytes) for part in name.elements)
+    path = tuple(part if isinstance(part, bytes) else b"HOST" for part in name.elements)
+    more = name.open or (not known and (len(path) < 3 or not isinstance(name.elements[1], bytes)))
+    if path[:1] == (SYSTEM,) and not known and not hosts:
+        more = True
+    if path[:1] == (NAMERS,) and not known and any(len(one.prefix) > 1 for one in config.bindable):
+        return None
+    return fault(path, config.bindable, config.release, more=more)
+
+
+def _circles(config: Config, routing: Routing) -> Iterator[Finding]:
+    """Names that an entry leads back to itself, so that linkerd follows them until it fails."""
+    if len(routing.entries) > MOST_ENTRIES:
+        return
+    through = [one for one in routing.entries if any(leaf[:1] != (NAMERS,) for leaf in leaves(one.tree))]
+    known: set[str] = set()
+    for entry in through[:MOST]:
+        if show_prefix(entry.prefix) in known:
+            continue
+        name = tuple(b"x" if part is None else part for part in entry.prefix)
+        circle = delegate(routing.entries, name)
+        if circle.circle is not None and name[:1] not in ((NAMERS,), (SYSTEM,)):
+            known |= {step.rule for step in circle.steps}
+            message = f"{show_path(name)} runs in a circle, and comes back as {show_path(circle.circle)}: every such request fails"
+            yield found("ML374", config.spot(routing.router, entry), routing.router.dtab_at, message, TOO_DEEP)
+
+
+def destinations(config: Config) -> Iterator[Finding]:
+    """Paths beside dtabs that linkerd binds itself: where namerd is, and what marathon and New Relic are reached by."""
+    for at, node, key in _destinations(config):
+        path = get(node, key)
+        written = scalar(path) if path is not None else None
+        if path is None or not written:
+            continue
+        try:
+            wrong = fault(parse_path(written), config.bindable, config.release)
+        except DtabError:
+            continue
+        if wrong is not None:
+            yield found("ML375", path, (*at, key), f"nothing binds it: {wrong.why}", NO_HOSTS, wrong.fix)
+
+
+def _destinations(config: Config) -> Iterator[tuple[Location, yaml.Node, str]]:
+    for routing in config.routings:
+        if routing.interpreter in ("io.l5d.namerd", "io.l5d.namerd.http", "io.l5d.mesh"):
+            yield (*routing.router.at, "interpreter"), routing.router.fields["interpreter"], "dst"
+    for section, kind in (("namers", "io.l5d.marathon"), ("telemetry", "io.l5d.newrelic")):
+        for index, node in enumerate(items(get(config.root, section))):
+            if text(node, "kind") == kind:
+                yield (section, index), node, "dst"
+
+
+def namer_prefixes(config: Config) -> Iterator[Finding]:
+    """Prefixes of namers that are written with the `/#/` that linkerd puts before them."""
+    for index, node in enumerate(items(get(config.root, "namers"))):
+        prefix = get(node, "prefix")
+        written = scalar(prefix) if prefix is not None else None
+        if prefix is not None and written and written.startswith(("/#/", "/$/")):
+            message = f"{written} stands behind /#/: its names are /#{written}/…"
+            yield found("ML376", prefix, ("namers", index, "prefix"), message, NO_HOSTS, f"prefix: {written[2:]}")

@@ -1,0 +1,336 @@
+"""Files that people really have: each folder of tests/data/linkerd/cases, and other files of its kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from provision.cli import meshctl
+from provision.linkerd.check import Finding
+from provision.linkerd.check import validate as check
+
+CASES = Path(__file__).parents[2] / "data" / "linkerd" / "cases"
+
+
+def run(*arguments: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(meshctl, ["mesh", *arguments], input=stdin)
+
+
+def found(name: str, release: str) -> list[dict[str, str]]:
+    result: list[dict[str, str]] = json.loads(run("validate", str(CASES / name), "--linkerd", release, "--json").stdout)
+    return result
+
+
+def router(*lines: str, namers: str = "[{kind: io.l5d.consul}]") -> str:
+    head = f"usage: {{enabled: false}}\nadmin: {{ip: 127.0.0.1}}\nnamers: {namers}\nrouters:\n- protocol: http\n"
+    return head + "".join(f"  {line}\n" for line in (*lines, "servers: [{port: 4140, ip: 0.0.0.0}]"))
+
+
+def only(text: str, release: str = "1.3.6") -> list[Finding]:
+    return list(check(text, release))
+
+
+def test_c01_route_takes_the_release_from_the_image() -> None:
+    result = run("route", str(CASES / "c01-route-ignores-image-tag" / "l5d.yml"), "--host", "web")
+    assert result.exit_code == 0
+    assert result.output.startswith("io.l5d.header.token names it /svc/web\n")
+    assert "ends in /#/io.l5d.k8s/default/http/web" in result.output
+
+
+def test_c02_route_says_whose_dtab_it_is_and_reads_a_file_that_is_there(tmp_path: Path) -> None:
+    case = CASES / "c02-route-remote-interpreter"
+    asked = run("route", str(case / "linkerd.yaml"), "--linkerd", "1.3.6", "--host", "web")
+    assert asked.exit_code == 1
+    assert "router out asks namerd (io.l5d.namerd): its dtab is not in this file" in asked.output
+    assert "No hosts" not in asked.output
+    dtab = tmp_path / "namerd.dtab"
+    dtab.write_text("/svc => /#/io.l5d.consul/dc1")
+    told = run("route", str(case / "linkerd.yaml"), "--linkerd", "1.3.6", "--host", "web", "--dtab", str(dtab))
+    assert (told.exit_code, told.output.splitlines()[-1]) == (0, "ends in /#/io.l5d.consul/dc1/web")
+    read = run("route", str(case / "fs.yaml"), "--linkerd", "1.3.6", "--host", "web")
+    assert (read.exit_code, read.output.splitlines()[-1]) == (0, "ends in /#/io.l5d.fs/web")
+    elsewhere = run("route", str(case / "fs.yaml"), "--linkerd", "1.3.6", "--host", "web", "--folder", str(tmp_path))
+    assert elsewhere.exit_code == 1
+    assert "asks a file for its dtab (io.l5d.fs)" in elsewhere.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("io.l5d.mesh, experimental: true, dst: /$/inet/127.1/4321, root: /default", "asks namerd (io.l5d.mesh)"),
+        ("io.l5d.k8s.istio, experimental: true", "asks Istio"),
+        ("org.example.mine", "none of linkerd's interpreters"),
+    ],
+)
+def test_c02_kind_no_interpreter_is_answered_from_an_empty_dtab(kind: str, words: str) -> None:
+    result = run("route", "-", "--linkerd", "1.3.6", "--host", "web", stdin=router(f"interpreter: {{kind: {kind}}}"))
+    assert result.exit_code == 1
+    assert words in result.output
+
+
+def test_c02_kind_a_config_map_of_the_same_manifest_is_read() -> None:
+    inner = "".join(
+        f"    {line}\n"
+        for line in router(
+            "interpreter: {kind: io.l5d.k8s.configMap, experimental: true, name: dtabs, filename: main}"
+        ).splitlines()
+    )
+    manifest = (
+        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: l5d}}\ndata:\n  config.yaml: |\n{inner}---\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: dtabs}\ndata: {main: /svc => /#/io.l5d.consul/dc1}\n"
+    )
+    result = run("route", "-", "--linkerd", "1.3.6", "--host", "web", stdin=manifest)
+    assert (result.exit_code, result.output.splitlines()[-1]) == (0, "ends in /#/io.l5d.consul/dc1/web")
+
+
+def test_c03_h2_names_by_the_path() -> None:
+    case = str(CASES / "c03-route-h2-header-path" / "linkerd.yaml")
+    result = run("route", case, "--linkerd", "1.3.6", "--path", "/pkg.Greeter/SayHello")
+    assert result.exit_code == 0
+    assert result.output.startswith("io.l5d.header.path names it /svc/pkg.Greeter\n")
+    assert result.output.splitlines()[-1] == "ends in /#/io.l5d.consul/dc1/pkg.Greeter"
+
+
+H2 = "routers:\n- protocol: h2\n  experimental: true\n  identifier: {identifier}\n  servers: [{{port: 4140, ip: 0.0.0.0}}]\n"
+PATH = ("--path", "/pkg.Greeter/SayHello?x=1")
+
+
+@pytest.mark.parametrize(
+    ("identifier", "release", "arguments", "words"),
+    [
+        ("{kind: io.l5d.header.path}", "1.3.6", PATH, "/svc/pkg.Greeter/SayHello"),
+        ("{kind: io.l5d.header.path, segments: 2}", "1.3.6", PATH, "/svc/pkg.Greeter/SayHello"),
+        ("{kind: io.l5d.header.path, segments: 3}", "1.3.6", PATH, "Path must have at least 3 segment(s)"),
+        ("{kind: io.l5d.header.path, segments: 0}", "1.3.6", PATH, "`segments` must be >= 1: linkerd does not start"),
+        ("{kind: io.l5d.header.path}", "1.3.6", (), "Missing destination path"),
+        ("{kind: io.l5d.header.path, header: My}", "1.3.6", ("--header", "my: /a/b/"), "/svc/a/b"),
+        ("{kind: io.l5d.headerPath, segments: 1}", "0.9.0", PATH, "/svc/pkg.Greeter"),
+        (
+            "{kind: io.l5d.headerPath, segments: 1}",
+            "1.3.6",
+            PATH,
+            "linkerd 1.3.6 has no identifier io.l5d.headerPath for h2",
+        ),
+        ("{kind: io.l5d.header.token}", "1.3.6", ("--host", "Web"), "/svc/Web"),
+        ("{kind: io.l5d.header.token}", "1.3.6", (), "missing header: ':authority'"),
+        ("{kind: io.l5d.header.token, header: to}", "1.3.6", ("--header", "to:b"), "/svc/b"),
+        ("{kind: io.l5d.headerToken}", "0.8.5", ("--host", "Web"), "/h2/Web"),
+        ("null", "0.8.5", ("--host", "Web"), "io.l5d.headerToken names it /h2/Web"),
+        ("null", "1.3.6", ("--host", "Web"), "io.l5d.header.token names it /svc/Web"),
+        ("{kind: io.l5d.methodAndHost}", "1.3.6", ("--host", "Web"), "has no identifier io.l5d.methodAndHost for h2"),
+        ("{kind: io.l5d.ingress}", "1.3.6", ("--host", "Web"), "asks a cluster"),
+        ("{kind: io.l5d.k8s.istio}", "1.3.6", ("--host", "Web"), "asks a cluster"),
+        ("{kind: org.example.mine}", "1.3.6", ("--host", "Web"), "what a plugin makes of a request is not known here"),
+    ],
+)
+def test_c03_kind_h2(identifier: str, release: str, arguments: tuple[str, ...], words: str) -> None:
+    text = H2.format(identifier=identifier)
+    assert words in run("route", "-", "--linkerd", release, *arguments, stdin=text).output
+
+
+@pytest.mark.parametrize(
+    ("identifier", "release", "arguments", "words"),
+    [
+        ("{kind: io.l5d.methodAndHost}", "1.3.6", ("--host", "Web"), "/svc/1.1/GET/web\n"),
+        ("{kind: io.l5d.methodAndHost}", "1.3.6", ("--http", "1.0", "--method", "PUT"), "/svc/1.0/PUT\n"),
+        ("{kind: io.l5d.methodAndHost}", "1.3.6", (), "HTTP/1.1 request missing hostname"),
+        ("null", "1.3.6", ("--path", "http://web:80/x"), "/svc/web:80\n"),
+        ("null", "1.3.6", (), "Host header is absent"),
+        ("null", "1.3.6", ("--host", "a/b"), "names it /svc/\\x61\\x2f\\x62\n"),
+        ("{kind: io.l5d.header}", "1.3.6", (), "l5d-name header is absent"),
+        ("{kind: io.l5d.header, header: to}", "1.3.6", ("--header", "To: /a/b"), "/svc/a/b\n"),
+        ("{kind: io.l5d.header, header: to}", "1.3.6", ("--header", "To: a"), "'/' expected but 'a' found"),
+        ("{kind: io.l5d.path}", "1.3.6", ("--path", "/a/b?c"), "/svc/a\n"),
+        ("{kind: io.l5d.path, segments: 2}", "1.3.6", ("--path", "/a/"), "not enough segments in path"),
+        ("{kind: io.l5d.path, segments: 2}", "1.3.6", ("--path", "/a//b"), "requirement failed"),
+        ("{kind: io.l5d.path}", "1.3.6", ("--path", "/"), "not enough segments in path\n"),
+        ("{kind: io.l5d.static, path: /a/b}", "1.3.6", (), "/svc/a/b\n"),
+        ("{kind: io.l5d.header.path}", "1.3.6", (), "has no identifier io.l5d.header.path for http"),
+        ("{kind: io.l5d.http.ingress}", "0.9.1", (), "asks a cluster"),
+        ("[{kind: io.l5d.ingress}, {kind: io.l5d.header.token}]", "1.3.6", ("--host", "b"), "asks a cluster"),
+    ],
+)
+def test_c03_kind_http(identifier: str, release: str, arguments: tuple[str, ...], words: str) -> None:
+    text = router(f"identifier: {identifier}")
+    assert words in run("route", "-", "--linkerd", release, *arguments, stdin=text).output
+
+
+@pytest.mark.parametrize(
+    ("protocol", "more", "release", "arguments", "name"),
+    [
+        ("thrift", "", "0.8.5", (), "/thrift"),
+        ("thrift", "thriftMethodInDst: true, ", "1.3.6", ("--method", "ping"), "/svc/ping"),
+        ("mux", "", "1.3.6", ("--path", "/a/b"), "/svc/a/b"),
+    ],
+)
+def test_c03_kind_other_protocols(
+    protocol: str, more: str, release: str, arguments: tuple[str, ...], name: str
+) -> None:
+    text = f"routers:\n- {{protocol: {protocol}, {more}servers: [{{port: 4140}}]}}\n"
+    output = run("route", "-", "--linkerd", release, *arguments, stdin=text).output
+    assert output.startswith(f"{protocol} names it {name}\n")
+
+
+def ids(name: str, release: str = "1.3.6") -> list[tuple[str, str]]:
+    return [(one["id"], one["message"]) for one in found(name, release)]
+
+
+def test_c05_names_that_end_in_nothing() -> None:
+    case = "c05-every-name-ends-in-nothing/"
+    assert ids(case + "no-dtab.yaml") == [
+        ("ML371", "the router has no dtab: every name, such as /svc/HOST, ends in nothing")
+    ]
+    ((id_, message),) = ids(case + "no-hash.yaml")
+    assert (id_, message.partition(":")[0]) == ("ML372", "/io.l5d.consul is no namer")
+    assert "names of namers begin with /#/" in message
+    assert ids(case + "typo.yaml") == [("ML372", "/host => /svr leads nowhere: no entry begins with /svr")]
+    ((id_, message),) = ids(case + "no-dollar.yaml")
+    assert (id_, "they begin with /$/" in message) == ("ML372", True)
+
+
+@pytest.mark.parametrize(
+    ("dtab", "id_", "fix"),
+    [
+        ("/svc => /$/inet/127.0.0.1", "ML373", "/$/inet/HOST/PORT"),
+        ("/svc => /$/io.l5d.consul/dc1", "ML373", "names of namers begin with /#/: /#/io.l5d.consul"),
+        ("/svc => /$/io.buoyant.http.domainToPathPx/h ; /h => /#/io.l5d.consul/dc1", "ML373", "domainToPathPfx"),
+        ("/svc => /#/io.l5d.consul", "ML373", "/#/io.l5d.consul/DATACENTRE/SERVICE"),
+        ("/svc => /#/io.l5d.consuls/dc1", "ML341", "did you mean /#/io.l5d.consul?"),
+        ("/hots => /#/io.l5d.consul/dc1 ; /svc => /host", "ML372", "did you mean /hots?"),
+        ("/svc => /a | /b", "ML372", "an entry `/a => …`"),
+        ("", "ML371", "from /svc to a namer"),
+        ("# only a comment", "ML371", "from /svc to a namer"),
+    ],
+)
+def test_c05_kind(dtab: str, id_: str, fix: str) -> None:
+    assert any(one.id == id_ and fix in one.fix for one in only(router(f'dtab: "{dtab}"'))), only(
+        router(f'dtab: "{dtab}"')
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dtab: /svc => /#/io.l5d.consul/dc1",
+        "dtab: /svc => /host | ~ ; /host => /#/io.l5d.consul/dc1",
+        "dtab: /svc => /#/io.l5d.consul/dc1 ; /svc/old => /gone | !",
+        "dtab: /ph => /$/io.buoyant.rinet ; /svc => /ph/80",
+        "dtab: /svc => /$/inet/127.0.0.1/8080",
+        "dtab: /hp => /$/inet ; /svc => /$/io.buoyant.hostportPfx/hp",
+        "dtab: /svc => /$/org.example.mine/x",
+        "dstPrefix: /#/io.l5d.consul/dc1",
+        "interpreter: {kind: io.l5d.namerd, dst: /$/inet/127.1/4100}",
+        "interpreter: {kind: default, transformers: [{kind: io.l5d.const, path: /$/inet/127.1/80}]}",
+    ],
+)
+def test_c05_near_misses(line: str) -> None:
+    assert [one for one in only(router(line)) if one.id.startswith("ML37")] == []
+
+
+def test_c05_kind_a_namer_has_another_prefix() -> None:
+    text = router("dtab: /svc => /#/io.l5d.consul/dc1", namers="[{kind: io.l5d.consul, prefix: /disco}]")
+    assert [(one.id, one.fix) for one in only(text)] == [
+        ("ML341", "the prefix of that namer is /disco: write /#/disco")
+    ]
+    signed = router("dtab: /svc => /#/disco/dc1", namers="[{kind: io.l5d.consul, prefix: /#/disco}]")
+    assert ("ML376", "prefix: /disco") in [(one.id, one.fix) for one in only(signed)]
+
+
+def test_c06_prefixes_that_no_name_begins_with() -> None:
+    every = found("c06-prefix-that-no-client-has/linkerd.yaml", "1.4.0")
+    assert [(one["id"], one["field"]) for one in every] == [
+        ("ML377", "routers[0].client.configs[0].prefix"),
+        ("ML377", "routers[0].client.configs[1].prefix"),
+        ("ML377", "routers[0].service.configs[0].prefix"),
+    ]
+    assert every[0]["fix"] == "prefix: /%/io.l5d.k8s.daemonset/default/incoming/l5d/#/io.l5d.k8s.out"
+    assert "plain text" in every[0]["message"]
+    assert "service.configs" in every[1]["fix"]
+    assert every[2]["fix"].endswith("prefix: /svc/web")
+
+
+@pytest.mark.parametrize(
+    ("section", "prefix", "wrong"),
+    [
+        ("client", "/#/io.l5d.consul/*/{service}", False),
+        ("client", "/#/io.l5d.consul/dc1", False),
+        ("client", "/", False),
+        ("client", "/#/io.l5d.consul/dc2", True),
+        ("client", "/#/io.l5d.fs", True),
+        ("client", "/svc", True),
+        ("client", "/io.l5d.consul", True),
+        ("service", "/svc/web", False),
+        ("service", "/svc/{host}", False),
+        ("service", "/host/web", True),
+        ("service", "/svc/web/more", True),
+    ],
+)
+def test_c06_kind(section: str, prefix: str, wrong: bool) -> None:
+    config = f'{section}: {{kind: io.l5d.static, configs: [{{prefix: "{prefix}"}}]}}'
+    text = router("dtab: /svc => /#/io.l5d.consul/dc1", config)
+    assert [one.id for one in only(text, "1.4.0")] == ["ML377"] * wrong
+
+
+def test_c07_the_way_to_namerd() -> None:
+    ((id_, message),) = ids("c07-interpreter-dst/a.yaml")
+    assert (id_, message) == ("ML375", "nothing binds it: no such namer is configured: /#/io.l5d.k8s")
+
+
+@pytest.mark.parametrize(
+    ("dst", "wrong"),
+    [
+        ("/$/inet/127.0.0.1/4100", False),
+        ("/#/io.l5d.consul/dc1/namerd", False),
+        ("/$/inet/127.0.0.1", True),
+        ("/inet/127.0.0.1/4100", True),
+        ("/svc/namerd", True),
+        ("/#/io.l5d.consul/namerd", True),
+        ("/$/nosuch/x", True),
+    ],
+)
+def test_c07_kind(dst: str, wrong: bool) -> None:
+    text = router(f"interpreter: {{kind: io.l5d.namerd, dst: {dst}}}")
+    assert [one.id for one in only(text)] == ["ML375"] * wrong
+
+
+def test_c14_a_dtab_in_a_circle() -> None:
+    case = "c14-dtab-in-a-circle/linkerd.yaml"
+    ((id_, message),) = ids(case)
+    assert (id_, message.startswith("/svc/web runs in a circle")) == ("ML374", True)
+    result = run("route", str(CASES / case), "--linkerd", "1.3.6", "--host", "web")
+    assert result.exit_code == 1
+    assert "runs in a circle at /svc/web: the request fails" in result.output
+    assert "Max recursion level reached" in result.output
+    assert len(result.output.splitlines()) < 8
+    other = run("route", str(CASES / case), "--linkerd", "1.3.6", "--host", "shop")
+    assert (other.exit_code, other.output.splitlines()[-1]) == (0, "ends in /#/io.l5d.fs/shop")
+
+
+@pytest.mark.parametrize(
+    ("dtab", "circle"),
+    [
+        ("/svc => /host ; /host => /svc", True),
+        ("/svc => /svc/a", True),
+        ("/svc => /$/io.buoyant.http.anyHostPfx/svc", False),
+        ("/svc => /#/io.l5d.consul/dc1 ; /svc/web => /host/web ; /host => /svc", True),
+        ("/host => /#/io.l5d.consul/dc1 ; /svc => /host ; /svc/web => /host/web-v2", False),
+        ("/svc => /svc/a ; /svc => /#/io.l5d.consul/dc1", False),
+    ],
+)
+def test_c14_kind(dtab: str, circle: bool) -> None:
+    assert ("ML374" in [one.id for one in only(router(f"dtab: {dtab}"))]) == circle
+
+
+def test_c16_the_advice_is_for_the_release_at_hand() -> None:
+    every = {one["id"]: one for one in found("c16-advice-of-another-release/linkerd.yaml", "1.3.6")}
+    assert (every["ML372"]["message"], every["ML372"]["fix"]) == (
+        "/svc => /sv leads nowhere: no entry begins with /sv",
+        "did you mean /srv?",
+    )
+    assert "0.9.0" not in every["ML342"]["fix"]
+    assert "/http" not in every["ML342"]["fix"]
+    (old,) = [one for one in only(router("baseDtab: /svc => /#/io.l5d.consul/dc1"), "0.8.5") if one.id == "ML342"]
+    assert "/http/*/*" in old.fix
