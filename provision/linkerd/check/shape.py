@@ -33,10 +33,12 @@ _LARGEST_PORT = 65535
 _MOST_DIGITS = 20
 
 
-def findings(root: yaml.Node, version: str, text: str, plugins: Collection[str] = ()) -> Iterator[Finding]:
+def findings(
+    root: yaml.Node, version: str, text: str, plugins: Collection[str] = (), top: str = ".linker"
+) -> Iterator[Finding]:
     """Every node that the release would refuse; `text` is what `root` was read from, `plugins` kinds that jars bring."""
     shape = _Shape(version, text, plugins)
-    shape.value(".linker", root, ())
+    shape.value(top, root, ())
     return iter(shape.found)
 
 

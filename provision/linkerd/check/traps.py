@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import yaml
 
-from provision.linkerd.check import client_tls, nowhere, prefixes, unrouted
+from provision.linkerd.check import client_tls, names, nowhere, prefixes, unrouted
 from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.routing import HTTP, LOOPBACK, Config, Router
 from provision.linkerd.text import Location, get, items, scalar, text
@@ -34,6 +33,8 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _selectors(config)
     yield from _binds(config)
     yield from _transformers(config)
+    if _host_network(config) and names.asks_the_node(config.place):
+        yield from names.findings(config)
     yield from nowhere.destinations(config)
     yield from nowhere.namer_prefixes(config)
     small = not _caches_enough(config)
@@ -189,11 +190,6 @@ def _zipkin(node: yaml.Node, at: Location, config: Config) -> Iterator[Finding]:
     if any(routing.router.protocol in HTTP for routing in config.routings):
         message = "traces hold the whole URI of a request, query string and all, and no release can leave it out"
         yield found("ML358", node, at, message)
-    host, name = get(node, "host"), text(node, "host") or ""
-    old = config.place.kubernetes is not None and _minor(config.place.kubernetes) < (1, 6)
-    if host is not None and old and _host_network(config) and cluster_name(name):
-        message = f"{name} is a name of the cluster's DNS, which a pod on the node's network does not ask before Kubernetes 1.6"
-        yield found("ML354", host, (*at, "host"), message)
 
 
 def _number(written: str | None) -> float:
@@ -201,15 +197,6 @@ def _number(written: str | None) -> float:
         return float(written or 0)
     except ValueError:
         return 0
-
-
-def cluster_name(name: str) -> bool:
-    """Whether only the cluster's DNS knows a name: `zipkin`, `zipkin.default.svc…`."""
-    return bool(re.search(r"\.svc(\.|$)|\.cluster\.local\.?$", name)) or ("." not in name and name != "localhost")
-
-
-def _minor(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"[0-9]+", version)[:2])
 
 
 def _selectors(config: Config) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from provision.linkerd.knowledge import plugins
+from provision.linkerd.knowledge import namerd, plugins
 from provision.linkerd.knowledge.schema import (
     Family,
     Key,
@@ -351,4 +351,4 @@ PROTOCOLS = (
 )
 
 KNOWLEDGE = Knowledge()
-KNOWLEDGE.add(*LINKER, *SHARED, *PROTOCOLS, *plugins.ALL)
+KNOWLEDGE.add(*LINKER, *SHARED, *PROTOCOLS, *plugins.ALL, *namerd.ALL)

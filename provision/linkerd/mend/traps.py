@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from provision.linkerd.knowledge.core import KNOWLEDGE
 from provision.linkerd.knowledge.versions import number
 from provision.linkerd.mend.task import Task
 from provision.linkerd.routing import NAMERS
-from provision.linkerd.text import scalar
+from provision.linkerd.text import scalar, spans
 from provision.linkerd.text.edit import Draft
 from provision.linkerd.text.plain import Data, plain
 
@@ -94,6 +95,28 @@ def usage(task: Task) -> Draft:
     return task.draft.replace(at, False) if task.draft.written(at) else task.draft.put(at, False)
 
 
+def signed(task: Task) -> Draft:
+    """`/io.l5d.consul/dc1` where `/#/io.l5d.consul/dc1` is meant: the sign is put before it, in the destinations of the dtab alone."""
+    meant, node = task.finding.fix, task.draft.find(task.at)
+    if meant[:3] not in ("/#/", "/$/") or node is None:
+        raise task.refuse("which name is meant is not known")
+    begin, stop = spans.start(node), spans.end(node, task.draft.text)
+    written = re.compile(rf"(=>[^;\n]*?){re.escape(meant[2:])}(?=[\s;|&)\"']|$)")
+    inside, count = written.subn(lambda one: one[1] + meant, task.draft.text[begin:stop])
+    if not count:
+        raise task.refuse("it is written in another way")
+    return Draft(task.draft.text[:begin] + inside + task.draft.text[stop:])
+
+
+def prefix(task: Task) -> Draft:
+    """The prefix that names have, where it is the written one behind what linkerd puts before it, or without that."""
+    node = task.draft.find(task.at)
+    written, meant = (scalar(node) if node is not None else None) or "", task.finding.fix.removeprefix("prefix: ")
+    if not written or " " in meant or not (meant.endswith(written) or written.endswith(meant)):
+        raise task.refuse("which prefix is meant is not known")
+    return task.draft.replace(task.at, meant)
+
+
 MENDS: dict[str, Callable[[Task], Draft]] = {
     "ML341": namer,
     "ML342": names,
@@ -103,4 +126,7 @@ MENDS: dict[str, Callable[[Task], Draft]] = {
     "ML349": network,
     "ML352": cache,
     "ML355": usage,
+    "ML372": signed,
+    "ML376": prefix,
+    "ML377": prefix,
 }

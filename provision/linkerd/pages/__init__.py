@@ -5,6 +5,7 @@ ML301 to ML328 are what linkerd 0.8.5 checks when it starts, ML329 is a later ch
 
 from __future__ import annotations
 
+from provision.linkerd.pages.manifests import MANIFESTS
 from provision.linkerd.pages.model import Check
 from provision.linkerd.pages.nowhere import NOWHERE
 from provision.linkerd.pages.refused import REFUSED
@@ -12,7 +13,9 @@ from provision.linkerd.pages.shapes import SHAPES
 from provision.linkerd.pages.silent import SILENT
 from provision.linkerd.pages.unrouted import UNROUTED
 
-CHECKS: tuple[Check, ...] = tuple(sorted((*SHAPES, *REFUSED, *UNROUTED, *SILENT, *NOWHERE), key=lambda check: check.id))
+CHECKS: tuple[Check, ...] = tuple(
+    sorted((*SHAPES, *REFUSED, *UNROUTED, *SILENT, *NOWHERE, *MANIFESTS), key=lambda check: check.id)
+)
 """In the order of their ids."""
 
 BY_ID = {check.id: check for check in CHECKS}

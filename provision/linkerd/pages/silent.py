@@ -133,11 +133,11 @@ SILENT = (
     ),
     trap(
         "ML354",
-        "a tracer by cluster DNS name, on the node's network before Kubernetes 1.6",
+        "a name of the cluster's DNS, on the node's network",
         happens="""A pod with hostNetwork asks the node's DNS, not the cluster's; `dnsPolicy: ClusterFirstWithHostNet`, which changes that,
-        came with Kubernetes 1.6.""",
-        matters="The tracer's name is not found, and no trace arrives.",
-        fix="Give `host` the Service's ClusterIP, or a node's address.",
+        came with Kubernetes 1.6. It holds wherever a host can stand: tracers and telemeters, namers, interpreters, transformers, dtabs.""",
+        matters="The name is not found: no trace arrives, no namerd, registry or mixer answers.",
+        fix="Give `host` the Service's ClusterIP, or a node's address; from 1.6 on `dnsPolicy: ClusterFirstWithHostNet`.",
         options="--kubernetes 1.5 --host-network",
         place=Place(host_network=True, kubernetes="1.5"),
         example="""

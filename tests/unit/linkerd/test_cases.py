@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from provision.cli import meshctl
 from provision.linkerd.check import Finding
 from provision.linkerd.check import validate as check
+from provision.linkerd.mend import mend
 
 CASES = Path(__file__).parents[2] / "data" / "linkerd" / "cases"
 
@@ -334,3 +335,203 @@ def test_c16_the_advice_is_for_the_release_at_hand() -> None:
     assert "/http" not in every["ML342"]["fix"]
     (old,) = [one for one in only(router("baseDtab: /svc => /#/io.l5d.consul/dc1"), "0.8.5") if one.id == "ML342"]
     assert "/http/*/*" in old.fix
+
+
+def test_c09_a_misspelt_routers_is_a_fault_and_not_a_clean_file() -> None:
+    case = str(CASES / "c09-nothing-checked-is-called-fine" / "cm.yml")
+    result = run("validate", case, "--json")
+    assert result.exit_code == 1
+    assert [one["fix"] for one in json.loads(result.stdout) if one["id"] == "ML304"] == ["did you mean routers?"]
+
+
+OTHER = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {nginx.conf: x}\n"
+
+
+def test_c09_kind_nothing_to_check_has_its_own_exit_code(tmp_path: Path) -> None:
+    result = run("validate", "-", stdin=OTHER)
+    assert result.exit_code == 15
+    assert "no linkerd configuration in it" in result.stdout
+    assert "there is ConfigMap web" in result.stdout
+    broken = tmp_path / "linkerd.yaml"
+    broken.write_text("routers: []\n")
+    assert run("validate", "-", str(broken), stdin=OTHER).exit_code == 1
+
+
+def in_a(kind: str, key: str, text: str, name: str = "l5d-config") -> str:
+    inner = "".join(f"    {line}\n" for line in text.splitlines())
+    return f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}}}\n{key}:\n  config.yaml: |\n{inner}"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "code"),
+    [
+        (in_a("Secret", "stringData", "routers: []"), 1),
+        (in_a("ConfigMap", "data", "namers: []\nrouter: []", "mesh"), 1),
+        (in_a("ConfigMap", "data", "admin: {port: 1}", "web"), 15),
+        (in_a("ConfigMap", "data", "x: {port: 1}"), 15),
+        (in_a("ConfigMap", "data", "storage: {kind: io.l5d.inMemory}\ninterfaces: [{kind: io.l5d.mesh}]", "namerd"), 0),
+        (in_a("Secret", "data", "cm91dGVycw=="), 15),
+    ],
+)
+def test_c09_kind_what_counts_as_a_configuration(manifest: str, code: int) -> None:
+    assert run("validate", "-", "--linkerd", "1.3.6", stdin=manifest).exit_code == code
+
+
+def test_c09_kind_manifests_are_looked_at_together(tmp_path: Path) -> None:
+    pod, config = tmp_path / "pod.yml", tmp_path / "config.yml"
+    whole = (CASES / "c01-route-ignores-image-tag" / "l5d.yml").read_text()
+    first, _, second = whole.partition("---\n")
+    config.write_text(first)
+    pod.write_text(second)
+    assert run("validate", str(pod)).exit_code == 15
+    both = run("validate", str(pod), str(config))
+    assert both.exit_code == 0
+    assert "config.yml: 0 errors and 0 traps for linkerd 1.3.6" in both.stderr
+
+
+def test_c10_namerds_file_is_known_and_judged() -> None:
+    ((id_, message),) = ids("c10-namerds-file/namerd.yaml")
+    assert (id_, message.partition(":")[0]) == ("ML379", "this is namerd's configuration (storage, interfaces)")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "id_", "words"),
+    [
+        ("io.l5d.inMemory", "io.l5d.inMemry", "ML309", "did you mean io.l5d.inMemory?"),
+        ("port: 4321", "prot: 4321", "ML308", "did you mean port?"),
+        ("io.l5d.mesh", "io.l5d.meshed", "ML309", "did you mean io.l5d.mesh?"),
+        ("/svc => /#/io.l5d.fs;", "/svc = /#/io.l5d.fs;", "ML316", "entries are parted by ;"),
+        ("/svc => /#/io.l5d.fs;", "/svc => /#/io.l5d.consul;", "ML341", "io.l5d.consul"),
+        ("- {kind: io.l5d.mesh, ip: 0.0.0.0, port: 4321}", "  []", "ML310", "io.l5d.mesh"),
+        (
+            "- {kind: io.l5d.mesh",
+            "- {kind: io.l5d.httpController, port: 4321}\n- {kind: io.l5d.mesh",
+            "ML360",
+            "another port",
+        ),
+    ],
+)
+def test_c10_kind(old: str, new: str, id_: str, words: str) -> None:
+    text = (CASES / "c10-namerds-file" / "namerd.yaml").read_text()
+    every = only(text.replace(old, new))
+    assert [(one.id, words in one.fix) for one in every if one.id != "ML379"] == [(id_, True)]
+
+
+def test_c11_placeholders_are_said_once() -> None:
+    for name, release in (("nomad", "1.3.6"), ("helm", "1.3.6"), ("env", "1.0.2")):
+        every = [one for one in found(f"c11-placeholders/{name}.yaml", release) if one["id"] != "ML353"]
+        assert [one["id"] for one in every] == ["ML378"], name
+        assert every[0]["severity"] == "error"
+        assert "render the template first" in every[0]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("line", "severity"),
+    [
+        ("dtab: /svc => /#/io.l5d.consul/${DC} ;", "trap"),
+        ("dtab: /svc => /$/inet/127.0.0.1/$${PORT} ;", "trap"),
+        ("dtab: {{ .Values.dtab }}", "error"),
+        ('dtab: "{{ .Values.dtab }}"', "error"),
+        ("{{ toYaml .Values.router | nindent 2 }}", "error"),
+        ("dtab: <%= @dtab %>", "error"),
+        ("label: ${LABEL}", "trap"),
+    ],
+)
+def test_c11_kind(line: str, severity: str) -> None:
+    more = ("dtab: /svc => /#/io.l5d.consul/dc1",) if "label" in line else ()
+    assert [(one.id, one.severity) for one in only(router(line, *more))] == [("ML378", severity)]
+
+
+def test_c11_kind_what_is_no_placeholder_is_judged() -> None:
+    text = router("dtab: /svc => /#/io.l5d.consul/${DC} ;", "labl: x")
+    assert {one.id for one in only(text)} == {"ML305", "ML378"}
+    assert [one.id for one in only(router("dtab: /svc => /#/io.l5d.consul/dc1 # ${DC}"))] == []
+
+
+def test_c12_keys_that_slipped_out() -> None:
+    every = [one for one in found("c12-keys-that-slipped-out/linkerd.yaml", "1.1.2") if one["id"] != "ML353"]
+    assert [(one["field"], one["fix"]) for one in every] == [
+        ("rootDir", "indent it below `- kind: io.l5d.fs`"),
+        ("dtab", "indent it below `- protocol: http`"),
+        ("servers", "indent it below `- protocol: http`"),
+    ]
+    assert every[0]["message"] == "rootDir is a key of a namer: it has slipped out of namers[0]"
+
+
+def test_c12_fix_puts_them_back() -> None:
+    text = (CASES / "c12-keys-that-slipped-out" / "linkerd.yaml").read_text()
+    mended = mend(text, "1.1.2")
+    assert [one.id for one in mended.left] == ["ML353"]
+    assert "  rootDir: disco\n" in mended.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("routers:\n- protocol: http\n  servers:\n  - port: 4140\n  ip: 0.0.0.0\n", "indent it below `- port: 4140`"),
+        (
+            "routers:\n- protocol: http\n  client:\n    loadBalancer:\n      kind: ewma\n    decayTimeMs: 5\n  servers: [{port: 1}]\n",
+            "indent it below `kind: ewma`",
+        ),
+        ("namers:\n- kind: io.l5d.consul\n  routers:\n  - protocol: http\n", "move it to the left"),
+        (
+            "routers:\n- protocol: http\n  failures: 5\n  loadBalancer: {kind: ewma}\n  servers: [{port: 1}]\n",
+            "below `client:`",
+        ),
+        ("routers:\n- protocol http\n", "a colon is missing: `protocol: http`"),
+        ("routers:\n- protocol:http\n", "a space is missing behind the colon: `protocol: http`"),
+        ("routers:\n- protocol: http\n  label out\n  servers: [{port: 1}]\n", "line 3 has no colon: `label: out`"),
+    ],
+)
+def test_c12_kind(text: str, words: str) -> None:
+    fixes = [one.fix for one in only(text)]
+    assert any(words in fix for fix in fixes), fixes
+
+
+@pytest.mark.parametrize(
+    ("line", "release", "when", "command"),
+    [
+        ("client: {kind: io.l5d.static, configs: [{prefix: /}]}", "0.8.5", "from 1.0.0", "--from 1.0.0 --to 0.8.5"),
+        ("client: {tls: {kind: io.l5d.static, commonName: x}}", "1.3.6", "to before 1.0.0", "--from 0.9.1 --to 1.3.6"),
+        ("client: {tls: {caCertPath: /x}}", "1.3.6", "to before 1.0.0", "--from 0.9.1 --to 1.3.6"),
+        ("baseDtab: /svc => /#/io.l5d.consul/dc1", "1.3.6", "to before 0.9.0", "--from 0.8.6 --to 1.3.6"),
+        ("client: {engine: {kind: netty3}}", "1.3.6", "to before 1.3.0", "--from 1.2.1 --to 1.3.6"),
+    ],
+)
+def test_c16_kind_a_key_of_other_releases_is_said_to_be_one(line: str, release: str, when: str, command: str) -> None:
+    every = [one for one in only(router(line), release) if one.id.startswith("ML30") and "usage" not in one.message]
+    assert any(when in one.message and command in one.fix for one in every), every
+    assert not [one for one in every if "no release has" in one.message]
+
+
+def test_c05_and_c06_mend_themselves_where_one_answer_fits() -> None:
+    for name, key in (("no-hash", "/#/io.l5d.consul/dc1"), ("no-dollar", "/$/inet/127.0.0.1/8080")):
+        mended = mend((CASES / "c05-every-name-ends-in-nothing" / f"{name}.yaml").read_text(), "1.3.6")
+        assert mended.left == ()
+        assert f"/svc => {key};" in mended.text
+    text = (CASES / "c06-prefix-that-no-client-has" / "linkerd.yaml").read_text()
+    mended = mend(text, "1.4.0")
+    assert '/%/io.l5d.k8s.daemonset/default/incoming/l5d/#/io.l5d.k8s.out"\n' in mended.text
+    assert [one.field for one in mended.left] == [
+        "routers[0].client.configs[1].prefix",
+        "routers[0].service.configs[0].prefix",
+    ]
+
+
+TRACED = """\
+usage: {enabled: false}
+admin: {ip: 127.0.0.1}
+tracers:
+- {kind: io.l5d.zipkin, host: a.b, sampleRate: 0.001}
+telemetry:
+- {kind: io.l5d.zipkin, host: a.b, sampleRate: 0.001}
+"""
+
+
+def test_fix_never_doubles_an_entry() -> None:
+    rest = router("dtab: /svc => /#/io.l5d.consul/dc1").partition("namers")[2]
+    mended = mend(f"{TRACED}namers{rest}", "1.3.6")
+    assert mended.text.count("io.l5d.zipkin") == 1
+    differs = mend(f"{TRACED.replace('a.b', 'c.d', 1)}namers{rest}", "1.3.6")
+    assert [one.id for one in differs.left if one.severity == "error"] == ["ML304"]
+    assert differs.text.count("io.l5d.zipkin") == 2
