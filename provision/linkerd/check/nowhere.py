@@ -43,6 +43,9 @@ NEAR = 0.6
 MOST = 60
 """Names of which it is tried whether they run in a circle."""
 
+MANY = 50
+"""Routers without a dtab that are named."""
+
 MOST_ENTRIES = 1500
 """Entries of a dtab that is looked at for circles."""
 
@@ -55,32 +58,52 @@ def told(config: Config, routing: Routing) -> bool:
     return routing.interpreter == "default" and all(kind != "io.l5d.rewrite" for kind, _prefix in config.namers)
 
 
-def findings(config: Config, routing: Routing) -> Iterator[Finding]:
-    """Every such trap of a router."""
-    if routing.interpreter == "default" and not routing.entries:
-        yield from _no_dtab(routing)
-    elif told(config, routing):
-        deep = max((1 + len(one.prefix) + len(one.needs) for one in config.bindable), default=1)
-        walk = reached(routing.entries, patterns(routing.router), deep)
-        if walk is not None:
-            yield from _lost(config, routing, walk)
-            yield from _unbound(config, routing, walk)
+def walk(config: Config, routing: Routing) -> Reached | None:
+    """What becomes of the names that a router gives; None when they cannot be followed, or are too many."""
+    if not routing.entries or not told(config, routing):
+        return None
+    deep = max((1 + len(one.prefix) + len(one.needs) for one in config.bindable), default=1)
+    return reached(routing.entries, patterns(routing.router), deep)
+
+
+def findings(config: Config, routing: Routing, seen: Reached | None) -> Iterator[Finding]:
+    """Every such trap of a router that has a dtab; `seen`: what becomes of its names."""
+    if seen is not None and seen.lost:
+        yield from _lost(config, routing, seen)
+    if seen is not None and seen.bound:
+        yield from _unbound(config, routing, seen)
+    if routing.entries and told(config, routing):
         yield from _circles(config, routing)
+
+
+def no_dtabs(config: Config) -> Iterator[Finding]:
+    """Routers without any entry, the first ones of many."""
+    bare = [one for one in config.routings if one.router.dtab_node is None or not one.entries]
+    said = 0
+    for routing in bare:
+        for finding in _no_dtab(routing):
+            said += 1
+            yield finding
+        if said == MANY:
+            return
 
 
 def _no_dtab(routing: Routing) -> Iterator[Finding]:
     """A router without any entry; names that its prefix makes bound ones need none."""
     router = routing.router
-    if routing.unreadable or any(kind == "io.l5d.const" for kind in routing.transformers):
+    if (
+        routing.interpreter != "default"
+        or routing.unreadable
+        or any(one == "io.l5d.const" for one in routing.transformers)
+    ):
         return
     every = list(patterns(router))
     if all(one.elements and one.elements[0] not in (NAMERS, SYSTEM) for one in every):
         name = show_path(tuple(part if isinstance(part, bytes) else b"HOST" for part in every[-1].elements))
         message = f"the router has no dtab: every name, such as {name}, ends in nothing"
         node = router.dtab_node or router.fields.get("label") or router.fields.get("protocol") or router.node
-        yield found(
-            "ML371", node, router.dtab_at, message, NO_HOSTS, f"`{router.dtab_key}: …`, from {router.prefix} to a namer"
-        )
+        fix = f"`{router.dtab_key}: …`, from {router.prefix} to a namer"
+        yield found("ML371", node, router.dtab_at, message, NO_HOSTS, fix)
 
 
 def _lost(config: Config, routing: Routing, walk: Reached) -> Iterator[Finding]:

@@ -35,15 +35,18 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _transformers(config)
     if _host_network(config) and names.asks_the_node(config.place):
         yield from names.findings(config)
+    yield from nowhere.no_dtabs(config)
     yield from nowhere.destinations(config)
     yield from nowhere.namer_prefixes(config)
     small = not _caches_enough(config)
     for routing in config.routings:
         router = routing.router
         if router.dtab_node is not None or "identifier" in router.fields:
-            yield from unrouted.findings(config, routing)
-        yield from nowhere.findings(config, routing)
-        yield from prefixes.findings(config, routing)
+            seen = nowhere.walk(config, routing)
+            yield from unrouted.findings(config, routing, seen)
+            yield from nowhere.findings(config, routing, seen)
+        if "client" in router.fields or "service" in router.fields:
+            yield from prefixes.findings(config, routing)
         yield from _loopback(router)
         if small or "bindingCache" in router.fields:
             yield from _cache(router, config)

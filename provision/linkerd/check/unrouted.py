@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.linkerd.check import nowhere
 from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.routing import (
     NAMERS,
@@ -13,6 +12,7 @@ from provision.linkerd.routing import (
     Entry,
     Path,
     Pattern,
+    Reached,
     Routing,
     fault,
     patterns,
@@ -27,16 +27,16 @@ BOUND_HEADERS = ("l5d-dst-concrete", "l5d-dst-client")
 NO_HOSTS = "No hosts are available for"
 
 
-def findings(config: Config, routing: Routing) -> Iterator[Finding]:
-    """Every such trap of a router."""
+def findings(config: Config, routing: Routing, seen: Reached | None) -> Iterator[Finding]:
+    """Every such trap of a router; `seen`: what becomes of its names, None when that cannot be told."""
     yield from _concrete(routing)
     if routing.router.dtab_node is None:
         return
     yield from _unconfigured(config, routing)
     yield from _loops(config, routing)
     yield from _port_names(config, routing)
-    if nowhere.told(config, routing):
-        yield from _unreachable(config, routing)
+    if seen is not None:
+        yield from _unreachable(config, routing, seen)
         yield from _one_method(routing)
 
 
@@ -63,15 +63,16 @@ def _no_namer(config: Config, routing: Routing, entry: Entry, used: Path, fix: s
     return found("ML341", config.spot(routing.router, entry), routing.router.dtab_at, message, NO_HOSTS, fix)
 
 
-def _unreachable(config: Config, routing: Routing) -> Iterator[Finding]:
-    router, first = routing.router, list(patterns(routing.router))
-    found_ = reached(routing.entries, first)
-    for entry in routing.entries if found_ is not None else ():
-        if found_ is not None and entry.prefix not in found_.met:
-            name = _like(first)
-            message = f"no request of this router has a name that begins with {show_prefix(entry.prefix)}: names are like {name}"
-            fix = _fix(config, routing, entry, name)
-            yield found("ML342", config.spot(router, entry), router.dtab_at, message, NO_HOSTS, fix)
+def _unreachable(config: Config, routing: Routing, seen: Reached) -> Iterator[Finding]:
+    router, lonely = routing.router, [entry for entry in routing.entries if entry.prefix not in seen.met]
+    first = list(patterns(router)) if lonely else []
+    for entry in lonely:
+        name = _like(first)
+        message = (
+            f"no request of this router has a name that begins with {show_prefix(entry.prefix)}: names are like {name}"
+        )
+        fix = _fix(config, routing, entry, name)
+        yield found("ML342", config.spot(router, entry), router.dtab_at, message, NO_HOSTS, fix)
 
 
 def _fix(config: Config, routing: Routing, entry: Entry, name: str) -> str:

@@ -75,7 +75,8 @@ class Routing:
     @property
     def interpreter(self) -> str:
         """Who reads the dtab: linkerd itself is `default`."""
-        return text(self.router.fields.get("interpreter"), "kind") or "default"
+        written = self.router.fields.get("interpreter")
+        return "default" if written is None else text(written, "kind") or "default"
 
     @property
     def remote(self) -> bool:
