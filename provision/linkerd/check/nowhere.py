@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os.path
 from collections.abc import Iterator
 
 import yaml
@@ -24,6 +25,7 @@ from provision.linkerd.routing import (
     delegate,
     fault,
     leaves,
+    parse,
     parse_path,
     patterns,
     reached,
@@ -42,6 +44,9 @@ NEAR = 0.6
 
 MOST = 60
 """Names of which it is tried whether they run in a circle."""
+
+MOST_TEXT = 1_000_000
+"""Characters of a dtabFile that are read."""
 
 MANY = 50
 """Routers without a dtab that are named."""
@@ -176,6 +181,55 @@ def _circles(config: Config, routing: Routing) -> Iterator[Finding]:
             known |= {step.rule for step in circle.steps}
             message = f"{show_path(name)} runs in a circle, and comes back as {show_path(circle.circle)}: every such request fails"
             yield found("ML374", config.spot(routing.router, entry), routing.router.dtab_at, message, TOO_DEEP)
+
+
+def dtab_files(config: Config) -> Iterator[Finding]:
+    """What stands in the dtabFile of an interpreter, where the folder is told in which linkerd is started: said at its key."""
+    for routing in config.routings if config.place.folder is not None else ():
+        node = get(routing.router.fields.get("interpreter"), "dtabFile")
+        if routing.interpreter == "io.l5d.fs" and node is not None:
+            yield from _dtab_file(config, routing, node, (*routing.router.at, "interpreter", "dtabFile"))
+
+
+def _dtab_file(config: Config, routing: Routing, node: yaml.Node, at: Location) -> Iterator[Finding]:
+    name = scalar(node) or ""
+    written = _read(os.path.join(config.place.folder or "", name)) if "\0" not in name else None
+    if written is None:
+        return
+    try:
+        entries = (*parse(written), *routing.entries)
+    except DtabError as error:
+        line = written.count("\n", 0, error.offset) + 1
+        message = f"line {line} of {name}: linkerd cannot read it"
+        yield found("ML316", node, at, message, error.message.partition(" at '")[0], "entries are parted by ;")
+        return
+    first = list(patterns(routing.router))
+    seen = reached(entries, first)
+    for entry in entries if seen is not None else ():
+        if seen is not None and entry.prefix not in seen.met:
+            like = show_path(tuple(part if isinstance(part, bytes) else b"HOST" for part in first[-1].elements))
+            message = (
+                f"{name}: no request has a name that begins with {show_prefix(entry.prefix)}: names are like {like}"
+            )
+            yield found("ML342", node, at, message, NO_HOSTS, f"begin the entry as names do: {like}")
+        for leaf in leaves(entry.tree):
+            wrong = fault(leaf, config.bindable, config.release, more=True) if leaf[:1] == (NAMERS,) else None
+            if wrong is not None:
+                yield found("ML341", node, at, f"{name} leads on, but {wrong.why}", NO_HOSTS, wrong.fix)
+            if seen is not None and (entry.start, leaf) in seen.lost:
+                message = f"{name}: {show_prefix(entry.prefix)} => {show_path(leaf)} leads nowhere"
+                yield found(
+                    "ML372", node, at, message, NO_HOSTS, without_sign(leaf, config.bindable).rpartition(": ")[2]
+                )
+
+
+def _read(path: str) -> str | None:
+    """The text of a file, None where there is none that can be read."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read(MOST_TEXT)
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def destinations(config: Config) -> Iterator[Finding]:

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import yaml
+
 from provision.linkerd.check.finding import Finding, found
-from provision.linkerd.text import Spot, Unreadable, compose
+from provision.linkerd.text import Spot, Unreadable, compose, get
 
 _BRACES = r"\{\{(?:[^{}]|\{[^{}]*\})*\}\}"
 _PLACEHOLDER = re.compile(rf"{_BRACES}|\$+\{{[^{{}}\n]*\}}|<%.*?%>|@@?[A-Z][A-Z0-9_]*@@?", re.DOTALL)
@@ -109,3 +111,23 @@ def _pieces(text: str, every: list[re.Match[str]]) -> Iterator[str]:
         yield lost if alone else f"zq{number}".ljust(len(one.group()) - len(lost), "z") + lost
         at = one.end()
     yield text[at:]
+
+
+def other_file(root: yaml.Node) -> str:
+    """What a file is that lies beside linkerd's and is another program's; empty when it is not known to be one."""
+    if get(root, "routers") is not None:
+        return ""
+    for what, keys in OTHERS.items():
+        if all(get(root, key) is not None for key in keys):
+            return what
+    return ""
+
+
+OTHERS = {
+    "a Helm chart's Chart.yaml": ("apiVersion", "name", "version"),
+    "a file of docker-compose": ("version", "services"),
+    "a file of Kustomize": ("resources", "configMapGenerator"),
+    "Prometheus' configuration": ("scrape_configs",),
+    "an Ansible inventory": ("all", "hosts"),
+}
+"""What stands in files that people give by mistake."""

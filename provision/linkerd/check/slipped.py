@@ -33,18 +33,41 @@ MOST = 100_000
 MOST_PLACES = 3_000
 """Keys looked at for each of the other releases."""
 
+NAMED = (
+    "namer",
+    "interpreter",
+    "identifier",
+    "transformer",
+    "telemeter",
+    "accrual",
+    "balancer",
+    "classifier",
+    "tracer",
+)
+"""Families whose ids are no other family's by chance."""
+
 _NO_COLON = re.compile(r"^(\s*(?:- +)?)([A-Za-z][A-Za-z0-9]*)[ \t]+([^\s:#&*|>].*)$")
 _NO_SPACE = re.compile(r"^([A-Za-z][A-Za-z0-9]*):(\S.*)$")
 _NAMES = frozenset(key.name for thing in KNOWLEDGE.objects.values() for key in thing.keys) | {"kind", "protocol"}
 
 
-def colon(text: str, line: int) -> str:
-    """The line, up to three before a place that cannot be read, that lacks a colon, as it should be; empty when there is none."""
+def unread(text: str, line: int, message: str) -> str:
+    """What is wrong with a text that is no YAML, by the lines up to three before the place; empty when that is not known."""
     lines = text.split("\n")
-    for at in range(min(line, len(lines)), max(0, line - 4), -1):
+    near = range(min(line, len(lines)), max(0, line - 4), -1)
+    for at in near:
         match = _NO_COLON.match(lines[at - 1])
         if match is not None and match[2] in _NAMES:
             return f"line {at} has no colon: `{match[2]}: {match[3].strip()}`"
+    tabbed = next((at for at in near if lines[at - 1].lstrip(" ").startswith("\t")), None)
+    if tabbed is not None:
+        return f"line {tabbed} is indented by a tab: YAML wants spaces"
+    if (
+        "expected <block end>" in message
+        or "did not find expected" in message
+        or "mapping values are not allowed" in message
+    ):
+        return f"look at the indentation of line {line}: keys of one mapping begin at one column"
     return ""
 
 
@@ -68,6 +91,10 @@ def explained(findings: Iterable[Finding], config: Config) -> list[Finding]:
 
 def _word(one: Finding) -> Finding:
     """`kind io.l5d.fs` where a mapping has to stand: the colon, or the space behind it, is missing."""
+    if one.id == "ML303" and one.message == "a mapping is not a list":
+        return replace(one, fix="each item of a list begins with a dash: `- …`")
+    if one.id == "ML309" and one.message.startswith("there is no "):
+        return _other_family(one)
     match = re.match(r"^'(.*)' is not a mapping$", one.message) if one.id == "ML303" else None
     if match is None:
         return one
@@ -78,6 +105,15 @@ def _word(one: Finding) -> Finding:
     if joined is not None and joined[1] in _NAMES:
         return replace(one, fix=f"a space is missing behind the colon: `{joined[1]}: {joined[2]}`")
     return one
+
+
+def _other_family(one: Finding) -> Finding:
+    """A kind that is one of something else: a namer where an interpreter has to stand."""
+    id_ = one.message.rpartition(" ")[2]
+    families = [family.name for family in KNOWLEDGE.families.values() if family.name in NAMED and family.ever(id_)]
+    if len(families) != 1:
+        return one
+    return replace(one, message=f"{one.message}: that is a {families[0]}", fix=f"put it where a {families[0]} stands")
 
 
 @dataclass(frozen=True)

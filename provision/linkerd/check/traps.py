@@ -36,6 +36,7 @@ def findings(config: Config) -> Iterator[Finding]:
     if _host_network(config) and names.asks_the_node(config.place):
         yield from names.findings(config)
     yield from nowhere.no_dtabs(config)
+    yield from nowhere.dtab_files(config)
     yield from nowhere.destinations(config)
     yield from nowhere.namer_prefixes(config)
     small = not _caches_enough(config)

@@ -97,7 +97,8 @@ def _one_method(routing: Routing) -> Iterator[Finding]:
     got, posted = (reached(routing.entries, patterns(router, method)) for method in (b"GET", b"POST"))
     if got and got.met and posted is not None and not posted.met:
         message = "it routes GET only: POST and all other methods end in nothing"
-        yield found("ML356", router.dtab_node, router.dtab_at, message, NO_HOSTS)
+        fix = f"`{router.prefix}/1.1/* => …`, `*` being any method"
+        yield found("ML356", router.dtab_node, router.dtab_at, message, NO_HOSTS, fix)
 
 
 def _loops(config: Config, routing: Routing) -> Iterator[Finding]:

@@ -48,12 +48,20 @@ def _validated(text: str, version: str, place: Place, beside: tuple[str, ...], *
     except Unreadable as error:
         what = "JSON" if text.lstrip()[:1] == "{" else "YAML"
         spot, message = Spot(error.line, error.column), f"not {what}: {error.message}"
-        return (found("ML303", spot, (), message, "", slipped.colon(text, error.line) or "see the position"),)
+        return (
+            found(
+                "ML303", spot, (), message, "", slipped.unread(text, error.line, error.message) or "see the position"
+            ),
+        )
     if root is None:
         fix = "it begins with routers:"
         return (found("ML303", Spot(1, 1), (), "the file is empty", "No content to map due to end-of-input", fix),)
     if objects is not None:
         return _embedded(objects, text, version, place, asked=asked)
+    other = placeholders.other_file(root)
+    if other:
+        message = f"no linkerd configuration in it: it is {other}"
+        return (found("ML300", root, (), message, "", "give linkerd's own file, or the manifests that are made of it"),)
     if namerd.is_namerd(root):
         return _in_order(set(namerd.findings(root, version, text, place)))
     return _judged(Config(root, text, version, place))

@@ -64,6 +64,8 @@ def unknown_kind(task: Task) -> Draft:
     )
     if chosen is None:
         raise task.refuse("the knowledge does not lead there")
+    if ": that is a " in task.finding.message:
+        raise task.refuse("it is a kind of something else")
     own = _own_id(chosen.family, chosen.id, protocol(task.draft, at), task)
     if own not in chosen.family.at(task.release):
         raise task.refuse("no kind of this release is meant for certain")

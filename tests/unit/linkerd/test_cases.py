@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from provision.cli import meshctl
 from provision.linkerd.check import Finding
 from provision.linkerd.check import validate as check
+from provision.linkerd.knowledge.place import Place
 from provision.linkerd.mend import mend
 
 CASES = Path(__file__).parents[2] / "data" / "linkerd" / "cases"
@@ -535,3 +536,48 @@ def test_fix_never_doubles_an_entry() -> None:
     differs = mend(f"{TRACED.replace('a.b', 'c.d', 1)}namers{rest}", "1.3.6")
     assert [one.id for one in differs.left if one.severity == "error"] == ["ML304"]
     assert differs.text.count("io.l5d.zipkin") == 2
+
+
+def test_c02_a_dtab_file_is_read_where_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "disco").mkdir()
+    fs = (CASES / "c02-route-remote-interpreter" / "fs.yaml").read_text()
+
+    def judged(dtab: str) -> list[tuple[str, str]]:
+        (tmp_path / "example.dtab").write_text(dtab)
+        every = check(fs, "1.3.5", Place(folder=str(tmp_path)))
+        return [(one.id, one.message) for one in every if one.field == "routers[0].interpreter.dtabFile"]
+
+    assert judged("/svc => /#/io.l5d.fs ;\n") == []
+    ((id_, message),) = judged("/http/*/* => /#/io.l5d.fs ;\n")
+    assert (id_, "example.dtab: no request has a name that begins with /http/*/*" in message) == ("ML342", True)
+    assert [one for one, _ in judged("/svc => /#/io.l5d.consul/dc1")] == ["ML341"]
+    assert [one for one, _ in judged("/svc => /io.l5d.fs")] == ["ML372"]
+    assert judged("/svc => \n\n=")[0] == ("ML316", "line 3 of example.dtab: linkerd cannot read it")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("apiVersion: v1\nname: l5d\nversion: 0.1.0\n", "a Helm chart's Chart.yaml"),
+        ("version: '2'\nservices: {l5d: {image: linkerd}}\n", "docker-compose"),
+    ],
+)
+def test_c09_kind_files_of_other_programs_are_named(text: str, words: str) -> None:
+    result = run("validate", "-", stdin=text)
+    assert result.exit_code == 15
+    assert words in result.stdout
+
+
+def test_c12_kind_dashes_tabs_and_kinds_of_something_else() -> None:
+    assert any("begins with a dash" in one.fix for one in only("routers:\n  protocol: http\n"))
+    (tab,) = only("routers:\n- protocol: http\n\tlabel: x\n")
+    assert tab.fix == "line 3 is indented by a tab: YAML wants spaces"
+    (bad,) = only("routers:\n- protocol: http\n   label: x\n")
+    assert "look at the indentation of line 3" in bad.fix
+    wrong = [one for one in only(router("interpreter: {kind: io.l5d.consul}")) if one.id == "ML309"]
+    assert "that is a namer" in wrong[0].message
+
+
+def test_c16_kind_the_advice_for_get_alone_has_the_routers_prefix() -> None:
+    text = router("identifier: {kind: io.l5d.methodAndHost}", "dtab: /svc/1.1/GET => /#/io.l5d.consul/dc1")
+    assert [(one.id, one.fix.partition(",")[0]) for one in only(text)] == [("ML356", "`/svc/1.1/* => …`")]
