@@ -58,7 +58,7 @@ def route(
     except DtabError as error:
         raise click.ClickException(f"router {routing.router.label}: {error.message}") from error
     name = _said(routing, named)
-    found = delegate(_entries(file, text, routing, dtab, folder), name)
+    found = delegate(_entries(file, text, routing, dtab, folder), name, () if routing.remote else config.bindable)
     _say_steps(found)
     _say_ends(config, routing, found, f"No hosts are available for {show_path(name)}")
 
@@ -142,13 +142,11 @@ def _hopeless(config: Config, routing: Routing, end: End) -> str:
 
 
 def _service(config: Config, leaf: Path) -> str:
-    """Namespace, port name and service of a leaf of a Kubernetes namer; that a rewriting namer goes on."""
+    """Namespace, port name and service of a leaf of a Kubernetes namer."""
     from provision.linkerd.routing import NAMERS, owner
 
     namer = owner(leaf, config.bindable) if leaf[:1] == (NAMERS,) else None
     kind = "io.l5d.k8s" if leaf[:2] == (NAMERS, b"io.l5d.k8s") else "" if namer is None else namer.kind
-    if kind == "io.l5d.rewrite":
-        return "  (io.l5d.rewrite makes another name of it: not followed here)"
     if kind != "io.l5d.k8s":
         return ""
     behind = 1 + (1 if namer is None else len(namer.prefix))

@@ -23,6 +23,7 @@ from provision.linkerd.routing import (
     Reached,
     Routing,
     delegate,
+    example,
     fault,
     leaves,
     parse,
@@ -104,8 +105,7 @@ def _no_dtab(routing: Routing) -> Iterator[Finding]:
         return
     every = list(patterns(router))
     if all(one.elements and one.elements[0] not in (NAMERS, SYSTEM) for one in every):
-        name = show_path(tuple(part if isinstance(part, bytes) else b"HOST" for part in every[-1].elements))
-        message = f"the router has no dtab: every name, such as {name}, ends in nothing"
+        message = f"the router has no dtab: every name, such as {example(every)}, ends in nothing"
         node = router.dtab_node or router.fields.get("label") or router.fields.get("protocol") or router.node
         fix = f"`{router.dtab_key}: …`, from {router.prefix} to a namer"
         yield found("ML371", node, router.dtab_at, message, NO_HOSTS, fix)
@@ -207,7 +207,7 @@ def _dtab_file(config: Config, routing: Routing, node: yaml.Node, at: Location) 
     seen = reached(entries, first)
     for entry in entries if seen is not None else ():
         if seen is not None and entry.prefix not in seen.met:
-            like = show_path(tuple(part if isinstance(part, bytes) else b"HOST" for part in first[-1].elements))
+            like = example(first)
             message = (
                 f"{name}: no request has a name that begins with {show_prefix(entry.prefix)}: names are like {like}"
             )

@@ -6,6 +6,7 @@ router's own, such as `/svc/HOST`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import yaml
@@ -31,6 +32,9 @@ TRANSFORMED = b"%"
 
 REPLACING = ("io.l5d.const", "io.l5d.replace")
 """Transformers that put another name in the place of the bound one."""
+
+_VARIABLE = re.compile(r"\{.*\}")
+"""A whole element; `web-{name}` stands for itself, and for no name."""
 
 PLAIN = "; what it says of TLS is not done either: that traffic goes out in plain text"
 
@@ -74,11 +78,11 @@ def _unmet(
 
 
 def _elements(prefix: str) -> tuple[Element, ...] | None:
-    """A prefix as linkerd matches it: `*` is any element, and so is one with a `{name}` in it. None when it is no path."""
+    """A prefix as linkerd matches it: `*` is any element, and so is `{name}`. None when it is no path."""
     if not prefix.startswith("/"):
         return None
     parts = [part for part in prefix.split("/")[1:] if part]
-    return tuple(ANY if part == "*" or "{" in part else part.encode() for part in parts)
+    return tuple(ANY if part == "*" or _VARIABLE.fullmatch(part) else part.encode() for part in parts)
 
 
 def _meets(wanted: tuple[Element, ...], name: Pattern) -> bool:

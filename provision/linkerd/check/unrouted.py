@@ -11,9 +11,9 @@ from provision.linkerd.routing import (
     Config,
     Entry,
     Path,
-    Pattern,
     Reached,
     Routing,
+    example,
     fault,
     patterns,
     reached,
@@ -67,7 +67,7 @@ def _unreachable(config: Config, routing: Routing, seen: Reached) -> Iterator[Fi
     router, lonely = routing.router, [entry for entry in routing.entries if entry.prefix not in seen.met]
     first = list(patterns(router)) if lonely else []
     for entry in lonely:
-        name = _like(first)
+        name = example(first)
         message = (
             f"no request of this router has a name that begins with {show_prefix(entry.prefix)}: names are like {name}"
         )
@@ -80,14 +80,6 @@ def _fix(config: Config, routing: Routing, entry: Entry, name: str) -> str:
     if config.version < (0, 9, 0) and routing.router.protocol == "http" and "identifier" not in routing.router.fields:
         return ""
     return f"begin the entry as names do ({name}), or let another entry lead to {show_prefix(entry.prefix)}"
-
-
-def _like(first: list[Pattern]) -> str:
-    """A name that the router makes, the last of its patterns: HTTP/1.1's."""
-    words = iter(("GET", "HOST") if len(first) > 1 else ("HOST",))
-    return show_path(
-        tuple(part if isinstance(part, bytes) else next(words, "x").encode() for part in first[-1].elements)
-    )
 
 
 def _one_method(routing: Routing) -> Iterator[Finding]:

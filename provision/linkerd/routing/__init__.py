@@ -22,7 +22,7 @@ from provision.linkerd.routing.dtab import (
     symbols,
 )
 from provision.linkerd.routing.identify import Identified, Request, identify
-from provision.linkerd.routing.reach import ANY, Element, Pattern, Reached, patterns, reached
+from provision.linkerd.routing.reach import ANY, Element, Pattern, Reached, example, patterns, reached
 from provision.linkerd.routing.routers import HTTP, LOOPBACK, Router, default_identifier, default_prefix, routers
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "default_identifier",
     "default_prefix",
     "delegate",
+    "example",
     "fault",
     "identify",
     "leaves",

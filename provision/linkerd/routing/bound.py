@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from provision.linkerd.knowledge.core import KNOWLEDGE
 from provision.linkerd.knowledge.versions import number
-from provision.linkerd.routing.dtab import NAMERS, SYSTEM, Path, show_path
+from provision.linkerd.routing.dtab import NAMERS, SYSTEM, DtabError, Path, parse_path, show_path
 from provision.linkerd.routing.rewriters import REWRITERS
 
 BINDING = ("inet", "nil", "fail", "io.buoyant.rinet", "io.buoyant.http.status")
@@ -41,6 +41,29 @@ class Namer:
     kind: str
     prefix: Path
     needs: tuple[str, ...] = ()
+    pattern: str = ""
+    name: str = ""
+    """Of io.l5d.rewrite: what its names look like, and the name that is made of one."""
+
+    def rewritten(self, path: Path) -> Path | None:
+        """The name that io.l5d.rewrite makes of one of its names, None where that does not look like the pattern.
+
+        What stands behind the pattern's elements is dropped. A `{word}` is a whole element, otherwise it stands for itself.
+        """
+        behind, words = path[1 + len(self.prefix) :], [word for word in self.pattern.split("/") if word]
+        if len(behind) < len(words):
+            return None
+        name = self.name
+        for word, label in zip(words, behind, strict=False):
+            shown = show_path((label,))[1:]
+            if word.startswith("{") and word.endswith("}"):
+                name = name.replace(word, shown)
+            elif word not in ("*", shown):
+                return None
+        try:
+            return parse_path(name)
+        except DtabError:
+            return None
 
 
 @dataclass(frozen=True)

@@ -135,9 +135,11 @@ class Config:
             if kind == "io.l5d.consul" and (text(namer, "includeTag") or "").lower() == "true":
                 needs = ("datacentre", "tag", "service")
             try:
-                yield Namer(kind, dtab.parse_path(text(namer, "prefix") or f"/{kind}"), needs)
+                prefix = dtab.parse_path(text(namer, "prefix") or f"/{kind}")
             except dtab.DtabError:
                 continue
+            rewriting = ("pattern", "name") if kind == "io.l5d.rewrite" else ()
+            yield Namer(kind, prefix, needs, *(text(namer, key) or "" for key in rewriting))
 
     def transformers(self) -> Iterator[tuple[Location, yaml.Node]]:
         """Every transformer, of routers and of namers, with its place."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from provision.linkerd.routing.bound import Namer, owner
 from provision.linkerd.routing.dtab import (
     NAMERS,
     SYSTEM,
@@ -39,6 +40,9 @@ MOST = 2000
 
 TOO_DEEP = "Max recursion level reached."
 """What finagle says of a name that never ends."""
+
+REWRITING = "io.l5d.rewrite"
+"""The namer that makes another name of a name, by the configuration's own pattern."""
 
 What = Literal["leaf", "circle", "fail", "empty"]
 
@@ -107,9 +111,9 @@ def _extended(tree: Tree, rest: Path) -> Tree:
             return tree
 
 
-def delegate(entries: Iterable[Entry], path: Path) -> Delegation:
-    """Every step from a name to the ends of its tree."""
-    walk = _Walk(tuple(entries))
+def delegate(entries: Iterable[Entry], path: Path, namers: tuple[Namer, ...] = ()) -> Delegation:
+    """Every step from a name to the ends of its tree; over those of the namers that rewrite, too."""
+    walk = _Walk(tuple(entries), tuple(one for one in namers if one.kind == REWRITING), namers)
     walk.follow(path, ())
     return Delegation(path, tuple(walk.steps), tuple(dict.fromkeys(walk.ends)), walk.unfinished)
 
@@ -134,8 +138,8 @@ Trail = tuple[tuple[int, Path], ...]
 class _Walk:
     """The steps so far."""
 
-    def __init__(self, entries: tuple[Entry, ...]) -> None:
-        self.entries = entries
+    def __init__(self, entries: tuple[Entry, ...], rewriting: tuple[Namer, ...], namers: tuple[Namer, ...]) -> None:
+        self.entries, self.rewriting, self.namers = entries, rewriting, namers
         self.steps: list[Step] = []
         self.ends: list[End] = []
         self.unfinished = False
@@ -145,6 +149,8 @@ class _Walk:
             self.ends.append(End("circle", path))
         elif len(self.steps) >= MOST:
             self.unfinished = True
+        elif path[:1] == (NAMERS,) and (namer := self._rewriter(path)) is not None:
+            self._step(path, trail, show_path(path[: 1 + len(namer.prefix)]), namer.rewritten(path))
         elif path[:1] == (NAMERS,) or (path[:1] == (SYSTEM,) and rewriter(path) is None):
             self.ends.append(End("leaf", path))
         elif path[:1] == (SYSTEM,):
@@ -168,8 +174,16 @@ class _Walk:
                 case Empty():
                     self.ends.append(End("empty", path))
 
+    def _rewriter(self, path: Path) -> Namer | None:
+        """The namer that makes another name of this one, None where it is bound."""
+        namer = owner(path, self.namers) if self.rewriting else None
+        return namer if namer in self.rewriting else None
+
     def _rewritten(self, path: Path, trail: Trail) -> None:
-        found = rewrite(path)
-        self.steps.append(Step(len(trail), path, show_path(path[:2]), Neg() if found is None else Leaf(found)))
+        self._step(path, trail, show_path(path[:2]), rewrite(path))
+
+    def _step(self, path: Path, trail: Trail, rule: str, found: Path | None) -> None:
+        """A name that a namer makes of another one, and what comes of it."""
+        self.steps.append(Step(len(trail), path, rule, Neg() if found is None else Leaf(found)))
         if found is not None:
             self.follow(found, (*trail, (0, path)))

@@ -19,6 +19,7 @@ from provision.linkerd.routing.dtab import (
     Prefix,
     leaves,
     parse_path,
+    show_path,
 )
 from provision.linkerd.routing.routers import Router
 
@@ -70,6 +71,14 @@ def patterns(router: Router, method: bytes | None = None) -> Iterator[Pattern]:
     for identifier in router.identifiers:
         for pattern in _suffixes(router, identifier, ANY if method is None else method):
             yield Pattern((*prefix, *pattern.elements), pattern.open)
+
+
+def example(first: Iterable[Pattern]) -> str:
+    """A name that a router makes, of the last of its patterns: HTTP/1.1's."""
+    every = list(first)
+    words = iter(("GET", "HOST") if len(every) > 1 else ("HOST",))
+    last = every[-1].elements if every else ()
+    return show_path(tuple(part if isinstance(part, bytes) else next(words, "x").encode() for part in last))
 
 
 def _suffixes(router: Router, identifier: Mapping[str, str], method: Element) -> list[Pattern]:

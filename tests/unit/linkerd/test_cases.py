@@ -581,3 +581,23 @@ def test_c12_kind_dashes_tabs_and_kinds_of_something_else() -> None:
 def test_c16_kind_the_advice_for_get_alone_has_the_routers_prefix() -> None:
     text = router("identifier: {kind: io.l5d.methodAndHost}", "dtab: /svc/1.1/GET => /#/io.l5d.consul/dc1")
     assert [(one.id, one.fix.partition(",")[0]) for one in only(text)] == [("ML356", "`/svc/1.1/* => …`")]
+
+
+REWRITTEN = """\
+namers:
+- {kind: io.l5d.consul}
+- {kind: io.l5d.rewrite, prefix: /swap, pattern: "/{tag}/{name}", name: "/consul/dc1/{name}-{tag}"}
+routers:
+- protocol: http
+  identifier: {kind: io.l5d.path, segments: 3}
+  dtab: /svc => /#/swap ; /consul => /#/io.l5d.consul
+  servers: [{port: 4140, ip: 0.0.0.0}]
+"""
+
+
+def test_route_follows_a_rewriting_namer() -> None:
+    result = run("route", "-", "--linkerd", "1.3.6", "--path", "/blue/web/rest", stdin=REWRITTEN)
+    assert "/#/swap/blue/web/rest  by /#/swap  becomes /consul/dc1/web-blue" in result.output
+    assert result.output.splitlines()[-1] == "ends in /#/io.l5d.consul/dc1/web-blue"
+    short = REWRITTEN.replace("segments: 3", "segments: 1")
+    assert run("route", "-", "--linkerd", "1.3.6", "--path", "/blue", stdin=short).exit_code == 1
