@@ -7,8 +7,9 @@ is, and what is missing there for this reason alone is not said a second time.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 
 import yaml
@@ -26,6 +27,9 @@ MISSING = frozenset(("ML310", "ML311", "ML314", "ML321", "ML371"))
 
 MOST_LINES = 600
 """A longer file is read once, and not once for each release, to tell what other releases know."""
+
+EXPLAINED = 60
+"""Unknown keys for which is looked what they are meant for."""
 
 MOST = 100_000
 """Keys looked at; anchors within anchors can stand for more."""
@@ -48,6 +52,7 @@ NAMED = (
 
 _NO_COLON = re.compile(r"^(\s*(?:- +)?)([A-Za-z][A-Za-z0-9]*)[ \t]+([^\s:#&*|>].*)$")
 _NO_SPACE = re.compile(r"^([A-Za-z][A-Za-z0-9]*):(\S.*)$")
+_PROTOCOLS = tuple(kind.id for kind in KNOWLEDGE.families["router"].kinds)
 _NAMES = frozenset(key.name for thing in KNOWLEDGE.objects.values() for key in thing.keys) | {"kind", "protocol"}
 
 
@@ -81,8 +86,10 @@ def explained(findings: Iterable[Finding], config: Config) -> list[Finding]:
     meant = _Meant(config)
     fresh: list[Finding] = []
     gone: set[str] = set()
+    left = EXPLAINED
     for one in scalars:
-        told = meant.of(one) if one.id in UNKNOWN else None
+        told = meant.of(one) if one.id in UNKNOWN and left > 0 else None
+        left -= one.id in UNKNOWN
         fresh.append(one if told is None else told.finding)
         if told is not None and told.there:
             gone.add(told.there)
@@ -149,9 +156,14 @@ class _Meant:
             return None
         if not one.message.startswith("no release has"):
             return _Told(self._migrating(one))
-        if one.fix.startswith("did you mean"):
-            return None
-        return self._slipped(one, at) or self._elsewhen(one) or self._outside(one, at) or self._part(one, at)
+        looks: list[Callable[[Finding, Location], _Told | None]] = [self._slipped, self._elsewhen]
+        if not one.fix.startswith("did you mean"):
+            looks += [self._outside, self._part]
+        for look in (*looks, self._other_protocol):
+            told = look(one, at)
+            if told is not None:
+                return told
+        return None
 
     def _slipped(self, one: Finding, at: Location) -> _Told | None:
         """A key of what stands right above it, deeper in."""
@@ -210,9 +222,20 @@ class _Meant:
         message = f"{name} is a key of {' or '.join(owners)}, not of what it stands in"
         return _Told(replace(one, message=message, fix=f"write it below `{owners[0]}:`"))
 
-    def _elsewhen(self, one: Finding) -> _Told | None:
+    def _other_protocol(self, one: Finding, at: Location) -> _Told | None:
+        """A key of the same part of routers of another protocol: `httpAccessLog` in one for h2."""
+        thing, name = self.objects.get(at[:-1]), str(at[-1])
+        if thing is None or thing.name.partition(".")[0] not in _PROTOCOLS:
+            return None
+        own, _, part = thing.name.partition(".")
+        others = [each for each in _PROTOCOLS if each != own and name in _names(f"{each}.{part}", self.config.release)]
+        if not others:
+            return None
+        message = f"{name} is a key of {' and '.join(others)} routers, not of {own}'s"
+        return _Told(replace(one, message=message))
+
+    def _elsewhen(self, one: Finding, at: Location) -> _Told | None:
         """A key that other releases read at this place."""
-        at = self.unknown[one.field]
         known = [one_ for one_ in RELEASES if self._of_release(one_).get(one.field) or self._by_type(at, one_)]
         if not known:
             return None
@@ -282,11 +305,21 @@ def _holds(key: Key, name: str, release: str) -> bool:
     """Whether a key leads to mappings that have another one, in a release."""
     type_ = key.type.removeprefix("1+").strip("[]{}")
     if type_[:1] == ".":
-        return name in KNOWLEDGE.objects[type_[1:]].at(release)
+        return name in _names(type_[1:], release)
     if type_[:1] == "@" and name != "experimental":
-        kinds = KNOWLEDGE.families[type_[1:]].at(release).values()
-        return any(name in KNOWLEDGE.objects[kind.object].at(release) for kind in kinds)
+        return any(name in _names(one, release) for one in _kinds(type_[1:], release))
     return False
+
+
+@cache
+def _names(thing: str, release: str) -> frozenset[str]:
+    return frozenset(KNOWLEDGE.objects[thing].at(release))
+
+
+@cache
+def _kinds(family: str, release: str) -> frozenset[str]:
+    """The objects of a family's kinds."""
+    return frozenset(kind.object for kind in KNOWLEDGE.families[family].at(release).values())
 
 
 def _find(root: yaml.Node, at: Location) -> yaml.Node | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -601,3 +602,17 @@ def test_route_follows_a_rewriting_namer() -> None:
     assert result.output.splitlines()[-1] == "ends in /#/io.l5d.consul/dc1/web-blue"
     short = REWRITTEN.replace("segments: 3", "segments: 1")
     assert run("route", "-", "--linkerd", "1.3.6", "--path", "/blue", stdin=short).exit_code == 1
+
+
+def test_c16_kind_a_key_of_another_protocol_is_said_to_be_one() -> None:
+    text = H2.format(identifier="{kind: io.l5d.header.token}") + "  httpAccessLog: logs\n"
+    (wrong,) = [one for one in only(text) if one.id == "ML305"]
+    assert wrong.message == "httpAccessLog is a key of http routers, not of h2's"
+    assert wrong.fix == "did you mean h2AccessLog?"
+
+
+def test_c12_kind_hundreds_of_unknown_keys_take_no_time() -> None:
+    text = router("dtab: /svc => /#/io.l5d.consul/dc1", "client:", *(f"  nokey{number}: 1" for number in range(560)))
+    begin = time.process_time()
+    assert sum(one.id == "ML306" for one in only(text)) == 560
+    assert time.process_time() - begin < 1
