@@ -167,6 +167,9 @@ def _chosen(file: str, text: str, release: str, label: str | None) -> tuple[Conf
     from provision.linkerd.text import Unreadable, compose
 
     labels = []
+    template = _template(text)
+    if template and ("{{" in text or "<%" in text):
+        raise click.ClickException(template)
     try:
         for inner in configurations(text):
             root = compose(inner)
@@ -176,7 +179,7 @@ def _chosen(file: str, text: str, release: str, label: str | None) -> tuple[Conf
                     return config, routing
                 labels.append(routing.router.label)
     except Unreadable as error:
-        raise click.ClickException(f"{file}:{error.line}:{error.column}: {error.message}") from error
+        raise click.ClickException(template or f"{file}:{error.line}:{error.column}: {error.message}") from error
     raise click.ClickException(f"there is no router {label or ''} in {file}; there are: {labels}")
 
 
@@ -194,8 +197,16 @@ def _entries(file: str, text: str, routing: Routing, dtab: str | None, folder: s
         try:
             entries += parse(written)
         except DtabError as error:
-            raise click.ClickException(f"{name}: {error.message}") from error
+            raise click.ClickException(_template(text) or f"{name}: {error.message}") from error
     return entries
+
+
+def _template(text: str) -> str:
+    """That a text is a template, which nobody can follow a request through; empty when it is none."""
+    from provision.linkerd.check import placeholder
+
+    first = placeholder(text)
+    return f"{first} is a template's placeholder: render the template first" if first else ""
 
 
 def _elsewhere(file: str, text: str, routing: Routing, folder: str | None) -> tuple[str, str]:

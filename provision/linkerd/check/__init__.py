@@ -6,6 +6,7 @@ To live here a line says a finding with a page in `pages`, or finds the configur
 from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.check.manifest import Embedded, Manifest, embedded, manifest
 from provision.linkerd.check.names import cluster_name
+from provision.linkerd.check.placeholders import placeholder
 from provision.linkerd.check.shape import nearest
 from provision.linkerd.check.validate import config_map, is_manifest, release_of, validate
 
@@ -20,6 +21,7 @@ __all__ = [
     "is_manifest",
     "manifest",
     "nearest",
+    "placeholder",
     "release_of",
     "validate",
 ]

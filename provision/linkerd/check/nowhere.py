@@ -59,17 +59,12 @@ HOSTS = ("io.l5d.methodAndHost", "io.l5d.header.token", "io.l5d.headerToken")
 """Identifiers whose names hold hosts and methods, so never a port alone."""
 
 
-def told(config: Config, routing: Routing) -> bool:
-    """Whether the names of a router can be followed: linkerd reads the dtab itself, and no namer rewrites."""
-    return routing.interpreter == "default" and all(kind != "io.l5d.rewrite" for kind, _prefix in config.namers)
-
-
 def walk(config: Config, routing: Routing) -> Reached | None:
     """What becomes of the names that a router gives; None when they cannot be followed, or are too many."""
-    if not routing.entries or not told(config, routing):
+    if not routing.entries or routing.interpreter != "default":
         return None
     deep = max((1 + len(one.prefix) + len(one.needs) for one in config.bindable), default=1)
-    return reached(routing.entries, patterns(routing.router), deep)
+    return reached(routing.entries, patterns(routing.router), deep, config.bindable)
 
 
 def findings(config: Config, routing: Routing, seen: Reached | None) -> Iterator[Finding]:
@@ -78,7 +73,7 @@ def findings(config: Config, routing: Routing, seen: Reached | None) -> Iterator
         yield from _lost(config, routing, seen)
     if seen is not None and seen.bound:
         yield from _unbound(config, routing, seen)
-    if routing.entries and told(config, routing):
+    if routing.entries and routing.interpreter == "default":
         yield from _circles(config, routing)
 
 
@@ -176,7 +171,7 @@ def _circles(config: Config, routing: Routing) -> Iterator[Finding]:
         if show_prefix(entry.prefix) in known:
             continue
         name = tuple(b"x" if part is None else part for part in entry.prefix)
-        circle = delegate(routing.entries, name)
+        circle = delegate(routing.entries, name, config.bindable)
         if circle.circle is not None and name[:1] not in ((NAMERS,), (SYSTEM,)):
             known |= {step.rule for step in circle.steps}
             message = f"{show_path(name)} runs in a circle, and comes back as {show_path(circle.circle)}: every such request fails"

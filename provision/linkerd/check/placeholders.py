@@ -70,6 +70,12 @@ class Marked:
         return one.line not in self.lines or one.id in ABOUT_KEYS
 
 
+def placeholder(text: str) -> str:
+    """The first placeholder of a template, empty for a text that is none."""
+    found_ = marked(text)
+    return "" if found_ is None else " ".join(found_.first.split())
+
+
 def marked(text: str) -> Marked | None:
     """The text of a template with words in it; None of a text that is none. In a manifest `${…}` may be a script's."""
     if "{{" not in text and "${" not in text and "<%" not in text and "@" not in text:

@@ -37,7 +37,7 @@ def findings(config: Config, routing: Routing, seen: Reached | None) -> Iterator
     yield from _port_names(config, routing)
     if seen is not None:
         yield from _unreachable(config, routing, seen)
-        yield from _one_method(routing)
+        yield from _one_method(config, routing)
 
 
 def _unconfigured(config: Config, routing: Routing) -> Iterator[Finding]:
@@ -82,11 +82,13 @@ def _fix(config: Config, routing: Routing, entry: Entry, name: str) -> str:
     return f"begin the entry as names do ({name}), or let another entry lead to {show_prefix(entry.prefix)}"
 
 
-def _one_method(routing: Routing) -> Iterator[Finding]:
+def _one_method(config: Config, routing: Routing) -> Iterator[Finding]:
     router = routing.router
     if router.dtab_node is None or all(one.get("kind") != "io.l5d.methodAndHost" for one in router.identifiers):
         return
-    got, posted = (reached(routing.entries, patterns(router, method)) for method in (b"GET", b"POST"))
+    got, posted = (
+        reached(routing.entries, patterns(router, method), 0, config.bindable) for method in (b"GET", b"POST")
+    )
     if got and got.met and posted is not None and not posted.met:
         message = "it routes GET only: POST and all other methods end in nothing"
         fix = f"`{router.prefix}/1.1/* => …`, `*` being any method"

@@ -14,6 +14,9 @@ from provision.linkerd.knowledge.versions import number
 from provision.linkerd.routing.dtab import NAMERS, SYSTEM, DtabError, Path, parse_path, show_path
 from provision.linkerd.routing.rewriters import REWRITERS
 
+REWRITING = "io.l5d.rewrite"
+"""The namer that makes another name of a name, by the configuration's own pattern."""
+
 BINDING = ("inet", "nil", "fail", "io.buoyant.rinet", "io.buoyant.http.status")
 """linkerd's own names below `/$/` that bind; with those that rewrite these are all."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from provision.linkerd.routing.bound import Namer, owner
+from provision.linkerd.routing.bound import REWRITING, Namer, owner
 from provision.linkerd.routing.dtab import (
     NAMERS,
     SYSTEM,
@@ -40,9 +40,6 @@ MOST = 2000
 
 TOO_DEEP = "Max recursion level reached."
 """What finagle says of a name that never ends."""
-
-REWRITING = "io.l5d.rewrite"
-"""The namer that makes another name of a name, by the configuration's own pattern."""
 
 What = Literal["leaf", "circle", "fail", "empty"]
 

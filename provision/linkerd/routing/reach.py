@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from provision.linkerd.routing.bound import REWRITING as REWRITING_NAMER
+from provision.linkerd.routing.bound import Namer
 from provision.linkerd.routing.dtab import (
     NAMERS,
     SYSTEM,
@@ -127,20 +129,23 @@ class Reached:
     """Leaves below `/#/` and `/$/` in the same way, each with the name that goes on farthest."""
 
 
-def reached(entries: Iterable[Entry], first: Iterable[Pattern], deep: int = 0) -> Reached | None:
+def reached(
+    entries: Iterable[Entry], first: Iterable[Pattern], deep: int = 0, namers: tuple[Namer, ...] = ()
+) -> Reached | None:
     """Which entries of a dtab names meet, and what becomes of them. None when there are too many names to tell.
 
-    Leaves below `/#/` of `deep` elements or more are not among the bound: they have all that any namer needs.
+    Leaves below `/#/` of `deep` elements or more are not among the bound: they have all that any namer needs. Names of those
+    `namers` that rewrite are followed.
     """
-    walk = _Reach(entries, deep)
+    walk = _Reach(entries, deep, tuple(one for one in namers if one.kind == REWRITING_NAMER))
     return walk.done() if walk.go(list(first)) else None
 
 
 class _Reach:
     """The walk over names, and what it saw."""
 
-    def __init__(self, entries: Iterable[Entry], deep: int) -> None:
-        self.index, self.deep = _Index(entries), deep
+    def __init__(self, entries: Iterable[Entry], deep: int, rewriting: tuple[Namer, ...]) -> None:
+        self.index, self.deep, self.rewriting = _Index(entries), deep, rewriting
         self.met: set[Prefix] = set()
         self.origins: dict[Pattern, set[tuple[int, Path]]] = {}
         self.matched: set[Pattern] = set()
@@ -151,11 +156,14 @@ class _Reach:
         seen = set[Pattern]()
         while waiting:
             pattern = waiting.pop()
-            if pattern in seen or pattern.elements[:1] == (NAMERS,):
+            if pattern in seen or (pattern.elements[:1] == (NAMERS,) and not self.rewriting):
                 continue
             seen.add(pattern)
             if len(seen) > MOST or self.matches > MOST_MATCHES or len(pattern.elements) > LONGEST:
                 return False
+            if pattern.elements[:1] == (NAMERS,):
+                waiting += self._renamed(pattern)
+                continue
             fresh = _rewritten(pattern) if pattern.elements[:1] == (SYSTEM,) else self._matched(pattern)
             if fresh is None:
                 continue
@@ -176,6 +184,8 @@ class _Reach:
         return fresh if matched else None
 
     def _leaf(self, entry: Entry, leaf: Path, rest: Pattern, fresh: list[Pattern]) -> None:
+        if leaf[:1] == (NAMERS,) and self.rewriting:
+            fresh.append(Pattern((*leaf, *rest.elements), rest.open))
         if leaf[:1] == (NAMERS,) and len(leaf) >= self.deep:
             return
         origin = (entry.start, leaf)
@@ -190,6 +200,12 @@ class _Reach:
         name = Pattern((*leaf, *rest.elements), rest.open)
         self.origins.setdefault(name, set()).add(origin)
         fresh.append(name)
+
+    def _renamed(self, pattern: Pattern) -> list[Pattern]:
+        """What the namers that rewrite make of names below `/#/`."""
+        inside = Pattern(pattern.elements[1:], pattern.open)
+        found = ((namer, inside.rest(namer.prefix)) for namer in self.rewriting)
+        return [name for namer, rest in found if rest is not None and (name := _renamed(namer, rest)) is not None]
 
     def done(self) -> Reached:
         alive = {origin for name in self.matched for origin in self.origins.get(name, ())}
@@ -225,6 +241,21 @@ class _Index:
             rest = pattern.rest(entry.prefix)
             if rest is not None:
                 yield entry, rest
+
+
+def _renamed(namer: Namer, rest: Pattern) -> Pattern | None:
+    """The name that a namer's pattern makes of others; None when they do not look like the pattern."""
+    captured: dict[str, Element] = {}
+    for position, word in enumerate(word for word in namer.pattern.split("/") if word):
+        if position >= len(rest.elements) and not rest.open:
+            return None
+        element = rest.elements[position] if position < len(rest.elements) else ANY
+        if word.startswith("{") and word.endswith("}"):
+            captured[word] = element
+        elif word != "*" and not isinstance(element, _Any) and element != word.encode():
+            return None
+    parts = [part for part in namer.name.split("/") if part]
+    return Pattern(tuple(captured.get(part, ANY if "{" in part else part.encode()) for part in parts))
 
 
 def _rewritten(pattern: Pattern) -> list[Pattern]:

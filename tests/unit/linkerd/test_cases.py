@@ -616,3 +616,22 @@ def test_c12_kind_hundreds_of_unknown_keys_take_no_time() -> None:
     begin = time.process_time()
     assert sum(one.id == "ML306" for one in only(text)) == 560
     assert time.process_time() - begin < 1
+
+
+def test_c05_kind_names_are_followed_over_a_rewriting_namer() -> None:
+    def found_in(text: str) -> list[tuple[str, str]]:
+        return [(one.id, one.message) for one in only(f"usage: {{enabled: false}}\nadmin: {{ip: 127.0.0.1}}\n{text}")]
+
+    assert found_in(REWRITTEN) == []
+    assert [one for one, _ in found_in(REWRITTEN.replace("/consul =>", "/konsul =>"))] == ["ML342"]
+    lost = REWRITTEN.replace("/consul => /#/io.l5d.consul", "/consul => /io.l5d.consul")
+    assert [one for one, _ in found_in(lost)] == ["ML372"]
+
+
+@pytest.mark.parametrize(
+    "line", ["dtab: {{ .Values.dtab }}", "dtab: /svc => /$/inet/127.0.0.1/${PORT}", "{{- if .x }}"]
+)
+def test_c11_kind_route_says_that_it_is_a_template(line: str) -> None:
+    result = run("route", "-", "--linkerd", "1.3.6", "--host", "web", stdin=router(line))
+    assert result.exit_code == 1
+    assert "is a template's placeholder: render the template first" in result.output
