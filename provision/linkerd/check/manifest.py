@@ -27,6 +27,7 @@ from provision.linkerd.text import (
 )
 
 _IMAGE = re.compile(r"(?:^|/)linkerd(?::(?P<tag>[^@]*))?(?:@.*)?$")
+_NAMERD_IMAGE = re.compile(r"(?:^|/)namerd(?::(?P<tag>[^@]*))?(?:@.*)?$")
 _ROUTERS = re.compile(r"""^\s*(?:\{\s*)?["']?routers["']?\s*:""", re.MULTILINE)
 """linkerd's file, and not namerd's or another one."""
 
@@ -88,9 +89,7 @@ class Container:
 
     def release(self) -> str | None:
         """The release, when the image's tag is one."""
-        found = _IMAGE.search(text(self.node, "image") or "")
-        tag = (found.group("tag") or "").partition("-")[0] if found else ""  # 0.8.5-32b is 0.8.5
-        return tag if tag in RELEASES else None
+        return _tagged(_IMAGE, text(self.node, "image") or "")
 
     def place(self, known: Place) -> Place:
         """The network and the environment of the pod, and what is known otherwise."""
@@ -139,8 +138,26 @@ class Manifest:
         return next((value for value in found if value is not None), None)
 
     def release(self) -> str | None:
-        """The release that the first image names."""
-        return next((one.release() for one in self.containers() if one.release()), None)
+        """The release that the first image names: linkerd's, whatever starts it, else namerd's, which is of the same releases."""
+        images = [text(node, "image") or "" for one in self.objects for node in _containers(one)]
+        for pattern in (_IMAGE, _NAMERD_IMAGE):
+            found = next((release for image in images if (release := _tagged(pattern, image))), None)
+            if found is not None:
+                return found
+        return None
+
+
+def _containers(one: yaml.Node) -> list[yaml.Node]:
+    """Every container of an object's pods."""
+    pods = (find(one, "spec"), find(one, "spec", "template", "spec"))
+    return [node for pod in pods for node in items(get(pod, "containers"))]
+
+
+def _tagged(pattern: re.Pattern[str], image: str) -> str | None:
+    """The release, when the image's tag is one."""
+    found = pattern.search(image)
+    tag = (found.group("tag") or "").partition("-")[0] if found else ""  # 0.8.5-32b is 0.8.5
+    return tag if tag in RELEASES else None
 
 
 def manifest(documents: list[yaml.Node]) -> Manifest | None:

@@ -1,4 +1,4 @@
-"""Templates: what stands in `{{ … }}`, `${…}` or `<% … %>` is put in later, and nothing is concluded from it.
+"""Templates: what stands in `{{ … }}`, `${…}`, `<% … %>` or `__…__` is put in later, and nothing is concluded from it.
 
 The text is judged with a word of the same length in the place of each. What is then found at such a word is dropped, and the
 placeholders are said once.
@@ -15,10 +15,14 @@ import yaml
 from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.text import Spot, Unreadable, compose, get
 
-_BRACES = r"\{\{(?:[^{}]|\{[^{}]*\})*\}\}"
-_PLACEHOLDER = re.compile(rf"{_BRACES}|\$+\{{[^{{}}\n]*\}}|<%.*?%>|@@?[A-Z][A-Z0-9_]*@@?", re.DOTALL)
-_TEMPLATE_ONLY = re.compile(rf"{_BRACES}|<%.*?%>", re.DOTALL)
-_CONTROL = re.compile(rf"^[ \t]*(?:{_BRACES}[ \t]*)+$", re.MULTILINE)
+_BRACES = r"\{\{(?:[^{}]|\{[^{}]*\})*\}\}|\{%.*?%\}|<%.*?%>|\[\[-?\s*[.$A-Za-z][^\[\],\n]*\]\]"
+_WORDS = r"\$+\{[^{}\n]*\}|[%#]\{[\w.:-]+\}|\$[A-Z][A-Z0-9_]+|__[A-Z][A-Z0-9_]*__|<[A-Z][A-Z0-9_]+>|%[A-Z][A-Z0-9_]+%|@[A-Z][A-Z0-9_]*@"
+_SIGNS = ("{{", "{%", "<", "[[", "$", "%", "#{", "__", "@")
+"""One of these is in every placeholder, and quickly looked for."""
+
+_PLACEHOLDER = re.compile(rf"{_BRACES}|{_WORDS}", re.DOTALL)
+_TEMPLATE_ONLY = re.compile(_BRACES, re.DOTALL)
+_CONTROL = re.compile(rf"^[ \t]*(?:(?:{_BRACES})[ \t]*)+$", re.MULTILINE)
 """A line of nothing but a template's statements."""
 
 _OBJECT = re.compile(r"^[\"']?apiVersion[\"']?\s*:", re.MULTILINE)
@@ -78,7 +82,7 @@ def placeholder(text: str) -> str:
 
 def marked(text: str) -> Marked | None:
     """The text of a template with words in it; None of a text that is none. In a manifest `${…}` may be a script's."""
-    if "{{" not in text and "${" not in text and "<%" not in text and "@" not in text:
+    if not any(sign in text for sign in _SIGNS):
         return None
     pattern = _TEMPLATE_ONLY if _OBJECT.search(text) else _PLACEHOLDER
     every = [one for one in pattern.finditer(text) if not _commented(text, one.start())]

@@ -20,7 +20,7 @@ from provision.linkerd.knowledge.schema import Key, Object
 from provision.linkerd.knowledge.versions import RELEASES, number
 from provision.linkerd.knowledge.walk import Chosen, Used, walk
 from provision.linkerd.routing import Config
-from provision.linkerd.text import Location, scalar, text_of
+from provision.linkerd.text import Location, is_null, items, scalar, text_of
 
 UNKNOWN = frozenset(("ML304", "ML305", "ML306", "ML307", "ML308"))
 MISSING = frozenset(("ML310", "ML311", "ML314", "ML321", "ML371"))
@@ -50,6 +50,7 @@ NAMED = (
 )
 """Families whose ids are no other family's by chance."""
 
+_KINDLESS = re.compile(r"`(kind|protocol)` is missing")
 _NO_COLON = re.compile(r"^(\s*(?:- +)?)([A-Za-z][A-Za-z0-9]*)[ \t]+([^\s:#&*|>].*)$")
 _NO_SPACE = re.compile(r"^([A-Za-z][A-Za-z0-9]*):(\S.*)$")
 _PROTOCOLS = tuple(kind.id for kind in KNOWLEDGE.families["router"].kinds)
@@ -81,11 +82,14 @@ def explained(findings: Iterable[Finding], config: Config) -> list[Finding]:
     every = list(findings)
     unknown = [one for one in every if one.id in UNKNOWN]
     scalars = [_word(one) for one in every]
-    if not unknown:
+    lost = [one for one in every if one.id == "ML310" and _KINDLESS.fullmatch(one.message)]
+    if not unknown and not lost:
         return scalars
     meant = _Meant(config)
+    slid = [meant.item(one) if lost else None for one in scalars]
+    scalars = [one if told is None else told.finding for one, told in zip(scalars, slid, strict=True)]
     fresh: list[Finding] = []
-    gone: set[str] = set()
+    gone = {told.there for told in slid if told is not None}
     left = EXPLAINED
     for one in scalars:
         told = meant.of(one) if one.id in UNKNOWN and left > 0 else None
@@ -148,6 +152,27 @@ class _Meant:
                 if kind is not None:
                     self.objects.setdefault(used.at, KNOWLEDGE.objects[kind.object])
         self.others: dict[str, dict[str, bool]] | None = None
+        lists = [("routers",), ("namers",)]
+        self.places = [(*at, index) for at in lists for index in range(len(items(_find(config.root, at))))]
+
+    def item(self, one: Finding) -> _Told | None:
+        """An item of a list that has slipped out of the empty list right above it: `- port: 4140` below an empty `servers:`."""
+        at = (
+            next((at for at in self.places if text_of(at) == one.field), ()) if _KINDLESS.fullmatch(one.message) else ()
+        )
+        if not at or not isinstance(at[-1], int) or at[-1] == 0:
+            return None
+        before = (*at[:-1], at[-1] - 1)
+        above, node = _find(self.config.root, before), _find(self.config.root, at)
+        if not isinstance(above, yaml.MappingNode) or not isinstance(node, yaml.MappingNode) or not above.value:
+            return None
+        name, thing = scalar(above.value[-1][0]) or "", self.objects.get(before)
+        key = thing.at(self.config.release).get(name) if thing is not None and is_null(above.value[-1][1]) else None
+        if key is None or not all(_holds(key, scalar(each) or "", self.config.release) for each, _value in node.value):
+            return None
+        there = text_of((*before, name))
+        message = f"this is an item of {name}: it has slipped out of {there}"
+        return _Told(replace(one, message=message, fix=f"indent it below `{name}:`"), there)
 
     def of(self, one: Finding) -> _Told | None:
         """Better words for an unknown key, None when there are none."""

@@ -159,6 +159,8 @@ def _system_meant(name: str) -> str:
 def without_sign(path: Path, namers: tuple[Namer, ...]) -> str:
     """What is meant by a name that lacks its `#` or `$`; empty when it does not look like one that does."""
     first = path[0].decode(errors="replace") if path else ""
+    if first[:1] in ("#", "$") and len(first) > 1:
+        return f"{show_path(path[:1])} lacks a slash behind its sign: /{first[0]}/{show_path(path)[2:]}"
     if any(path[: len(one.prefix)] == one.prefix for one in namers if one.prefix) or KNOWLEDGE.families["namer"].ever(
         first
     ):

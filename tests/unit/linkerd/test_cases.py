@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from provision.cli import meshctl
-from provision.linkerd.check import Finding
+from provision.linkerd.check import Finding, release_of
 from provision.linkerd.check import validate as check
 from provision.linkerd.knowledge.place import Place
 from provision.linkerd.mend import mend
@@ -204,6 +204,9 @@ def test_c05_names_that_end_in_nothing() -> None:
         ("/svc => /#/io.l5d.consuls/dc1", "ML341", "did you mean /#/io.l5d.consul?"),
         ("/hots => /#/io.l5d.consul/dc1 ; /svc => /host", "ML372", "did you mean /hots?"),
         ("/svc => /a | /b", "ML372", "an entry `/a => …`"),
+        ("/svc => /#io.l5d.consul/dc1", "ML372", "/#/io.l5d.consul/dc1"),
+        ("/svc => /$inet/127.0.0.1/80", "ML372", "/$/inet/127.0.0.1/80"),
+        ("/svc => /$/inet/127.0.0.1/http", "ML373", "/$/inet/HOST/PORT"),
         ("", "ML371", "from /svc to a namer"),
         ("# only a comment", "ML371", "from /svc to a namer"),
     ],
@@ -437,10 +440,17 @@ def test_c11_placeholders_are_said_once() -> None:
         ("{{ toYaml .Values.router | nindent 2 }}", "error"),
         ("dtab: <%= @dtab %>", "error"),
         ("label: ${LABEL}", "trap"),
+        ("label: $LABEL", "trap"),
+        ("label: __LABEL__", "trap"),
+        ("label: <LABEL>", "trap"),
+        ("label: '@LABEL@'", "trap"),
+        ("bindingTimeoutMs: $TIMEOUT", "error"),
+        ("bindingTimeoutMs: [[ .timeout ]]", "error"),
+        ("{% if tls %}", "error"),
     ],
 )
 def test_c11_kind(line: str, severity: str) -> None:
-    more = ("dtab: /svc => /#/io.l5d.consul/dc1",) if "label" in line else ()
+    more = ("dtab: /svc => /#/io.l5d.consul/dc1",) if "dtab" not in line and "toYaml" not in line else ()
     assert [(one.id, one.severity) for one in only(router(line, *more))] == [("ML378", severity)]
 
 
@@ -479,6 +489,10 @@ def test_c12_fix_puts_them_back() -> None:
         (
             "routers:\n- protocol: http\n  failures: 5\n  loadBalancer: {kind: ewma}\n  servers: [{port: 1}]\n",
             "below `client:`",
+        ),
+        (
+            "routers:\n- protocol: http\n  servers:\n- port: 4140\n  ip: 0.0.0.0\n",
+            "indent it below `servers:`",
         ),
         ("routers:\n- protocol http\n", "a colon is missing: `protocol: http`"),
         ("routers:\n- protocol:http\n", "a space is missing behind the colon: `protocol: http`"),
@@ -635,3 +649,26 @@ def test_c11_kind_route_says_that_it_is_a_template(line: str) -> None:
     result = run("route", "-", "--linkerd", "1.3.6", "--host", "web", stdin=router(line))
     assert result.exit_code == 1
     assert "is a template's placeholder: render the template first" in result.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "release"),
+    [
+        ("buoyantio/linkerd:1.3.6", "registry.example.org:5000/mesh/linkerd:1.4.0-rc1", "1.4.0"),
+        ("buoyantio/linkerd:1.3.6", "buoyantio/linkerd:1.2.1@sha256:0", "1.2.1"),
+        ("args: [/c/config.yaml]", "command: [/run, /c/config.yaml]", "1.3.6"),
+        ("buoyantio/linkerd:1.3.6", "buoyantio/namerd:1.3.5", "1.3.5"),
+        ("buoyantio/linkerd:1.3.6", "buoyantio/linkerd:latest", None),
+    ],
+)
+def test_c01_kind_the_release_of_an_image(old: str, new: str, release: str | None) -> None:
+    text = (CASES / "c01-route-ignores-image-tag" / "l5d.yml").read_text()
+    assert old in text
+    assert release_of(text.replace(old, new)) == release
+
+
+def test_c12_kind_items_that_slipped_out_are_said_once() -> None:
+    text = "usage: {enabled: false}\nrouters:\n- protocol: http\n  dtab: /svc => /$/inet/127.1/80\n  servers:\n- port: 4140\n  ip: 0.0.0.0\n"
+    assert [one.message for one in only(text)] == [
+        "this is an item of servers: it has slipped out of routers[0].servers"
+    ]
