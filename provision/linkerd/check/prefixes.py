@@ -24,6 +24,7 @@ from provision.linkerd.routing import (
     owner,
     parse_path,
     patterns,
+    show_path,
 )
 from provision.linkerd.text import Location, get, items, scalar, text
 
@@ -110,15 +111,15 @@ def _leaves(config: Config, routing: Routing) -> Iterator[Pattern]:
     own = [Pattern(tuple(part for part in one.elements), one.open) for one in patterns(routing.router)]
     yield from (one for one in own if not one.elements or one.elements[0] in (NAMERS, SYSTEM))
     transformers = {
-        one.prefix: items(get(node, "transformers"))
-        for one, node in zip(config.bindable, items(get(config.root, "namers")), strict=False)
+        text(node, "prefix") or f"/{text(node, 'kind')}": items(get(node, "transformers"))
+        for node in items(get(config.root, "namers"))
     }
     for _entry, leaf in routing.leaves:
         if leaf[:1] == (SYSTEM,):
             yield Pattern((SYSTEM,), open=True)
         elif leaf[:1] == (NAMERS,):
             namer = owner(leaf, config.bindable)
-            listed = transformers.get(namer.prefix, []) if namer is not None else []
+            listed = transformers.get(show_path(namer.prefix), []) if namer is not None else []
             if any(text(one, "kind") in REPLACING for one in listed):
                 yield Pattern((), open=True)
             yield Pattern((*_transformed(listed), *leaf), open=True)

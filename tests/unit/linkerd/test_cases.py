@@ -668,7 +668,8 @@ def test_c01_kind_the_release_of_an_image(old: str, new: str, release: str | Non
 
 
 def test_c12_kind_items_that_slipped_out_are_said_once() -> None:
-    text = "usage: {enabled: false}\nrouters:\n- protocol: http\n  dtab: /svc => /$/inet/127.1/80\n  servers:\n- port: 4140\n  ip: 0.0.0.0\n"
+    head = "usage: {enabled: false}\nrouters:\n- protocol: http\n  dtab: /svc => /$/inet/127.1/80\n"
+    text = head + "  servers:\n- port: 4140\n  ip: 0.0.0.0\n"
     assert [one.message for one in only(text)] == [
         "this is an item of servers: it has slipped out of routers[0].servers"
     ]
