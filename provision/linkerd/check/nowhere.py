@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os.path
 from collections.abc import Iterator
 
@@ -129,6 +128,8 @@ def _leads_nowhere(config: Config, routing: Routing, entry: Entry, leaf: Path, s
 
 
 def _meant(routing: Routing, entry: Entry, leaf: Path, begin: str) -> str:
+    import difflib  # not needed for most files, and not quick to load
+
     others = {show_prefix(one.prefix): one.prefix for one in routing.entries if one is not entry}
     for near in difflib.get_close_matches(show_path(leaf), sorted(others), n=3, cutoff=NEAR):
         path = tuple(part or b"x" for part in others[near])

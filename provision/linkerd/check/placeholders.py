@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import yaml
 
 from provision.linkerd.check.finding import Finding, found
-from provision.linkerd.text import Spot, Unreadable, compose, get
+from provision.linkerd.text import Spot, Unreadable, compose, get, scalar
 
 _BRACES = r"\{\{(?:[^{}]|\{[^{}]*\})*\}\}|\{%.*?%\}|<%.*?%>|\[\[-?\s*[.$A-Za-z][^\[\],\n]*\]\]"
 _WORDS = r"\$+\{[^{}\n]*\}|[%#]\{[\w.:-]+\}|\$[A-Z][A-Z0-9_]+|__[A-Z][A-Z0-9_]*__|<[A-Z][A-Z0-9_]+>|%[A-Z][A-Z0-9_]+%|@[A-Z][A-Z0-9_]*@"
@@ -130,7 +130,35 @@ def other_file(root: yaml.Node) -> str:
     for what, keys in OTHERS.items():
         if all(get(root, key) is not None for key in keys):
             return what
-    return ""
+    names = [scalar(key) or "?" for key, _value in root.value] if isinstance(root, yaml.MappingNode) else []
+    if len(names) < FOREIGN or not KNOWN.isdisjoint(names):
+        return ""
+    from difflib import get_close_matches  # not needed for most files, and not quick to load
+
+    if any(get_close_matches(name, KNOWN, n=1, cutoff=0.7) for name in names[:20]):
+        return ""
+    return f"another program's, by its keys: {', '.join(names[:6])}{', …' if len(names) > 6 else ''}"
+
+
+KNOWN = frozenset(
+    (
+        "routers",
+        "namers",
+        "admin",
+        "telemetry",
+        "tracers",
+        "usage",
+        "storage",
+        "interfaces",
+        "protocol",
+        "servers",
+        "dtab",
+    )
+)
+"""Keys of which one at least stands at the top of linkerd's file, or of namerd's, or of one that lost its indentation."""
+
+FOREIGN = 2
+"""Keys that a file has at the least before it is taken for another program's: a single one is a fault more likely."""
 
 
 OTHERS = {

@@ -5,7 +5,6 @@ A fault is said only of what is certain: what a registry holds is not known here
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
@@ -107,6 +106,8 @@ def _below_namers(path: Path, namers: tuple[Namer, ...], more: bool) -> Fault | 
 
 
 def _unconfigured(path: Path, namers: tuple[Namer, ...]) -> Fault:
+    import difflib  # not needed for most files, and not quick to load
+
     name = show_path(path[1:2]) if len(path) > 1 else "/"
     word = name.strip("/")
     same = next((one for one in namers if one.kind == word), None)
@@ -150,6 +151,8 @@ def _inet(rest: Path) -> bool:
 
 
 def _system_meant(name: str) -> str:
+    import difflib  # not needed for most files, and not quick to load
+
     if name.startswith("io.l5d."):
         return f"names of namers begin with /#/: /#/{name}"
     near = difflib.get_close_matches(name, (*BINDING, *REWRITERS), n=1, cutoff=NEAR)

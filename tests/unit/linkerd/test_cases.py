@@ -575,6 +575,10 @@ def test_c02_a_dtab_file_is_read_where_the_folder_is_told(tmp_path: Path) -> Non
     [
         ("apiVersion: v1\nname: l5d\nversion: 0.1.0\n", "a Helm chart's Chart.yaml"),
         ("version: '2'\nservices: {l5d: {image: linkerd}}\n", "docker-compose"),
+        (
+            "image: {tag: 1.3.6}\nreplicaCount: 2\nresources: {}\n",
+            "another program's, by its keys: image, replicaCount, resources",
+        ),
     ],
 )
 def test_c09_kind_files_of_other_programs_are_named(text: str, words: str) -> None:
