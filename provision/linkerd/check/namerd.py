@@ -26,7 +26,7 @@ def findings(root: yaml.Node, version: str, source: str, place: Place) -> Iterat
     """That it is namerd's, and all that namerd refuses of it."""
     have = ", ".join(key for key in KEYS if get(root, key) is not None)
     message = f"this is namerd's configuration ({have}): linkerd's is another file; it is checked as namerd {version} reads it"
-    yield found("ML379", root, (), message)
+    yield found("ML393", root, (), message)
     config = Config(root, source, version, place)
     yield from shape.findings(root, version, source, place.plugins, top=".namerd")
     yield from rules.twice(config)

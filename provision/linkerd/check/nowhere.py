@@ -102,7 +102,7 @@ def _no_dtab(routing: Routing) -> Iterator[Finding]:
         message = f"the router has no dtab: every name, such as {example(every)}, ends in nothing"
         node = router.dtab_node or router.fields.get("label") or router.fields.get("protocol") or router.node
         fix = f"`{router.dtab_key}: …`, from {router.prefix} to a namer"
-        yield found("ML371", node, router.dtab_at, message, NO_HOSTS, fix)
+        yield found("ML362", node, router.dtab_at, message, NO_HOSTS, fix)
 
 
 def _lost(config: Config, routing: Routing, walk: Reached) -> Iterator[Finding]:
@@ -124,7 +124,7 @@ def _leads_nowhere(config: Config, routing: Routing, entry: Entry, leaf: Path, s
         or f"{show_prefix(entry.prefix)} => {show_tree(entry.tree)} leads nowhere: no entry begins with {show_path(leaf)}"
     )
     fix = sign.rpartition(": ")[2] if sign else _meant(routing, entry, leaf, begin)
-    return found("ML372", config.spot(routing.router, entry), routing.router.dtab_at, message, NO_HOSTS, fix)
+    return found("ML363", config.spot(routing.router, entry), routing.router.dtab_at, message, NO_HOSTS, fix)
 
 
 def _meant(routing: Routing, entry: Entry, leaf: Path, begin: str) -> str:
@@ -148,7 +148,7 @@ def _unbound(config: Config, routing: Routing, walk: Reached) -> Iterator[Findin
             wrong = None if name is None else _fault(config, name, hosts=hosts)
             if wrong is not None and not wrong.unconfigured:
                 where, said = config.spot(routing.router, entry), UNKNOWN_NAMER if leaf[:1] == (SYSTEM,) else NO_HOSTS
-                yield found("ML373", where, routing.router.dtab_at, wrong.why, said, wrong.fix)
+                yield found("ML364", where, routing.router.dtab_at, wrong.why, said, wrong.fix)
 
 
 def _fault(config: Config, name: Pattern, *, hosts: bool) -> Fault | None:
@@ -176,7 +176,7 @@ def _circles(config: Config, routing: Routing) -> Iterator[Finding]:
         if circle.circle is not None and name[:1] not in ((NAMERS,), (SYSTEM,)):
             known |= {step.rule for step in circle.steps}
             message = f"{show_path(name)} runs in a circle, and comes back as {show_path(circle.circle)}: every such request fails"
-            yield found("ML374", config.spot(routing.router, entry), routing.router.dtab_at, message, TOO_DEEP)
+            yield found("ML365", config.spot(routing.router, entry), routing.router.dtab_at, message, TOO_DEEP)
 
 
 def dtab_files(config: Config) -> Iterator[Finding]:
@@ -215,7 +215,7 @@ def _dtab_file(config: Config, routing: Routing, node: yaml.Node, at: Location) 
             if seen is not None and (entry.start, leaf) in seen.lost:
                 message = f"{name}: {show_prefix(entry.prefix)} => {show_path(leaf)} leads nowhere"
                 yield found(
-                    "ML372", node, at, message, NO_HOSTS, without_sign(leaf, config.bindable).rpartition(": ")[2]
+                    "ML363", node, at, message, NO_HOSTS, without_sign(leaf, config.bindable).rpartition(": ")[2]
                 )
 
 
@@ -240,7 +240,7 @@ def destinations(config: Config) -> Iterator[Finding]:
         except DtabError:
             continue
         if wrong is not None:
-            yield found("ML375", path, (*at, key), f"nothing binds it: {wrong.why}", NO_HOSTS, wrong.fix)
+            yield found("ML366", path, (*at, key), f"nothing binds it: {wrong.why}", NO_HOSTS, wrong.fix)
 
 
 def _destinations(config: Config) -> Iterator[tuple[Location, yaml.Node, str]]:
@@ -260,4 +260,4 @@ def namer_prefixes(config: Config) -> Iterator[Finding]:
         written = scalar(prefix) if prefix is not None else None
         if prefix is not None and written and written.startswith(("/#/", "/$/")):
             message = f"{written} stands behind /#/: its names are /#{written}/…"
-            yield found("ML376", prefix, ("namers", index, "prefix"), message, NO_HOSTS, f"prefix: {written[2:]}")
+            yield found("ML367", prefix, ("namers", index, "prefix"), message, NO_HOSTS, f"prefix: {written[2:]}")

@@ -32,7 +32,7 @@ ABOUT_KEYS = frozenset(("ML304", "ML305", "ML306", "ML307", "ML308", "ML346"))
 """Findings about a key, which holds whatever the value will be."""
 
 ABOUT_ABSENCE = frozenset(
-    ("ML300", "ML310", "ML311", "ML314", "ML344", "ML345", "ML347", "ML352", "ML353", "ML355", "ML371")
+    ("ML300", "ML310", "ML311", "ML314", "ML344", "ML345", "ML347", "ML352", "ML353", "ML355", "ML362")
 )
 """Findings about what is not there, which a template's statements may put in."""
 
@@ -61,7 +61,7 @@ class Marked:
         message = f"{shown} is a template's placeholder{number}: nothing is concluded from it"
         dropped = any(one.severity == "error" for one in every if one not in kept)
         grave = "error" if dropped or self.broken else "trap"
-        own = found("ML378", self.begin, (), message, "", "render the template first, and check what comes out", grave)
+        own = found("ML392", self.begin, (), message, "", "render the template first, and check what comes out", grave)
         return [*kept, own]
 
     def _holds(self, one: Finding) -> bool:

@@ -74,7 +74,7 @@ def _unmet(
         message = f"no {whose} has a name that begins with {scalar(prefix)}: names of {whose}s are like {_like(names)}"
         hidden = PLAIN if client and (get(node, "tls") is not None or at[-2] == "names") else ""
         yield found(
-            "ML377", prefix, (*at, "prefix"), message + hidden, "", _meant(wanted, names, routing, client=client)
+            "ML368", prefix, (*at, "prefix"), message + hidden, "", _meant(wanted, names, routing, client=client)
         )
 
 

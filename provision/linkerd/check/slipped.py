@@ -23,7 +23,7 @@ from provision.linkerd.routing import Config
 from provision.linkerd.text import Location, is_null, items, scalar, text_of
 
 UNKNOWN = frozenset(("ML304", "ML305", "ML306", "ML307", "ML308"))
-MISSING = frozenset(("ML310", "ML311", "ML314", "ML321", "ML371"))
+MISSING = frozenset(("ML310", "ML311", "ML314", "ML321", "ML362"))
 
 MOST_LINES = 600
 """A longer file is read once, and not once for each release, to tell what other releases know."""

@@ -112,7 +112,7 @@ def _embedded(objects: Manifest, text: str, version: str, place: Place, *, asked
     held = embedded(objects, text, place)
     findings = [*held.findings, *pods.port_names(objects)]
     for one in held.configurations:
-        findings += [one.outside(each) for each in validate(one.text, version, one.place) if each.id != "ML379"]
+        findings += [one.outside(each) for each in validate(one.text, version, one.place) if each.id != "ML393"]
     for container, mounted in held.containers:
         config = None if mounted is None else _config(mounted.text, version, mounted.place)
         pod = pods.Pod(container, objects, config, place.kubernetes, version, asked)

@@ -126,7 +126,7 @@ MENDS: dict[str, Callable[[Task], Draft]] = {
     "ML349": network,
     "ML352": cache,
     "ML355": usage,
-    "ML372": signed,
-    "ML376": prefix,
-    "ML377": prefix,
+    "ML363": signed,
+    "ML367": prefix,
+    "ML368": prefix,
 }

@@ -107,7 +107,7 @@ MANIFESTS = (
         """,
     ),
     trap(
-        "ML378",
+        "ML392",
         "a template's placeholder",
         happens="""The file is a template: `{{ … }}` of Helm and consul-template, `${…}` of envsubst, `<% … %>`. What is put in is not
         known, so nothing is concluded from it: no port is compared, no path is read. The rest of the file is judged.""",
@@ -132,7 +132,7 @@ MANIFESTS = (
         """,
     ),
     trap(
-        "ML379",
+        "ML393",
         "namerd's configuration, not linkerd's",
         happens="""The file has `storage` and `interfaces`: it is namerd's, which lies beside linkerd's in most repositories. It is
         checked by what namerd of the same release reads, and not by linkerd's keys.""",

@@ -6,7 +6,7 @@ from provision.linkerd.pages.model import trap
 
 NOWHERE = (
     trap(
-        "ML371",
+        "ML362",
         "a router without a dtab",
         happens="""A router has no `dtab` (before 0.9.0 `baseDtab`), and linkerd itself is asked where names go. Namers alone lead
         nowhere: they are used by names below `/#/`, and a request's name begins with the router's prefix.""",
@@ -30,7 +30,7 @@ NOWHERE = (
         """,
     ),
     trap(
-        "ML372",
+        "ML363",
         "a destination that no entry begins with",
         happens="""An entry leads to a name that is neither below `/#/` nor below `/$/`, and no other entry begins so. It is a typo, or
         the sign is missing: `/io.l5d.consul/dc1` is a name like any other, `/#/io.l5d.consul/dc1` is the namer's.""",
@@ -59,7 +59,7 @@ NOWHERE = (
         """,
     ),
     trap(
-        "ML373",
+        "ML364",
         "a destination that nothing can bind",
         happens="""An entry leads to a name below `/$/` that linkerd has not, or to `/$/inet/…` without a port, or to a namer with fewer
         elements than it needs: `/#/io.l5d.k8s` takes a namespace, a port and a service.""",
@@ -85,7 +85,7 @@ NOWHERE = (
         """,
     ),
     trap(
-        "ML374",
+        "ML365",
         "a dtab that runs in a circle",
         happens="""An entry leads a name back to itself, by itself or over others. The last entry is tried first, and linkerd follows it
         a hundred times before it gives up; that failure ends the whole search, so earlier entries are no fallback.""",
@@ -115,7 +115,7 @@ NOWHERE = (
         """,
     ),
     trap(
-        "ML375",
+        "ML366",
         "a path to namerd or a registry that nothing binds",
         happens="""`dst` of an interpreter says where namerd is. linkerd binds it with the namers of this file, not with namerd's, and
         without any dtab. The same holds for `dst` of the marathon namer and of the New Relic telemeter.""",
@@ -140,7 +140,7 @@ NOWHERE = (
         """,
     ),
     trap(
-        "ML376",
+        "ML367",
         "a namer's prefix that holds /#/ itself",
         happens="`prefix` of a namer stands behind `/#/`: with `prefix: /#/disco` its names are `/#/#/disco/…`.",
         matters="Names below `/#/disco` have no namer: 502.",
@@ -165,7 +165,7 @@ NOWHERE = (
         """,
     ),
     trap(
-        "ML377",
+        "ML368",
         "a prefix that no client or service has",
         happens="""`client.configs[].prefix` is compared with bound names: `/#/io.l5d.k8s/…`, and behind the prefix of every transformer
         of the namer and of the interpreter, such as `/%/io.l5d.k8s.daemonset/NAMESPACE/PORT/SERVICE/#/…`.
