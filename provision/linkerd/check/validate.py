@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from provision.linkerd.check import rules, shape, traps
+from provision.linkerd.check import failing, rules, shape, traps, twice
 from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.knowledge.place import ANYWHERE, Place
+from provision.linkerd.knowledge.twice import counting, strict
+from provision.linkerd.knowledge.versions import FIRST, within
 from provision.linkerd.routing import Config
 from provision.linkerd.text import (
     Spot,
@@ -20,9 +22,13 @@ from provision.linkerd.text import (
     get,
     uncollected,
 )
+from provision.linkerd.text.strict import refused
 
 if TYPE_CHECKING:
     from provision.linkerd.check.manifest import Manifest
+
+_OLD_READER = "1.1.2"
+"""The releases before are known to read YAML by Jackson 2.8.4 with SnakeYAML 1.15."""
 
 
 def validate(text: str, version: str, place: Place = ANYWHERE) -> tuple[Finding, ...]:
@@ -38,13 +44,24 @@ def _validated(text: str, version: str, place: Place) -> tuple[Finding, ...]:
     except Unreadable as error:
         what = "JSON" if text.lstrip()[:1] == "{" else "YAML"
         spot, message = Spot(error.line, error.column), f"not {what}: {error.message}"
-        return (found("ML303", spot, (), message, "", "see the position"),)
+        return (found("ML303", spot, (), message, _said(error.message), "see the position"),)
     if root is None:
         fix = "it begins with routers:"
         return (found("ML303", Spot(1, 1), (), "the file is empty", "No content to map due to end-of-input", fix),)
     if objects is not None:
         return _embedded(objects, text, version, place)
-    return _judged(Config(root, text, version, place))
+    told = refused(text, root) if within(version, FIRST, _OLD_READER) else None
+    if told is not None:
+        return (found("ML303", told.at, (), "linkerd's reader of YAML refuses it", told.message, "see the position"),)
+    return _judged(root, text, version, place)
+
+
+_SAID_TOO = ("mapping values are not allowed", "while scanning for the next token")
+
+
+def _said(message: str) -> str:
+    """The part of libyaml's message that SnakeYAML says too."""
+    return next((part for part in _SAID_TOO if message.startswith(part)), "")
 
 
 def release_of(text: str) -> str | None:
@@ -74,11 +91,16 @@ def _embedded(objects: Manifest, text: str, version: str, place: Place) -> tuple
     return _in_order(set(findings))
 
 
-def _judged(config: Config) -> tuple[Finding, ...]:
+def _judged(root: yaml.Node, text: str, version: str, place: Place) -> tuple[Finding, ...]:
+    repeated = twice.repeats(root)  # rarely
+    counts = counting(root, version) if repeated and not strict(version) else None
+    config = Config(root if counts is None else counts.root, text, version, place)
     every = {
-        *shape.findings(config.root, config.release, config.source, config.place.plugins),
+        *shape.findings(root, version, text, place.plugins, () if counts is None else counts.lost),
+        *(twice.findings(root, counts) if repeated else ()),
         *rules.findings(config),
         *traps.findings(config),
+        *failing.findings(config),
     }
     return _in_order(every)
 
