@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from provision.linkerd.check import rules, shape
+from provision.linkerd.check import shape, twice
 from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.knowledge.place import Place
 from provision.linkerd.routing import NAMERS, Config, DtabError, fault, leaves
@@ -29,7 +29,7 @@ def findings(root: yaml.Node, version: str, source: str, place: Place) -> Iterat
     yield found("ML393", root, (), message)
     config = Config(root, source, version, place)
     yield from shape.findings(root, version, source, place.plugins, top=".namerd")
-    yield from rules.twice(config)
+    yield from twice.findings(root, None) if twice.repeats(root) else ()
     yield from _interfaces(config)
     yield from _prefixes(config)
     yield from _namespaces(config)

@@ -17,11 +17,7 @@ SMALL_CACHE = 100
 HIGH_RATE = 0.01
 """Traces of one request in a hundred: above it, tracing is a load and a store of personal data."""
 
-MANY = 20
-"""Listeners of one port that a further one is compared with."""
-
 EVERYWHERE = ("0.0.0.0", "::")
-DEFAULT_ADMIN_PORT = "9990"
 TRANSFORMERS = ("io.l5d.k8s.daemonset", "io.l5d.k8s.localnode")
 
 
@@ -31,7 +27,6 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _telemetry(config)
     yield from _usage(config)
     yield from _selectors(config)
-    yield from _binds(config)
     yield from _transformers(config)
     if _host_network(config) and names.asks_the_node(config.place):
         yield from names.findings(config)
@@ -66,31 +61,6 @@ def _loopback(router: Router) -> Iterator[Finding]:
             at: Location = (*router.at, "servers", index)
             message = "without `ip` it listens on 127.0.0.1 only: no other machine or pod reaches it"
             yield found("ML345", listener.node, at, message, "", "ip: 0.0.0.0")
-
-
-def _binds(config: Config) -> Iterator[Finding]:
-    """One port on two addresses of which one is every address: the second one cannot bind."""
-    port = text(config.root, "admin", "port") or DEFAULT_ADMIN_PORT
-    taken: dict[str, list[tuple[str, str]]] = {port: [("admin", _admin_address(config))]}
-    for routing in config.routings:
-        for index, listener in enumerate(routing.router.listeners):
-            here, port = listener.address
-            others = taken.setdefault(port, [])
-            clash = _clashing(others, here) if others else None
-            if clash is not None:
-                message = f"{here}:{port} cannot be had while {clash[0]} listens on {clash[1]}:{port}"
-                at: Location = (*routing.router.at, "servers", index)
-                yield found("ML360", listener.node, at, message, "Failed to bind to", "take another port")
-            if len(others) < MANY:
-                others.append((f"{routing.router.label}'s server {index}", here))
-
-
-def _clashing(others: list[tuple[str, str]], here: str) -> tuple[str, str] | None:
-    """The first that leaves no room for an address. Equal addresses of two servers are linkerd's own finding, ML313."""
-    for who, there in others:
-        if who == "admin" if here == there else here in EVERYWHERE or there in EVERYWHERE:
-            return who, there
-    return None
 
 
 def _cache(router: Router, config: Config) -> Iterator[Finding]:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from provision.linkerd.check import namerd, placeholders, rules, shape, slipped, traps
+from provision.linkerd.check import failing, namerd, placeholders, rules, shape, slipped, traps, twice
 from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.knowledge.place import ANYWHERE, Place
+from provision.linkerd.knowledge.twice import counting, strict
+from provision.linkerd.knowledge.versions import FIRST, within
 from provision.linkerd.routing import Config
 from provision.linkerd.text import (
     Spot,
@@ -21,9 +23,13 @@ from provision.linkerd.text import (
     get,
     uncollected,
 )
+from provision.linkerd.text.strict import refused
 
 if TYPE_CHECKING:
     from provision.linkerd.check.manifest import Manifest
+
+_OLD_READER = "1.1.2"
+"""The releases before are known to read YAML by Jackson 2.8.4 with SnakeYAML 1.15."""
 
 
 def validate(
@@ -48,11 +54,8 @@ def _validated(text: str, version: str, place: Place, beside: tuple[str, ...], *
     except Unreadable as error:
         what = "JSON" if text.lstrip()[:1] == "{" else "YAML"
         spot, message = Spot(error.line, error.column), f"not {what}: {error.message}"
-        return (
-            found(
-                "ML303", spot, (), message, "", slipped.unread(text, error.line, error.message) or "see the position"
-            ),
-        )
+        fix = slipped.unread(text, error.line, error.message) or "see the position"
+        return (found("ML303", spot, (), message, _said(error.message), fix),)
     if root is None:
         fix = "it begins with routers:"
         return (found("ML303", Spot(1, 1), (), "the file is empty", "No content to map due to end-of-input", fix),)
@@ -64,7 +67,18 @@ def _validated(text: str, version: str, place: Place, beside: tuple[str, ...], *
         return (found("ML300", root, (), message, "", "give linkerd's own file, or the manifests that are made of it"),)
     if namerd.is_namerd(root):
         return _in_order(set(namerd.findings(root, version, text, place)))
-    return _judged(Config(root, text, version, place))
+    told = refused(text, root) if within(version, FIRST, _OLD_READER) else None
+    if told is not None:
+        return (found("ML303", told.at, (), "linkerd's reader of YAML refuses it", told.message, "see the position"),)
+    return _judged(root, text, version, place)
+
+
+_SAID_TOO = ("mapping values are not allowed", "while scanning for the next token")
+
+
+def _said(message: str) -> str:
+    """The part of libyaml's message that SnakeYAML says too."""
+    return next((part for part in _SAID_TOO if message.startswith(part)), "")
 
 
 def release_of(text: str) -> str | None:
@@ -130,11 +144,16 @@ def _config(text: str, version: str, place: Place) -> Config | None:
     return None if root is None else Config(root, text, version, place)
 
 
-def _judged(config: Config) -> tuple[Finding, ...]:
+def _judged(root: yaml.Node, text: str, version: str, place: Place) -> tuple[Finding, ...]:
+    repeated = twice.repeats(root)  # rarely
+    counts = counting(root, version) if repeated and not strict(version) else None
+    config = Config(root if counts is None else counts.root, text, version, place)
     every = {
-        *shape.findings(config.root, config.release, config.source, config.place.plugins),
+        *shape.findings(root, version, text, place.plugins, () if counts is None else counts.lost),
+        *(twice.findings(root, counts) if repeated else ()),
         *rules.findings(config),
         *traps.findings(config),
+        *failing.findings(config),
     }
     return _in_order(slipped.explained(every, config))
 

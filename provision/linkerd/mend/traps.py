@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from provision.linkerd.knowledge.core import KNOWLEDGE
+from provision.linkerd.knowledge.twice import counting
 from provision.linkerd.knowledge.versions import number
 from provision.linkerd.mend.task import Task
 from provision.linkerd.routing import NAMERS
@@ -55,12 +56,16 @@ def failures(task: Task) -> Draft:
 
 
 def twice(task: Task) -> Draft:
-    """The last one stays, which is what linkerd reads before 1.0.1; where it reads none, only equal ones are one."""
+    """The one stays that linkerd reads before 1.0.1; where it reads none, only equal ones are one."""
     parent = task.draft.find(task.at[:-1])
     values = [plain(value) for key, value in parent.value if scalar(key) == task.at[-1]] if parent is not None else []
     if number(task.release) >= (1, 0, 1) and any(value != values[0] for value in values):
         raise task.refuse("the values differ")
-    return task.draft.remove_hidden(task.at)
+    lost = counting(task.draft.root, task.release).lost
+    hidden = (
+        [id(value) in lost for key, value in parent.value if scalar(key) == task.at[-1]] if parent is not None else []
+    )
+    return task.draft.remove_hidden(task.at, first=hidden[-1:] == [True])
 
 
 def metrics(task: Task) -> Draft:

@@ -31,9 +31,8 @@ def findings() -> str:
     head = [
         "# What `meshctl mesh validate` finds",
         MADE,
-        """Errors are what linkerd refuses when it starts: ML301 to ML328 are the checks of 0.8.5 in its own order, ML329 is a
-later one. Traps are
-what it takes without a word. `meshctl explain ML301` prints the same page.""",
+        """Errors are what linkerd refuses when it starts: ML301 to ML332, of which ML329 came with 1.2.0, and ML360. Traps are
+what it takes without a word, and what fails requests afterwards. `meshctl explain ML301` prints the same page.""",
         "\n".join(["| id | severity | |", "|---|---|---|", *rows]),
     ]
     return "\n\n".join([*head, *(check.text().rstrip() for check in CHECKS)]) + "\n"

@@ -55,7 +55,9 @@ SILENT = (
     trap(
         "ML346",
         "a key stands twice",
-        happens="Before 1.0.1 the last one wins and nothing is said. From 1.0.1 on linkerd refuses the file: there it is an error.",
+        happens="""Before 1.0.1 one of them wins and nothing is said: the last one of what a class is made with, such as `port` of `admin`,
+        the first one of what is set afterwards, such as `label`, `client` or `servers` of an http router and everything in its servers. Of
+        a second `kind` it says that it does not know it; and from 1.0.1 on it refuses all of them: there it is an error.""",
         matters="A whole section may be without effect, for example a second `client:` that somebody added below.",
         fix="Keep one of the two.",
         linkerd="Duplicate field '…'",

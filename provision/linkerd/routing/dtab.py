@@ -238,11 +238,12 @@ class _Parser:
     def _number(self) -> float:
         start = self.index
         while self._peek() and self._peek() in "0123456789.":
+            if self._peek() == "." and "." in self.text[start : self.index]:
+                raise self._illegal("number char", self.index)
             self.index += 1
-        try:
-            return float(self.text[start : self.index])
-        except ValueError:
-            raise self._illegal("number", start) from None
+        if self.text[start : self.index] == ".":
+            raise self._illegal("weight", start)
+        return float(self.text[start : self.index])
 
     def _simple(self) -> Tree:
         self._space()

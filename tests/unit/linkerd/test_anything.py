@@ -20,7 +20,10 @@ from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.pages import CHECKS
 
 DATA = Path(__file__).parents[2] / "data" / "linkerd"
-REAL = [*(path.read_text() for path in sorted(DATA.rglob("*.*"))), *(check.example for check in CHECKS)]
+REAL = [
+    *(path.read_text() for path in sorted([*DATA.rglob("*.yaml"), *DATA.rglob("*.json")])),
+    *(check.example for check in CHECKS),
+]
 
 KEYS = sorted(
     {key.name for thing in KNOWLEDGE.objects.values() for key in thing.keys}
