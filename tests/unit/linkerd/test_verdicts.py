@@ -239,6 +239,15 @@ def test_of_keys_that_a_class_is_made_with_the_last_counts() -> None:
     )
 
 
+def test_what_is_read_when_the_object_is_made_is_set_at_once() -> None:
+    engine = "engine: {kind: netty4}"
+    assert errors(router("label: a", f"{{{engine}, maxConcurrentRequests: '1', maxConcurrentRequests: 1}}")) == []
+    assert errors(router("label: a", f"{{maxConcurrentRequests: '1', {engine}, maxConcurrentRequests: 1}}")) == []
+    assert says(
+        router("label: a", f"{{maxConcurrentRequests: '1', maxConcurrentRequests: 1, {engine}}}"), "cannot be cast"
+    )
+
+
 def test_a_second_kind_is_an_unknown_key_and_a_second_protocol_is_nothing() -> None:
     assert says(router("client: {loadBalancer: {kind: ewma, kind: ewma}}"), 'Unrecognized field "kind"')
     assert says(router("client: {loadBalancer: {kind: nope, kind: ewma}}"), "Could not resolve type id 'nope'")
