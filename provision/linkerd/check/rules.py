@@ -54,12 +54,14 @@ def _unserved(every: list[Router]) -> Iterator[Finding]:
 def _labels(every: list[Router]) -> Iterator[Finding]:
     first: dict[str, Router] = {}
     for router in every:
-        if router.label in first:
-            node = router.fields.get("label") or router.fields.get("protocol") or router.node
-            other = text_of(first[router.label].at)
-            message = f"{router.label} is the label of {other} (without one it is the protocol)"
+        written = router.fields.get("label")
+        label = router.protocol if written is None else str(written.value)  # an empty label is one too
+        if label in first:
+            node = written or router.fields.get("protocol") or router.node
+            other = text_of(first[label].at)
+            message = f"{label} is the label of {other} (without one it is the protocol)"
             yield found("ML312", node, (*router.at, "label"), message, "io.buoyant.config.ConflictingLabels")
-        first.setdefault(router.label, router)
+        first.setdefault(label, router)
 
 
 class _Address(NamedTuple):
@@ -76,6 +78,9 @@ class _Address(NamedTuple):
 
 EVERYWHERE = ("0.0.0.0", "::")
 _ADMIN_PORT = 9990
+_DIGITS = 10
+"""Fewer are certainly a number of Java's."""
+
 _MANY = 20
 """Listeners of one port that a further one is compared with."""
 
@@ -85,7 +90,8 @@ def _addresses(every: list[Router]) -> Iterator[_Address]:
     for router in every:
         for index, listener in enumerate(router.listeners):
             ip, written = listener.address
-            size = int(written) if written.isdecimal() and written.isascii() else number(ScalarNode(TEXT, written))
+            plain = written.isdecimal() and written.isascii() and len(written) < _DIGITS
+            size = int(written) if plain else number(ScalarNode(TEXT, written))
             if size is not None and abs(size) <= LARGEST:
                 at: Location = ("routers", router.position, "servers", index)
                 yield _Address(_unmapped(ip), int(size), at, listener.node)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import isfinite
 from typing import NamedTuple
 
 import yaml
@@ -83,12 +84,13 @@ def token(node: yaml.Node) -> str:
 
 
 def number(node: yaml.Node) -> float | None:
-    """What a number is, of whichever type; None of anything else. Used by rules and traps, where a value that is none was said."""
+    """What a number is, of whichever type; None of anything else, and of what is infinite. For rules and traps: the rest was said."""
     text = scalar(node)
     try:
-        return None if text is None else float(text.strip().replace("_", ""))
+        size = float((text or "").strip().replace("_", ""))
     except ValueError:
         return None
+    return size if isfinite(size) else None
 
 
 def true(node: yaml.Node | None) -> bool:

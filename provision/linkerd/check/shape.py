@@ -176,11 +176,11 @@ class _Shape:
         lacking = [name for name in (low, high) if values.get(name) is None]
         if lacking and any(key.required for key in object_.keys):
             return None  # said already
-        pair = [values.get(name) or 0 for name in (low, high)]
+        pair = [int(values.get(name) or 0) for name in (low, high)]
         if 0 < pair[0] <= pair[1]:
             return None
-        named = f"{low} {pair[0]:g}, {high} {pair[1]:g}"
-        fragment = says.format(*(f"{size:g}" for size in pair))
+        named = f"{low} {pair[0]}, {high} {pair[1]}"
+        fragment = says.format(*pair)
         value = Value(Key(low, "int"), node, at, self.version, self._late(at))
         return value.refused(
             "ML331", f"0 < {low} <= {high} is required: {named}", fragment, "write both, in this order"

@@ -69,7 +69,7 @@ def _cache(router: Router, config: Config) -> Iterator[Finding]:
     written = scalar(clients) if clients is not None else None
     if written is None:
         written = "1000" if _caches_enough(config) else "10"
-    if written.isdecimal() and 0 < int(written) < SMALL_CACHE:
+    if written.isdecimal() and 0 < len(written.lstrip("0")) < len(str(SMALL_CACHE)):
         message = f"the cache holds {written} clients: service {int(written) + 1} throws out another's pool, balancer and statistics"
         yield found("ML352", clients or cache or router.node, (*router.at, "bindingCache", "clients"), message)
 

@@ -1,11 +1,13 @@
 """Which one counts of keys that stand twice in a mapping: before 1.0.1 Jackson is not told to refuse them.
 
 The last one sets what is a parameter of the constructor. Everything else is kept until the object is made, and set from the last to the
-first, so that the first one counts. Of `kind` and `protocol` the first one chooses the class.
+first, so that the first one counts; what is read when it is made already is set at once. Of `kind` and `protocol` the first one chooses
+the class.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import yaml
@@ -36,11 +38,14 @@ def counting(root: yaml.Node, release: str) -> Counting:
     return Counting(walk.value(".linker", root, 0), frozenset(walk.lost), frozenset(walk.refused))
 
 
-def first_counts(object_: Object | None, family: Family | None, name: str) -> bool:
-    """Whether the first one counts, of a key of an object that is chosen from a family."""
-    if family is not None and name == family.selector:
-        return not family.tree
-    return object_ is not None and name in object_.first
+def _made(object_: Object | None, known: Collection[str], names: list[str]) -> int:
+    """How many keys are read until the object is made: when it has all parameters of its constructor, or at the end."""
+    waiting = set() if object_ is None else {name for name in known if name not in object_.first}
+    for index, name in enumerate(names):
+        waiting.discard(name)
+        if not waiting and name in known and object_ is not None and name not in object_.first:
+            return index
+    return len(names)
 
 
 class _Walk:
@@ -74,12 +79,15 @@ class _Walk:
         return found
 
     def object(self, object_: Object | None, family: Family | None, node: yaml.MappingNode, depth: int) -> yaml.Node:
-        places: dict[str, int] = {}
-        for index, (key, _value) in enumerate(node.value):
-            name = scalar(key) or "?"
-            if name not in places or self.tree or not first_counts(object_, family, name):
-                places[name] = index
         known = {} if object_ is None else object_.at(self.release)
+        names = [scalar(key) or "?" for key, _value in node.value]
+        made = _made(object_, known, names)
+        places: dict[str, int] = {}
+        for index, name in enumerate(names):
+            chooses = family is not None and name == family.selector
+            kept = object_ is not None and name in object_.first and index < made
+            if name not in places or self.tree or not (chooses or kept):
+                places[name] = index
         pairs = []
         for index, (key, value) in enumerate(node.value):
             name = scalar(key) or "?"

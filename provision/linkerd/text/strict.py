@@ -11,7 +11,7 @@ import yaml
 from provision.linkerd.text.document import Spot, spot
 
 _BEYOND = re.compile("[\U00010000-\U0010ffff]")
-_COLON = re.compile(r":[^\s,\[\]{}]|\S\s*\?")
+_COLON = re.compile(r":[^\s,\[\]{}]")
 _SLASH = re.compile(r"(?<!\\)(?:\\\\)*\\/")
 _COMMENT = re.compile(r"#[^\n]*")
 
@@ -30,7 +30,7 @@ def refused(text: str, root: yaml.Node) -> Refused | None:
     found = None if text.isascii() else _BEYOND.search(text)
     if found is not None:
         return Refused("special characters are not allowed", _place(text, found.start()))
-    if ("{" in text or "[" in text) and _COLON.search(text):
+    if ("{" in text or "[" in text) and ("?" in text or _COLON.search(text)):
         for one in _in_brackets(root, inside=False):
             return one
     return _blank(text) if "\t" in text or "\\/" in text else None

@@ -158,6 +158,7 @@ def test_a_declared_number_is_not_taken_in_these(written: str) -> None:
         "client: {retries: {backoff: {kind: constant, ms: '5'}}}",
         "client: {failureAccrual: {kind: none, backoff: {kind: jittered, minMs: [x], maxMs: x}}}",
         "client: {tls: {kind: io.l5d.boundPath, caCertPath: x, strict: [maybe]}}",
+        "interpreter: {kind: io.l5d.namerd, dst: /x, retry: {baseSeconds: 5.9, maxSeconds: '5'}}",
         "experimental: [x]",
         "interpreter: {kind: default, transformers: [{kind: io.l5d.const}]}",
     ],
@@ -238,6 +239,15 @@ def test_of_keys_that_a_class_is_made_with_the_last_counts() -> None:
     )
 
 
+def test_what_is_read_when_the_object_is_made_is_set_at_once() -> None:
+    engine = "engine: {kind: netty4}"
+    assert errors(router("label: a", f"{{{engine}, maxConcurrentRequests: '1', maxConcurrentRequests: 1}}")) == []
+    assert errors(router("label: a", f"{{maxConcurrentRequests: '1', {engine}, maxConcurrentRequests: 1}}")) == []
+    assert says(
+        router("label: a", f"{{maxConcurrentRequests: '1', maxConcurrentRequests: 1, {engine}}}"), "cannot be cast"
+    )
+
+
 def test_a_second_kind_is_an_unknown_key_and_a_second_protocol_is_nothing() -> None:
     assert says(router("client: {loadBalancer: {kind: ewma, kind: ewma}}"), 'Unrecognized field "kind"')
     assert says(router("client: {loadBalancer: {kind: nope, kind: ewma}}"), "Could not resolve type id 'nope'")
@@ -262,6 +272,12 @@ def test_a_second_kind_is_an_unknown_key_and_a_second_protocol_is_nothing() -> N
 def test_what_can_listen_at_once(servers: str, admin: str, fragment: str) -> None:
     text = f"admin: {admin}\nrouters: [{{protocol: http, servers: [{servers}]}}]\n"
     assert says(text, fragment) if fragment else errors(text) == []
+
+
+def test_an_empty_label_is_one() -> None:
+    first, second = router("label: ''"), router("timeoutMs: 5", "port: 4141")
+    assert errors(first + second.replace("routers:\n", "")) == []
+    assert says(first + second.replace("routers:\n", "").replace("timeoutMs: 5", "label: ''"), "ConflictingLabels")
 
 
 @pytest.mark.parametrize(
@@ -325,3 +341,13 @@ def test_what_is_checked_at_the_start(text: str, fragment: str) -> None:
 def test_from_1_0_0_on_a_client_is_looked_at_by_the_first_request() -> None:
     text = router("service: {retries: {budget: {ttlSecs: 61}}}")
     assert [one.severity for one in validate(text, "1.0.0") if one.id == "ML331"] == ["trap"]
+
+
+@pytest.mark.parametrize("size", ["9" * 5000, "-" + "9" * 5000, "1e999", ".inf", ".nan", "1:30.5", f"'{'9' * 5000}'"])
+def test_numbers_that_are_too_large_for_any_type_are_refused(size: str) -> None:
+    for more in (f"timeoutMs: {size}", f"maxRequestKB: {size}", f"bindingCache: {{clients: {size}}}"):
+        assert errors(router(more))
+    assert errors(router("label: a", f"port: {size}"))
+    assert errors(f"admin: {{port: {size}}}\n{ROUTER}")
+    retry = f"interpreter: {{kind: io.l5d.namerd, dst: /x, retry: {{baseSeconds: {size}, maxSeconds: {size}}}}}"
+    assert errors(router(retry))
