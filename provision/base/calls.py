@@ -1,19 +1,24 @@
-"""The counter at the doors: how many calls only read, and how many may have changed something."""
+"""The counter at the doors: how many calls only read, and how many may have changed something.
+
+Every call through a door is counted before it begins, so this is also where none begins any longer once the process was asked to end.
+"""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 
+from provision.base import interruption
 from provision.base.errors import MeshctlError
 
 
 @dataclass
 class Calls:
-    """How many calls went through a door; shared by all doors of a run."""
+    """How many calls went through a door; shared by all doors of a run. Those of one host may be a part of the whole."""
 
     reads: int = 0
     mutations: int = 0
+    whole: Calls | None = None
     _refusal: MeshctlError | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -28,10 +33,15 @@ class Calls:
         return self._refusal is not None
 
     def count(self, *, changes: bool) -> None:
-        """Adds one call. Raises what was given to `refuse`, for one that changes something."""
+        """Adds one call, to the whole too, which then may begin. Raises Interrupted when the process was asked to end, and what was given
+        to `refuse`, here or there, for one that changes something.
+        """
+        interruption.check()
         with self._lock:
             if changes and self._refusal is not None:
                 raise self._refusal
+            if self.whole is not None:
+                self.whole.count(changes=changes)
             if changes:
                 self.mutations += 1
             else:

@@ -35,7 +35,7 @@ def answers(printed: str) -> tuple[Answer, ...]:
 def _answer(text: str) -> Answer:
     message, code, said = text.rsplit(_PART, 2)
     if int(code) == 0:
-        return Answer(0, {}, said)
+        return Answer(0, {}, said or "curl gives no reason")
     head, _, body = message.partition("\r\n\r\n")
     headers = (line.partition(":") for line in head.split("\r\n")[1:])
     return Answer(int(code), {name.lower(): value.strip() for name, _, value in headers}, body)

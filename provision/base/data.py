@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import IO
+
+from provision.base.errors import MeshctlError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -24,9 +27,28 @@ def state(*parts: str) -> Path:
     return _base("MESHCTL_STATE", "XDG_STATE_HOME", ".local/state").joinpath(*parts)
 
 
+def private_folder(path: Path) -> Path:
+    """Makes a folder in the state folder, and those above it that are missing, for this user alone. Raises OSError."""
+    if not path.is_dir():
+        private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def private_file(path: Path) -> IO[str]:
+    """A new text file that only this user can read, opened for writing. Raises OSError."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
+
+
 def _base(own: str, xdg: str, fallback: str) -> Path:
     if value := os.environ.get(own):
         return Path(value)
     if value := os.environ.get(xdg):
         return Path(value) / "meshctl"
-    return Path.home() / fallback / "meshctl"
+    try:
+        return Path.home() / fallback / "meshctl"
+    except RuntimeError as error:
+        raise MeshctlError(
+            f"there is no home folder: HOME is not set, and this user (uid {os.getuid()}) is in no list",
+            hint=f"set HOME or {own}",
+        ) from error

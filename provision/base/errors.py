@@ -14,7 +14,8 @@
     ├── MeshError 11
     ├── HostUnfit 12
     ├── StorageError 13
-    └── LockedError 14
+    ├── LockedError 14
+    └── Unfinished 15
 
 The message says what is wrong, with the numbers; the hint says what to do next. Foreign exceptions
 (libvirt, paramiko, OSError) are translated once, at the door that meets them. docs/exit-codes.md
@@ -36,6 +37,12 @@ class MeshctlError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def cause(error: BaseException) -> str:
+    """What a foreign exception says, in words; its class when it says nothing, as EOFError and many a TimeoutError do."""
+    said = (isinstance(error, OSError) and error.strerror) or str(error)
+    return said.strip() or type(error).__name__
 
 
 @dataclass(frozen=True, order=True)
@@ -149,3 +156,14 @@ class LockedError(MeshctlError):
     """Another run holds a host."""
 
     exit_code = 14
+
+
+class Unfinished(MeshctlError):
+    """`destroy` removed what it could; what is left on hosts that did not answer or refused was said."""
+
+    exit_code = 15
+
+    def __init__(
+        self, message: str, *, hint: str = "once that is mended, the same command removes what is left"
+    ) -> None:
+        super().__init__(f"not all is removed: {message}", hint=hint)

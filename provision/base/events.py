@@ -89,6 +89,20 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A person is asked something on the terminal; what else is shown waits until they have answered."""
+
+    question: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """They answered: what they typed, or that they gave no answer."""
+
+    answer: str
+
+
+@dataclass(frozen=True)
 class StageFinished:
     """A stage ended well after `seconds`."""
 
@@ -98,7 +112,7 @@ class StageFinished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The run ends here: error class, exit code, message and hint."""
+    """The run ends here, by a failure or because it was asked to (Interrupted): error class, exit code, message and hint."""
 
     stage: str
     error: str
@@ -109,7 +123,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """The run ended; `reads` and `mutations` are the calls counted at the doors (libvirt and shell)."""
+    """The run ended: `done`, `failed` or `interrupted`. `reads` and `mutations` are the calls counted at the doors (libvirt and shell)."""
 
     outcome: str
     seconds: float
@@ -127,6 +141,8 @@ Event = (
     | Output
     | Warned
     | Found
+    | Asked
+    | Answered
     | StageFinished
     | Failed
     | RunFinished

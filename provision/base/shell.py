@@ -1,14 +1,17 @@
 """The door to other programs, wherever they run, and to those here (`Local`). The only module that imports subprocess.
 
-Commands are argv lists; no shell string is ever built from inventory values. `read` is for commands that change nothing,
+Commands are argv lists; no shell string is ever built from inventory values. Nothing that runs here outlives us but
+`background`: whoever is asked to end ends its commands. `read` is for commands that change nothing,
 `run` for those that may: the door counts both, so that a second run can prove that it changed nothing.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
+import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +20,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, cast
 
+from provision.base import interruption
+from provision.base.bounded import bounded
 from provision.base.calls import Calls
-from provision.base.errors import CommandFailed, ShellError
+from provision.base.errors import CommandFailed, ShellError, cause
 
 LAST_LINES = 12
 
@@ -64,7 +69,8 @@ class Shell(ABC):
     def read(self, argv: Sequence[str], *, stdin: bytes = b"", within_s: float = 60.0, check: bool = True) -> Completed:
         """Runs a command that changes nothing. Raises as `run` does."""
         self.calls.count(changes=False)
-        completed = self._end(argv, stdin, within_s, None) if stdin else self._look(argv, within_s)
+        work = partial(self._end, argv, stdin, within_s, None) if stdin else partial(self._look, argv, within_s)
+        completed = self._waited(work, argv, changes=False)
         return completed.checked() if check else completed
 
     def run(
@@ -81,7 +87,7 @@ class Shell(ABC):
         Raises CommandFailed for a status other than 0 (unless `check` is False) or when `within_s` has passed.
         """
         self.calls.count(changes=True)
-        completed = self._end(argv, stdin, within_s, on_line)
+        completed = self._waited(partial(self._end, argv, stdin, within_s, on_line), argv, changes=True)
         return completed.checked() if check else completed
 
     def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
@@ -95,6 +101,16 @@ class Shell(ABC):
     def _look(self, argv: Sequence[str], within_s: float) -> Completed:
         """Runs a command that changes nothing and gets no input; as `_end`."""
         return self._end(argv, b"", within_s, None)
+
+    def _waited(self, work: Callable[[], Completed], argv: Sequence[str], *, changes: bool) -> Completed:
+        """What `work` gives, unless the process is asked to end: a command elsewhere is then left to itself."""
+        return bounded(work, f"{self.where}: {_title(argv)}", changes=changes)
+
+
+def _title(argv: Sequence[str]) -> str:
+    """A command in a few words: scripts are not for people."""
+    text = " ".join(argv[:2] if "-c" in argv[1:2] else argv)
+    return text if len(text) <= 80 and "\n" not in text else f"{text.splitlines()[0][:80]} …"
 
 
 @dataclass
@@ -117,22 +133,35 @@ class Local(Shell):
         return {**os.environ, **self.env}
 
     def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
+        return self._started(argv, argv, stdin, within_s, on_line)
+
+    def _waited(self, work: Callable[[], Completed], argv: Sequence[str], *, changes: bool) -> Completed:
+        del argv, changes
+        return work()  # it ends its command itself
+
+    def _started(
+        self,
+        argv: Sequence[str],
+        program: Sequence[str],
+        stdin: bytes,
+        within_s: float,
+        on_line: OnLine | None,
+        *,
+        held: bool = False,
+    ) -> Completed:
+        """Runs `program`, which carries out `argv`. `held`: its standard input has no end before it has, so that it can
+        see whether we live.
+        """
         pipe = subprocess.PIPE
-        process = _start(argv, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment(), cwd=self.cwd)
+        process = _start(program, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment(), cwd=self.cwd)
         outputs = cast("tuple[IO[bytes], IO[bytes]]", (process.stdout, process.stderr))
         readers = [Reader(partial(os.read, output.fileno()), on_line) for output in outputs]
         feeder = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
-        for thread in (*readers, feeder):
+        for thread in readers if held else (*readers, feeder):
             thread.start()
-        try:
-            status = process.wait(within_s)
-        except subprocess.TimeoutExpired:
-            status = None
-        except BaseException:
-            _end_group(process)
-            raise
-        if status is None:
-            _end_group(process)
+        status = _status(process, self.where, argv, within_s)
+        if held and process.stdin:
+            process.stdin.close()
         out, err = (reader.text() for reader in readers)
         if status is None:
             raise overdue(self.where, argv, within_s, out, err)
@@ -144,7 +173,7 @@ def _start(
     *,
     stdin: int,
     stdout: int | IO[bytes],
-    stderr: int = subprocess.STDOUT,
+    stderr: int | IO[bytes] = subprocess.STDOUT,
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
 ) -> subprocess.Popen[bytes]:
@@ -158,24 +187,69 @@ def _start(
             f"{argv[0]}: no such program on this machine", hint="`make setup` installs what meshctl needs from Debian"
         ) from error
     except OSError as error:
-        raise ShellError(f"{argv[0]}: cannot be started: {error.strerror}") from error
+        raise ShellError(f"{argv[0]}: cannot be started: {cause(error)}") from error
 
 
-def attach(argv: Sequence[str], connection: socket.socket) -> None:
-    """Starts a program that reads from one end of a connection and writes to it. Raises ShellError when there is none such."""
-    _start(argv, stdin=connection.fileno(), stdout=connection.fileno(), stderr=subprocess.DEVNULL)
+class Carrier:
+    """A program that carries a connection: it reads from one end of a socket and writes to it."""
+
+    def __init__(self, argv: Sequence[str], connection: socket.socket) -> None:
+        """Starts it. Raises ShellError when there is none such."""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
+        end = connection.fileno()
+        self._process = _start(argv, stdin=end, stdout=end, stderr=self._errors)
+
+    def complaint(self) -> str:
+        """The last line of its standard error by now: why it carries nothing."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
+
+    def end(self) -> None:
+        """Ends it, also where it hangs."""
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, 9)
+            self._process.wait()
+        self._errors.close()
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Ends a command and its children: they are the process group that `start_new_session` made."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, 15)
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def _status(process: subprocess.Popen[bytes], where: str, argv: Sequence[str], within_s: float) -> int | None:
+    """With which status a command ends; None for one that had to be ended because it overstayed."""
+    _running.add(process)
     try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
+        return bounded(process.wait, f"{where}: {_title(argv)}", within_s=within_s, changes=True)
+    except interruption.Overdue:
+        _end_group(process, within_s=5.0)
+        return None
+    except BaseException:
+        _end_group(process, within_s=0.2)
+        raise
+    finally:
+        _running.discard(process)
+
+
+def _end_group(process: subprocess.Popen[bytes], *, within_s: float) -> None:
+    """Ends a command and its children: they are the process group that `start_new_session` made.
+
+    `within_s` is what they have to tidy up. One that not even SIGKILL ends waits for a disk, and is not waited for.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
-        process.wait()
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(within_s)
+            return
+
+
+def end_all() -> None:
+    """Asks all commands that run on this machine to end, with their children, and waits for none: we end too."""
+    for process in list(_running):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def _feed(pipe: IO[bytes], content: bytes) -> None:
@@ -225,4 +299,4 @@ def replace_process(argv: Sequence[str]) -> None:
     try:
         os.execvp(argv[0], list(argv))  # noqa: S606 - that is the point
     except OSError as error:
-        raise ShellError(f"{argv[0]}: cannot be started: {error.strerror}") from error
+        raise ShellError(f"{argv[0]}: cannot be started: {cause(error)}") from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from provision.base import interruption
 from provision.base.errors import StageTimeout
 from provision.base.events import Emit, Waiting, nowhere
 
@@ -42,9 +42,9 @@ def wait_until(
     """Asks `check` every `every_s` seconds, or less often where asking takes long, until it is Ready, and gives its value.
 
     Emits a `Waiting` with the last thing seen every 15 s. Raises StageTimeout, with the last thing seen,
-    when `within_s` seconds have passed; whatever `check` raises ends the wait at once.
+    when `within_s` seconds have passed, and Interrupted when the process is asked to end; whatever `check` raises ends the wait
+    at once.
     """
-    pause = threading.Event()
     started = reported = time.monotonic()
     while True:
         asked = time.monotonic()
@@ -53,11 +53,11 @@ def wait_until(
             return answer.value
         now = time.monotonic()
         if now - started >= within_s:
-            raise StageTimeout(f"{what}: not within {within_s:.0f} s; last seen: {answer.seen}", hint=hint)
+            raise StageTimeout(f"{what}: not within {within_s:.0f} s; last seen: {answer.seen or 'nothing'}", hint=hint)
         if now - reported >= REPORT_EVERY_S:
             emit(Waiting(what, answer.seen, now - started))
             reported = now
-        pause.wait(min(pause_s(every_s, now - asked), max(0.0, started + within_s - now)))
+        interruption.pause(min(pause_s(every_s, now - asked), max(0.0, started + within_s - now)))
 
 
 def pause_s(every_s: float, took_s: float) -> float:

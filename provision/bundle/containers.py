@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provision.base.errors import ImageError
+from provision.base.errors import ImageError, cause
 
 EPOCH = "1970-01-01T00:00:00Z"
 
@@ -118,7 +118,8 @@ def references(archive: Path) -> tuple[str, ...]:
             return _references(tar)
     except (tarfile.TarError, OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise ImageError(
-            f"{archive}: not an archive of `docker save`: {error}", hint="`docker save REFERENCE -o FILE` writes one"
+            f"{archive}: not an archive of `docker save`: {cause(error)}",
+            hint="`docker save REFERENCE -o FILE` writes one",
         ) from error
 
 

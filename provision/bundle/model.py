@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from provision.base.errors import ImageError
+from provision.base.errors import ImageError, cause
 from provision.base.events import Emit, Progress, nowhere
 
 NAME = "bundle.yaml"
@@ -79,12 +79,12 @@ def load(folder: Path) -> Bundle:
         content = path.read_bytes()
     except OSError as error:
         hint = f"seal it: meshctl bundle seal {folder} --kubernetes vX.Y.Z"
-        raise ImageError(f"{folder} is not a sealed bundle: {NAME}: {error.strerror}", hint=hint) from error
+        raise ImageError(f"{folder} is not a sealed bundle: {NAME}: {cause(error)}", hint=hint) from error
     try:
         said = yaml.safe_load(content)
         return _bundle(said, hashlib.sha256(content).hexdigest())
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ImageError(f"{path}: not a bundle of format {FORMAT}: {error}", hint="seal it again") from error
+        raise ImageError(f"{path}: not a bundle of format {FORMAT}: {cause(error)}", hint="seal it again") from error
 
 
 def _bundle(said: dict[str, Any], digest: str) -> Bundle:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import click
 
 from provision import __version__
+from provision.base import interruption
+from provision.cli import ending
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ COMMANDS = {
     "destroy": Lazy("destroy", "destroy", "Remove exactly what carries the cluster's stamp."),
     "locks": Lazy("locks", "locks", "Show which run holds which host, and end a lease."),
     "ssh": Lazy("access", "ssh", "Open a session on a node, or run a command there."),
-    "kubeconfig": Lazy("access", "kubeconfig", "Print the cluster's kubeconfig."),
+    "kubeconfig": Lazy("access", "kubeconfig", "Fetch the cluster's kubeconfig, into a file or into kubectl's."),
     "image": Lazy("image", "image", "Build and list base images."),
     "bundle": Lazy("bundle", "bundle", "Build, seal, verify and show offline Kubernetes bundles."),
     "mesh": Lazy("mesh", "mesh", "Check linkerd's configuration, and see where a request goes."),
@@ -41,8 +47,32 @@ COMMANDS = {
 """Every command, in the order of the overview."""
 
 
+class ClosedPipe(Exception):
+    """Whoever read our output has ended (`meshctl plan x.yaml | head -1`)."""
+
+
+@contextmanager
+def _readers() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ClosedPipe from error
+
+
 class Overview(click.Group):
     """A group whose commands are imported when they are asked for, so that --help is quick."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command, and writes out what it said. Raises ClosedPipe when nobody reads it: click would end with 1."""
+        with _readers():
+            said = super().invoke(ctx)
+            sys.stdout.flush()
+            return said
+
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
+        """Reads the command line, where --help is answered. Raises ClosedPipe as `invoke`."""
+        with _readers():
+            return super().make_context(*arguments, **named)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """All commands, in the order of the table."""
@@ -70,19 +100,45 @@ def meshctl() -> None:
 
 def main() -> None:
     """The `meshctl` program: every failure ends here, with its exit code."""
+    ending.watch()
     try:
-        sys.exit(meshctl(standalone_mode=False))
+        code = _run()
+    except BrokenPipeError:  # while an error was told
+        code = ending.CLOSED_PIPE
+    except KeyboardInterrupt:  # likewise
+        code = _aborted()
+    ending.end(code)
+
+
+def _run() -> int:
+    try:
+        result = meshctl(standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        return end.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted: what was done so far stays; the same command goes on from there", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)
+        return _aborted()
+    except (ClosedPipe, BrokenPipeError):
+        return ending.CLOSED_PIPE
     except Exception as error:  # noqa: BLE001 - the edge of the program
         from provision.cli.failure import explain
 
-        sys.exit(explain(error))
+        code = explain(error)
+        return _aborted() if interruption.asked() else code
+
+
+def _aborted() -> int:
+    """The end that was asked for; without a request, of a question that was not answered (Ctrl-D)."""
+    request = interruption.asked()
+    if request is None:
+        click.echo("no answer: nothing was changed", err=True)
+        return 1
+    if request.exit_code == ending.CLOSED_PIPE:
+        return ending.CLOSED_PIPE
+    ending.tell_once(partial(click.echo, err=True))
+    return request.exit_code

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from provision.base.secret import Secret
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -12,7 +19,10 @@ import click
 def ssh(inventory: str, node: str, command: tuple[str, ...]) -> None:
     """Open a session on NODE, or run COMMAND there (behind --), by the system's ssh client.
 
-    The guest's host key comes from its stamp: an unknown one is refused.
+    A COMMAND of one word is read by the guest's shell, as with ssh: -- 'cd /var/log; ls'. Several words are a program and
+    its arguments and reach it as they are, blanks and quotes too: -- grep 'two words' FILE.
+
+    The guest's host key comes from its stamp: an unknown one is refused. Only the inventory's key is offered.
     """
     from provision.base.shell import replace_process
     from provision.cli.session import session
@@ -25,11 +35,34 @@ def ssh(inventory: str, node: str, command: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("inventory", type=click.Path())
-def kubeconfig(inventory: str) -> None:
-    """Print the cluster's kubeconfig. It holds a private key: redirect it into a file that only you can read."""
+@click.option("--output", "-o", metavar="FILE", help="Write a file of its own, for its owner only (0600); - is stdout.")
+@click.option("--merge", is_flag=True, help="Write into kubectl's own file: $KUBECONFIG's first, else ~/.kube/config.")
+def kubeconfig(inventory: str, output: str | None, merge: bool) -> None:
+    """Fetch the cluster's kubeconfig, its context named after the cluster. It holds the administrator's private key.
+
+    Say where it goes: --output or --merge. A file that holds something else is left alone, and so are other contexts and the
+    current one.
+    """
     from provision.cli.session import session
     from provision.run import read_kubeconfig
 
+    if merge == (output is not None):
+        raise click.UsageError("say where it goes: --output FILE, --merge, or --output - for stdout")
     with session(inventory) as world:
         text = read_kubeconfig(world)
-    click.echo(text, nl=False)
+    if output == "-":
+        click.echo(text.reveal(), nl=False)
+    else:
+        _keep(world.cluster.cluster, text, output)
+
+
+def _keep(cluster: str, text: Secret, output: str | None) -> None:
+    from provision.run import kubectls_file, merge, save
+
+    path = kubectls_file() if output is None else Path(output)
+    if output is None:
+        merge(path, cluster, text)
+        click.echo(f"{path}: context {cluster}; kubectl --context {cluster} get nodes", err=True)
+    else:
+        save(path, cluster, text)
+        click.echo(f"{path}: kubectl --kubeconfig {shlex.quote(output)} get nodes", err=True)

@@ -17,18 +17,27 @@ from provision.cli.provision import ADOPT, LOCK_TIMEOUT
 @LOCK_TIMEOUT
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: float, as_json: bool) -> None:
-    """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds."""
-    from provision.cli.session import confirm_by_name, session
-    from provision.run import destroy as run
-    from provision.run import plan_removal
+    """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds.
 
-    with session(inventory, as_json=as_json, logged=True, adopt=adopt, careful=True) as world:
+    A host that does not answer is left as it is: that is said first, and exit code 15 at the end.
+    """
+    from provision.base.events import Warned
+    from provision.cli.session import confirm_by_name, session
+    from provision.run import answering, plan_removal
+    from provision.run import destroy as run
+
+    with session(inventory, as_json=as_json, logged=True, adopt=adopt, careful=True) as whole:
+        world, away = answering(whole)
         agreed = plan_removal(world, purge=purge)
         for removal in agreed:
-            click.echo(f"  - {removal.host}: {removal.kind} {removal.name}", err=True)
-        if not agreed:
+            more = f", {removal.detail}" if removal.detail else ""
+            click.echo(f"  - {removal.host}: {removal.kind} {removal.name}{more}", err=True)
+        for one in away:
+            world.emit(Warned(str(one), one.error.hint))
+        if not agreed and not away:
             click.echo(f"Nothing carries the stamp of cluster {world.cluster.cluster}.", err=True)
             return
-        if not yes:
-            confirm_by_name(f"Remove these {len(agreed)} things? Type the cluster's name", world.cluster.cluster)
-        run(world, agreed, purge=purge, patience_s=lock_timeout)
+        if agreed and not yes:
+            question = f"Remove these {len(agreed)} things? Type the cluster's name"
+            confirm_by_name(world.emit, question, world.cluster.cluster)
+        run(world, agreed, {one.host: one.error for one in away}, purge=purge, patience_s=lock_timeout)

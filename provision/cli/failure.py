@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import sys
-import time
+import errno
 import traceback
 
 import click
 
-from provision.base import data
-from provision.base.errors import InventoryError, MeshctlError
+from provision.base.errors import InventoryError, MeshctlError, cause
+from provision.report.logs import crash_file
 
 BUG = 70
 """Exit code of a defect of meshctl itself (EX_SOFTWARE of sysexits.h)."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""What is not a defect of meshctl but the state of the disk, or of the terminal, that it writes to."""
 
 
 def explain(error: Exception) -> int:
     """Prints the failure to stderr and gives its exit code."""
     if isinstance(error, MeshctlError):
         return _known(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        where = error.filename or "what meshctl says"
+        hint = "make room; what was done so far stays, and the same command goes on from there"
+        return _known(MeshctlError(f"{where} cannot be written on this machine: {cause(error)}", hint=hint))
     return _bug(error)
 
 
@@ -33,10 +39,12 @@ def _known(error: MeshctlError) -> int:
 
 
 def _bug(error: Exception) -> int:
-    folder = data.state("crashes")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{time.strftime('%Y%m%dT%H%M%S')}.txt"
-    path.write_text("".join(traceback.format_exception(error)) + f"\nargv: {sys.argv}\n")
-    click.echo(f"error: a defect of meshctl: {type(error).__name__}: {error}", err=True)
-    click.echo(f"hint: please report it with {path}", err=True)
+    click.echo(f"error: a defect of meshctl: {type(error).__name__}: {cause(error)}", err=True)
+    try:
+        click.echo(f"hint: please report it with {crash_file(error)}", err=True)
+    except (OSError, MeshctlError) as failure:
+        click.echo("".join(traceback.format_exception(error)), err=True)
+        click.echo(
+            f"hint: please report it with the lines above, which could not be written: {cause(failure)}", err=True
+        )
     return BUG

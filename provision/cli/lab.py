@@ -14,16 +14,21 @@ def lab() -> None:
 
 @lab.command()
 @NAME
-def up(name: str) -> None:
-    """Make the lab, or what is missing of it, and print libvirt's URI."""
+@click.option(
+    "--hosts",
+    type=click.IntRange(1, 9),
+    help="Make that many hypervisors, hv1, hv2 …, on one bridge, each reached by qemu+ssh. Default: one, reached by a socket.",
+)
+def up(name: str, hosts: int | None) -> None:
+    """Make the lab, or what is missing of it, and print libvirt's URIs."""
     from provision.base.shell import Local
     from provision.cli.screen import watched
     from provision.lab import Lab
     from provision.lab import up as run
 
     with watched() as emit:
-        uri = run(Lab(name), Local(), emit)
-    click.echo(uri)
+        uris = run(Lab(name), Local(), emit, hosts or 0)
+    click.echo("\n".join(uris))
 
 
 @lab.command()
@@ -41,10 +46,11 @@ def down(name: str) -> None:
 
 @lab.command("exec", context_settings={"ignore_unknown_options": True})
 @NAME
+@click.option("--host", default="", help="In which of its hosts. Default: beside them, where the jump host is.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def exec_(name: str, command: tuple[str, ...]) -> None:
+def exec_(name: str, host: str, command: tuple[str, ...]) -> None:
     """Run COMMAND (behind --) inside the lab's namespaces."""
     from provision.base.shell import replace_process
     from provision.lab import Lab, exec_argv
 
-    replace_process(exec_argv(Lab(name), command))
+    replace_process(exec_argv(Lab(name, host), command))

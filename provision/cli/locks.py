@@ -29,7 +29,7 @@ def locks(inventory: str, break_lock: bool, yes: bool, as_json: bool) -> None:
         if not break_lock or not held:
             return
         if not yes:
-            confirm_by_name("End these leases? Type the cluster's name", world.cluster.cluster)
+            confirm_by_name(world.emit, "End these leases? Type the cluster's name", world.cluster.cluster)
         for host, lease in held.items():
             world.hypervisors[host].drop_lease(lease.uuid)
             click.echo(f"{host}: ended", err=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DEFAULT_RELEASE = "0.8.5"
 """The release that the article installs, where neither the command nor the file names one."""
 
-NOTHING_FOUND = 15
+NOTHING_FOUND = 21
 """Exit code when a file holds nothing to check, and nothing else is refused."""
 
 INVENTORY = re.compile(r"""^["']?apiVersion["']?\s*:\s*["']?meshctl/""", re.MULTILINE)
@@ -61,7 +61,7 @@ def validate(
     fix: bool,
     yes: bool,
 ) -> None:
-    """Check linkerd's configuration: all faults at once. Exit code 1 when linkerd would refuse it, 15 when there is none.
+    """Check linkerd's configuration: all faults at once. Exit code 1 when linkerd would refuse it, 21 when there is none.
 
     FILE is a linkerd.yaml (or JSON, as linkerd takes it), a Kubernetes manifest that holds one, an inventory, or - for stdin.
     Manifests are judged too, and several of them together: a Service may stand in one and the DaemonSet in another.
@@ -87,7 +87,7 @@ def validate(
 
 
 def exit_code(findings: Iterable[Finding], *, strict: bool) -> int:
-    """1 when linkerd would refuse the file; `strict`: for traps too; 15 when there is nothing else but that nothing was found."""
+    """1 when linkerd would refuse the file; `strict`: for traps too; 21 when there is nothing else but that nothing was found."""
     every = list(findings)
     if any(strict or found.severity == "error" for found in every if found.id != "ML300"):
         return 1

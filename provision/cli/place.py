@@ -88,23 +88,21 @@ def _known(cluster: Cluster, capabilities: dict[str, str], domains: dict[str, st
 
 
 def _topology(path: str) -> Topology:
-    from provision.base.errors import InventoryError
+    from provision.base.errors import InventoryError, cause
     from provision.placement import parse_capabilities
 
     try:
         found = parse_capabilities(_read(Path(path)))
     except ValueError as error:
-        raise InventoryError(f"{path}: {error}", hint="it is the output of `virsh capabilities`") from error
+        raise InventoryError(f"{path}: {cause(error)}", hint="it is the output of `virsh capabilities`") from error
     if not found.cpus:
         raise InventoryError(f"{path}: no CPUs in it", hint="libvirt's test driver reports none; take a real host's")
     return found
 
 
 def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
-    from lxml.etree import XMLSyntaxError
-
-    from provision.base.errors import InventoryError
-    from provision.libvirt_xml import parse_domain
+    from provision.base.errors import InventoryError, cause
+    from provision.libvirt_xml import check_domain, parse_domain
     from provision.placement import tenants
 
     if not Path(folder).is_dir():
@@ -113,12 +111,12 @@ def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
     files: dict[str, Path] = {}
     for path in filter(_holds_domain, sorted(Path(folder).iterdir())):
         try:
-            (tenant,) = tenants(cluster.cluster, host, [parse_domain(_read(path), active=True)])
-        except (XMLSyntaxError, ValueError, KeyError) as error:
-            said = f"there is no unit {error}" if isinstance(error, KeyError) else str(error)
+            check_domain(_read(path))
+        except ValueError as error:
             raise InventoryError(
-                f"{path}: is not a domain: {said}", hint="it is the output of `virsh dumpxml`"
+                f"{path}: is not a domain: {cause(error)}", hint="it is the output of `virsh dumpxml`"
             ) from error
+        (tenant,) = tenants(cluster.cluster, host, [parse_domain(_read(path), active=True)])
         if not tenant.name:
             raise InventoryError(f"{path}: is not a domain", hint="it is the output of `virsh dumpxml`")
         if tenant.name in found:
@@ -135,20 +133,20 @@ def _holds_domain(path: Path) -> bool:
 
 
 def _read(path: Path) -> str:
-    from provision.base.errors import InventoryError
+    from provision.base.errors import InventoryError, cause
 
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InventoryError(f"{path}: cannot be read: {error.strerror}") from error
+        raise InventoryError(f"{path}: cannot be read: {cause(error)}") from error
     except UnicodeDecodeError as error:
         raise InventoryError(f"{path}: is not UTF-8 text") from error
 
 
 def _write(path: Path, text: str) -> None:
-    from provision.base.errors import InventoryError
+    from provision.base.errors import InventoryError, cause
 
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InventoryError(f"{path}: cannot be written: {error.strerror}") from error
+        raise InventoryError(f"{path}: cannot be written: {cause(error)}") from error

@@ -76,21 +76,18 @@ def provision(
     verbose: bool,
 ) -> None:
     """Turn the inventory into a serving mesh: checks the hosts, shows the plan, asks, plans again, runs the stages."""
-    from provision.cli.session import session
+    from provision.cli.session import confirm, session
     from provision.report.plan_text import as_text
     from provision.run import admit, make_plan
     from provision.run import provision as run
 
-    with session(inventory, as_json=as_json, verbose=verbose, logged=True, adopt=adopt, careful=True) as world:
+    stages = STAGES[: STAGES.index(last) + 1] if last else STAGES
+    with session(
+        inventory, as_json=as_json, verbose=verbose, logged=True, stages=stages, adopt=adopt, careful=True
+    ) as world:
         admit(world)
         agreed = make_plan(world, wipe=wipe, restart=restart)
         click.echo(as_text(agreed), err=True)
         if agreed.changes and not yes:
-            _ask(len(agreed.changes))
+            confirm(world.emit, f"Make these {len(agreed.changes)} changes?")
         run(world, agreed, last, wipe=wipe, restart=restart, patience_s=lock_timeout)
-
-
-def _ask(changes: int) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask: say --yes")
-    click.confirm(f"Make these {changes} changes?", abort=True, err=True)

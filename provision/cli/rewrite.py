@@ -73,7 +73,7 @@ def write(original: Original, text: str) -> None:
     """Replaces a file by rename: a reader sees the old text or the new. Mode, owner and links stay. Raises MeshError."""
     from pathlib import Path
 
-    from provision.base.errors import MeshError
+    from provision.base.errors import MeshError, cause
 
     path = Path(os.path.realpath(original.file))
     try:
@@ -81,7 +81,7 @@ def write(original: Original, text: str) -> None:
             raise MeshError(f"{original.file} was changed by somebody else meanwhile", hint="run it again")
         _replace(path, original.encoded(text))
     except OSError as error:
-        raise MeshError(f"{original.file} cannot be written: {error.strerror}", hint="nothing was changed") from error
+        raise MeshError(f"{original.file} cannot be written: {cause(error)}", hint="nothing was changed") from error
 
 
 def _replace(path: Path, data: bytes) -> None:

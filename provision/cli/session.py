@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 
+from provision.base import interruption
+from provision.base.events import Answered, Asked, Emit, Failed, Warned
+from provision.base.secret import Secret
+from provision.cli import ending
 from provision.cli.screen import screen
+from provision.guests import nobody
 from provision.inventory import load
-from provision.report import Sink, run_log, tee
+from provision.report import Account, Sink, run_log, tee
 from provision.run import Identity, World, opened
 
 
@@ -21,29 +28,90 @@ def session(
     as_json: bool = False,
     verbose: bool = False,
     logged: bool = False,
+    stages: Sequence[str] = (),
     adopt: bool = False,
     careful: bool = False,
 ) -> Iterator[World]:
-    """The world of an inventory. `logged` keeps the run in the state folder; `adopt` and `careful` as for `Identity`."""
+    """The world of an inventory. `logged` keeps the run in the state folder; `stages` are those that it will go through;
+    `adopt` and `careful` as for `Identity`.
+    """
     cluster = load(inventory)
-    sinks: list[Sink] = [screen(as_json=as_json, verbose=verbose)]
-    if logged:
-        log, _ = run_log(cluster.cluster)
-        sinks.append(log)
+    log, unlogged = run_log(cluster.cluster) if logged else (None, "")
+    account = Account(stages)
+    ending.tell(account.text)
+    sinks: list[Sink] = [screen(as_json=as_json, verbose=verbose), account, *([log] if log else [])]
     emit, close = tee(*sinks)
+    if unlogged:
+        emit(
+            Warned(
+                f"this run is not logged: {unlogged}", "MESHCTL_STATE names a folder for logs; the run goes on without"
+            )
+        )
     try:
         identity = Identity(cluster, inventory, adopt=adopt, careful=careful)
-        with opened(cluster, emit, identity) as world:
-            if identity.note:
+        with opened(cluster, emit, ask_passphrase, identity) as world:
+            if identity.note and careful:
                 click.echo(identity.note, err=True)
             yield world
+    except KeyboardInterrupt:
+        _tell_log(emit, account)
+        raise
     finally:
         close()
 
 
-def confirm_by_name(question: str, name: str) -> None:
-    """Asks for a name to be typed. Raises click.Abort when there is no terminal to ask, or another is typed."""
+def ask_passphrase(file: str) -> Secret:
+    """Asks on the terminal, whatever stdin is, as ssh(1) does. Raises Unreachable when there is none."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return nobody(file)
+    try:
+        return Secret(getpass.getpass(f"Passphrase for {file}: "))
+    except EOFError:
+        raise click.Abort from None
+
+
+def _tell_log(emit: Emit, account: Account) -> None:
+    """For who reads the events: on the screen the truth comes at the very end."""
+    request = interruption.asked()
+    if request:
+        emit(Failed("", "Interrupted", request.exit_code, f"interrupted by {request.why}: {account.text()}", ""))
+
+
+def confirm(emit: Emit, question: str) -> None:
+    """Asks yes or no. Raises click's UsageError when there is no terminal to ask, and Exit with 1 when it is no."""
+    _check_terminal()
+    emit(Asked(question))
+    answer = "no answer"
+    try:
+        answer = "yes" if click.confirm(question, err=True) else "no"
+    finally:
+        emit(Answered(answer))
+    if answer == "no":
+        _cancel()
+
+
+def confirm_by_name(emit: Emit, question: str, name: str) -> None:
+    """Asks for a name to be typed. Raises click's UsageError when there is no terminal to ask, and Exit with 1 when another
+    is typed.
+    """
+    _check_terminal()
+    emit(Asked(question))
+    answer = "no answer"
+    try:
+        answer = click.prompt(question, err=True)
+    finally:
+        emit(Answered(answer))
+    if answer != name:
+        _cancel()
+
+
+def _check_terminal() -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask: say --yes")
-    if click.prompt(question, err=True) != name:
-        raise click.Abort
+
+
+def _cancel() -> None:
+    click.echo("cancelled: nothing was changed", err=True)
+    raise click.exceptions.Exit(1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-from provision.base.parallel import AT_ONCE
 from provision.base.units import GIB
 from provision.doctor.finding import Finding, found
 from provision.doctor.patient import Patient
+from provision.guests import THROUGH_JUMP
+from provision.inventory import parse_jump
 
 OLDEST_LIBVIRT = (7, 0, 0)
 OLDEST_QEMU = (5, 2, 0)
@@ -109,7 +111,7 @@ def sessions_through(patient: Patient) -> int:
     """How many SSH sessions the host's sshd gets at once: our own two, and one for each guest behind a jump host."""
     if "+ssh" not in patient.host.uri:
         return 0
-    jump = (patient.cluster.ssh.jump or "").rpartition("@")[2].partition(":")[0]
-    address = patient.host.uri.partition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0]
-    guests = min(AT_ONCE, len(patient.cluster.nodes)) if jump and jump == address else 0
+    jump = patient.cluster.ssh.jump
+    here = jump is not None and parse_jump(jump).host == urlsplit(patient.host.uri).hostname
+    guests = min(THROUGH_JUMP, len(patient.cluster.nodes)) if here else 0
     return MAIN_SESSIONS + guests

@@ -4,19 +4,27 @@ To live here a line is about one guest's operating system; Kubernetes on it is `
 house that imports paramiko.
 """
 
-from provision.guests.boot import Boot, observe_boot
+from provision.guests.boot import Boot, first_boot_over, observe_boot
 from provision.guests.hostkey import new_host_key
+from provision.guests.keys import Ask, Identity, identity, nobody, public_key
 from provision.guests.seed import seed_digest
-from provision.guests.sessions import Sessions, proxy, public_key, target
-from provision.guests.ssh import HostKeyMismatch, Ssh, Target
+from provision.guests.sessions import THROUGH_JUMP, Sessions, proxy, target
+from provision.guests.ssh import HostKeyMismatch, KeyRefused, Ssh, Target
 
 __all__ = [
+    "THROUGH_JUMP",
+    "Ask",
     "Boot",
     "HostKeyMismatch",
+    "Identity",
+    "KeyRefused",
     "Sessions",
     "Ssh",
     "Target",
+    "first_boot_over",
+    "identity",
     "new_host_key",
+    "nobody",
     "observe_boot",
     "proxy",
     "public_key",

@@ -7,6 +7,7 @@ boot-stages pages): the command `cloud-init status` says the same after importin
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ exit 0
 """
 
 _MOUNTS = "/proc/self/mounts"
+
+_FINAL = re.compile(r"Cloud-init v\. \S+ finished at ")
 
 _SWAP = str.maketrans("./", "/.")
 
@@ -70,6 +73,11 @@ def observe_boot(shell: Shell, sysctl: Mapping[str, int | str], mounts: Sequence
     files = [*map(_path, sorted(sysctl)), *([_MOUNTS] if mounts else [])]
     status, _, settings = shell.read(["sh", "-c", _READ, "boot", *files]).stdout.partition(_MARK)
     return judge(status, settings, sysctl, mounts)
+
+
+def first_boot_over(console: str) -> bool:
+    """Whether a guest's console says that cloud-init has done all it does (its module final_message, on by default)."""
+    return _FINAL.search(console) is not None
 
 
 def judge(status: str, settings: str, sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> Boot:

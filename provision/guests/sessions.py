@@ -4,44 +4,71 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from concurrent.futures import Future
-from pathlib import Path
+from contextlib import suppress
 
 from provision.base.calls import Calls
-from provision.base.errors import InventoryError, Unreachable
-from provision.base.parallel import begin
-from provision.guests.ssh import Ssh, Target
-from provision.inventory import Cluster
+from provision.base.errors import MeshctlError, Unreachable
+from provision.base.parallel import AT_ONCE, begin
+from provision.guests.keys import Ask, Identity, identity, unlocked
+from provision.guests.ssh import Ssh, Target, in_agent
+from provision.inventory import Cluster, Jump, parse_jump
 from provision.libvirt_xml import DomainSeen
-from provision.specs import Member, domain_name
+from provision.specs import domain_name
+
+THROUGH_JUMP = 8
+"""Connections opened at once through a jump host. sshd drops some of those that have not logged in yet from the eleventh on
+(MaxStartups 10:30:100), and libvirt and our shell may be on their way to the same machine."""
 
 
 class Sessions:
-    """Opens a session at its first use and keeps it until `close`."""
+    """Opens a session at its first use and keeps it until `close`; so many at once as the way to the guests bears."""
 
-    def __init__(self, cluster: Cluster, calls: Calls) -> None:
-        self._cluster, self._calls = cluster, calls
+    def __init__(self, cluster: Cluster, calls: Calls, ask: Ask) -> None:
+        self._cluster, self._calls, self._ask = cluster, calls, ask
+        self._gate = threading.BoundedSemaphore(THROUGH_JUMP if cluster.ssh.jump else AT_ONCE)
         self._open: dict[Target, Ssh] = {}
-        self._opening: dict[Target, Future[None]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._key_lock = threading.Lock(), threading.Lock()
+        self._key: Identity | MeshctlError | None = None
+
+    def unlock(self) -> Identity:
+        """The key, ready to be used: the first call asks for its passphrase where it needs one, so it is made on the main thread.
+
+        Raises InventoryError or Unreachable when no session could be opened with it, each time.
+        """
+        with self._key_lock:
+            if self._key is None:
+                self._key = self._unlocked()
+            if isinstance(self._key, MeshctlError):
+                raise type(self._key)(self._key.message, hint=self._key.hint)  # anew: whoever catches it may add to it
+            return self._key
+
+    def ask_now(self) -> None:
+        """Has the passphrase asked for on this thread, as others must not. What is wrong with the key each session says for itself."""
+        with suppress(MeshctlError):
+            self.unlock()
+
+    def _unlocked(self) -> Identity | MeshctlError:
+        try:
+            found = identity(self._cluster)
+            return unlocked(found, in_agent(found), self._ask)
+        except MeshctlError as error:
+            return error
 
     def to(self, target: Target) -> Ssh:
         """The session to a target."""
         with self._lock:
-            return self._open.setdefault(target, Ssh(target, self._calls))
+            return self._open.setdefault(target, Ssh(target, self.unlock, self._calls, self._gate))
 
     def begin(self, target: Target, readers: int) -> None:
         """Begins to open the session to a target, with shells to read by. Who needs it waits for the rest, and is told if it fails."""
         ssh = self.to(target)
-        with self._lock:
-            self._opening[target] = begin(lambda: ssh.open(readers))
+        begin(lambda: ssh.open(readers))
 
     def close(self) -> None:
-        """Closes all sessions; one that is still being opened ends with the process."""
+        """Closes all sessions, one that is still being opened too."""
         with self._lock:
-            for target, ssh in self._open.items():
-                if target not in self._opening or self._opening[target].done():
-                    ssh.close()
+            for ssh in self._open.values():
+                ssh.close()
             self._open.clear()
 
 
@@ -60,7 +87,6 @@ def target(cluster: Cluster, node: str, domains: Iterable[DomainSeen]) -> Target
         found.stamp.address,
         found.stamp.host_key,
         ssh.user,
-        ssh.key_file,
         proxy=proxy(cluster, found.stamp.address),
     )
 
@@ -71,34 +97,24 @@ def proxy(cluster: Cluster, address: str, port: int = 22) -> tuple[str, ...]:
     if ssh.proxy_command:
         return tuple(word.replace("%h", address).replace("%p", str(port)) for word in ssh.proxy_command)
     if ssh.jump:
-        # -W makes the jump host forward; BatchMode: an unknown host key is a refusal, not a question nobody sees.
-        user_host, _, jump_port = ssh.jump.partition(":")
-        more = ("-p", jump_port) if jump_port else ()
-        return ("ssh", "-o", "BatchMode=yes", *more, "-W", f"{address}:{port}", "--", user_host)
+        return _through(parse_jump(ssh.jump), address, port)
     return ()
 
 
-def public_key(cluster: Cluster) -> str:
-    """The public key that may log in. Raises InventoryError when its file cannot be read."""
-    ssh = cluster.ssh
-    if ssh.public_key:
-        return ssh.public_key.strip()
-    path = Path(f"{ssh.key_file}.pub").expanduser()
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        hint = (
-            "`meshctl lab up` makes the lab's key" if "/meshctl/" in str(path) else "ssh-keygen -t ed25519 makes a pair"
-        )
-        raise InventoryError(f"ssh.key_file: {path} cannot be read: {error.strerror}", hint=hint) from error
+def _through(jump: Jump, address: str, port: int) -> tuple[str, ...]:
+    """The system's ssh, with all that the user's configuration says of the jump host.
 
-
-def by_name(members: Iterable[Member], name: str) -> Member:
-    """The member called `name`. Raises InventoryError when there is none."""
-    members = tuple(members)
-    for member in members:
-        if member.name == name:
-            return member
-    raise InventoryError(
-        f"there is no node {name}", hint=f"the nodes are {', '.join(member.name for member in members)}"
+    -W makes it forward; BatchMode: an unknown host key is a refusal, not a question nobody sees; the rest ends it when the
+    jump host falls silent.
+    """
+    settings = ("BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=3")
+    return (
+        "ssh",
+        *(word for setting in settings for word in ("-o", setting)),
+        *(("-p", str(jump.port)) if jump.port else ()),
+        *(("-l", jump.user) if jump.user else ()),
+        "-W",
+        f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
+        "--",
+        jump.host,
     )

@@ -1,35 +1,43 @@
 """The door to guests: `Ssh`. The only module that imports paramiko.
 
-A guest's host key is known before the first contact. Commands are argv lists, quoted word by word.
+A guest's host key is known before the first contact, and one key is offered. Commands are argv lists, quoted word by word.
+Nothing waits for ever: `Patience` is what a guest's sshd has for each step.
 """
 
 from __future__ import annotations
 
 import base64
 import logging
-import os
 import shlex
 import socket
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from provision.base.calls import Calls
 from provision.base.errors import Unreachable
+from provision.base.parallel import begin
 from provision.base.shell import (
+    Carrier,
     Completed,
     OnLine,
     Reader,
     Shell,
-    attach,
     overdue,
 )
+from provision.guests.keys import Identity
 from provision.guests.resident import PROGRAM, Overdue, Reply, Resident
 
 if TYPE_CHECKING:
     import paramiko
+
+AGENT_S = 10.0
+"""An agent answers at once which keys it holds, unless it hangs."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +52,41 @@ class Target:
     address: str
     host_key: str
     user: str
-    key_file: str | None = None
     port: int = 22
     proxy: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a guest has, in seconds. On busy emulated CPUs a handshake takes five and a command two to begin."""
+
+    open_s: float = 40.0
+    """For the connection, sshd's banner, the exchange of keys and the login, together."""
+    begin_s: float = 30.0
+    """For a channel, and again until a command on it has begun."""
+    ask_s: float = 15.0
+    """After each such time it is asked whether it is there."""
+    silent_s: float = 45.0
+    """When it has not answered that for so long, the connection is given up (OpenSSH: ServerAliveCountMax 3 of 15 s)."""
 
 
 @dataclass
 class Ssh(Shell):
     """Commands as root in a guest, over one connection that is opened at the first use and kept.
 
-    Reading goes through shells that are kept too (see `resident`), as many as read at once.
+    Reading goes through shells that are kept too (see `resident`), as many as read at once. `identify` gives the key;
+    `gate` lets only so many connections be opened at once.
     """
 
     target: Target
+    identify: Callable[[], Identity]
     calls: Calls = field(default_factory=Calls)
-    _transport: paramiko.Transport | None = field(default=None, repr=False)
+    gate: AbstractContextManager[object] = field(default_factory=nullcontext, repr=False)
+    patience: Patience = field(default_factory=Patience)
+    _line: _Line | None = field(default=None, repr=False)
     _idle: list[_Kept] = field(default_factory=list, repr=False)
     _keeping: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _opening: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def where(self) -> str:
@@ -75,12 +100,11 @@ class Ssh(Shell):
             self._idle += [self._keep() for _ in range(readers)]
 
     def close(self) -> None:
-        """Ends the connection, if there is one."""
-        with self._lock:
-            self._idle.clear()
-            if self._transport is not None:
-                self._transport.close()
-                self._transport = None
+        """Ends the connection, if there is one; waits for nobody, so that one that hangs ends too."""
+        line, self._line = self._line, None
+        self._idle.clear()
+        if line is not None:
+            line.end()
 
     def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
         with self._reaching():
@@ -105,6 +129,8 @@ class Ssh(Shell):
             raise overdue(self.where, argv, within_s, late.reply.stdout, late.reply.stderr) from None
         if reply.status is not None:
             self._idle.append(kept)
+        elif self._line is not None and self._line.silent:
+            raise Silent(self._line.why)
         return reply
 
     def _free(self) -> _Kept | None:
@@ -121,8 +147,14 @@ class Ssh(Shell):
 
     def _begin(self, argv: Sequence[str]) -> paramiko.Channel:
         command = argv if self.target.user == "root" else ("sudo", "-n", "--", *argv)
-        channel = self._connected().open_session(timeout=30)
-        channel.exec_command(shlex.join(command))
+        within_s = self.patience.begin_s
+        channel = self._connected().open_session(timeout=within_s)
+        # paramiko waits for ever for the answer: in a thread of its own it may.
+        begun = begin(partial(channel.exec_command, shlex.join(command)))
+        wait([begun], within_s)
+        if not begun.done():
+            raise Silent(f"its sshd has begun no command for {within_s:g} s")
+        begun.result()
         return channel
 
     @contextmanager
@@ -132,9 +164,12 @@ class Ssh(Shell):
         try:
             yield
         except (paramiko.SSHException, OSError, EOFError) as error:
+            silent = isinstance(error, Silent) or (self._line is not None and self._line.silent)
+            why = self._line.why if self._line is not None and self._line.silent else str(error)
             self.close()
             raise Unreachable(
-                f"{self.where}: the SSH connection to {self.target.address} was lost: {error or type(error).__name__}"
+                f"{self.where}: the SSH connection to {self.target.address} was lost: {why or type(error).__name__}",
+                hint="its sshd or the whole guest hangs: virsh domstate, virsh console" if silent else "",
             ) from error
 
     def _collect(
@@ -145,7 +180,7 @@ class Ssh(Shell):
         for thread in (*readers, feeder):
             thread.start()
         if not channel.status_event.wait(within_s):
-            channel.close()
+            begin(channel.close)  # whoever sends input to a guest that hangs is in its way
             raise overdue(self.where, argv, within_s, readers[0].text(), readers[1].text())
         status = _status(channel)
         out, err = (reader.text() for reader in readers)
@@ -153,10 +188,23 @@ class Ssh(Shell):
         return Completed(self.where, tuple(argv), status, out, err)
 
     def _connected(self) -> paramiko.Transport:
-        with self._lock:
-            if self._transport is None or not self._transport.is_active():
-                self._transport = _connect(self.target)
-            return self._transport
+        with self._opening:
+            if self._line is None or not self._line.transport.is_active():
+                identity = self.identify()
+                with self.gate:
+                    self._connect(identity)
+            if self._line is None:
+                raise EOFError("it was closed meanwhile")
+            return self._line.transport
+
+    def _connect(self, identity: Identity) -> None:
+        line = self._line = _dial(self.target, self.patience.open_s)
+        try:
+            _log_in(self.target, identity, line, self.patience.open_s)
+        except BaseException:
+            self.close()
+            raise
+        begin(partial(line.watch, self.patience))
 
 
 class _Kept(NamedTuple):
@@ -164,6 +212,43 @@ class _Kept(NamedTuple):
 
     channel: paramiko.Channel
     resident: Resident
+
+
+class Silent(OSError):
+    """Nothing is said though it should be: a hung sshd, or a hung guest."""
+
+
+@dataclass
+class _Line:
+    """A connection, and the program that carries it, if any. `why` says what ended it when it was given up."""
+
+    transport: paramiko.Transport
+    carrier: Carrier | None
+    why: str = ""
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def silent(self) -> bool:
+        """Whether it was given up because nobody answered."""
+        return bool(self.why)
+
+    def watch(self, patience: Patience) -> None:
+        """Asks for a sign of life until the connection ends; gives it up when there is none. Whoever waits is told then."""
+        while not self._ended.wait(patience.ask_s) and self.transport.is_active():
+            # Any answer will do, and a refusal is what OpenSSH gives: see its ServerAliveInterval.
+            answered = begin(partial(self.transport.global_request, "keepalive@openssh.com", wait=True))
+            wait([answered], patience.silent_s)
+            if not answered.done():
+                self.why = f"no sign of life for {patience.silent_s:g} s"
+                self.end()
+
+    def end(self) -> None:
+        """Ends it. paramiko closes the socket of a connection that has begun only, so that is done here."""
+        self._ended.set()
+        self.transport.close()
+        self.transport.sock.close()
+        if self.carrier is not None:
+            self.carrier.end()
 
 
 def _status(channel: paramiko.Channel) -> int:
@@ -181,46 +266,57 @@ def _feed_channel(channel: paramiko.Channel, content: bytes) -> None:
         channel.shutdown_write()
 
 
-def _connect(target: Target, within_s: float = 20.0) -> paramiko.Transport:
+def _dial(target: Target, within_s: float) -> _Line:
     import paramiko
 
     # paramiko logs the traceback of every refused connection to stderr; we raise, with a reason, instead.
     logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
     try:
-        transport = paramiko.Transport(_open_socket(target, within_s))
+        if not target.proxy:
+            end = socket.create_connection((target.address, target.port), timeout=within_s / 2)
+            return _Line(paramiko.Transport(end), None)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            carrier = Carrier(target.proxy, theirs)
+        return _Line(paramiko.Transport(ours), carrier)
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise _no_session(target, error) from error
-    try:
-        _begin(target, transport, within_s)
-    except BaseException:
-        transport.close()
-        raise
-    return transport
+        raise _no_session(target, str(error) or type(error).__name__) from error
 
 
-def _no_session(target: Target, error: BaseException) -> Unreachable:
-    return Unreachable(f"{target.name}: no SSH to {target.address}:{target.port}: {error or type(error).__name__}")
-
-
-def _begin(target: Target, transport: paramiko.Transport, within_s: float) -> None:
+def _log_in(target: Target, identity: Identity, line: _Line, within_s: float) -> None:
     import paramiko
 
+    until = time.monotonic() + within_s
+    transport = line.transport
     try:
-        transport.banner_timeout = within_s
-        transport.auth_timeout = within_s
-        algorithm = target.host_key.split()[0]
-        transport.get_security_options().key_types = [algorithm]
-        transport.start_client(timeout=within_s)
+        _shake_hands(target, transport, within_s)
         _check_host_key(target, transport.get_remote_server_key())
-        _authenticate(target, transport)
-        transport.set_keepalive(15)
+        transport.auth_timeout = max(1.0, until - time.monotonic())
+        _authenticate(target, identity, transport)
     except paramiko.AuthenticationException as error:
-        raise Unreachable(
-            f"{target.name}: {target.user}@{target.address} refused the key {target.key_file or 'of the SSH agent'}",
+        # paramiko's word for a login that was cut off, too: only who still listens has refused.
+        if not transport.is_active() or time.monotonic() >= until:
+            raise _no_session(target, f"no login: {error}", line.carrier) from error
+        raise KeyRefused(
+            f"{target.name}: {target.user}@{target.address} refused the key {identity.title}",
             hint="ssh.key_file must be the private half of the key that the guest was made with",
         ) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise _no_session(target, error) from error
+        raise _no_session(target, str(error) or type(error).__name__, line.carrier) from error
+
+
+def _shake_hands(target: Target, transport: paramiko.Transport, within_s: float) -> None:
+    transport.banner_timeout = transport.handshake_timeout = within_s
+    transport.get_security_options().key_types = [target.host_key.split()[0]]
+    transport.start_client(timeout=within_s)
+    if not transport.initial_kex_done:  # start_client then has just given up waiting
+        raise Silent(f"its sshd has not answered for {within_s:g} s: it or the whole guest hangs")
+
+
+def _no_session(target: Target, why: str, carrier: Carrier | None = None) -> Unreachable:
+    said = carrier.complaint() if carrier is not None else ""
+    through = f" ({target.proxy[0]}: {said})" if said else ""
+    return Unreachable(f"{target.name}: no SSH to {target.address}:{target.port}: {why}{through}")
 
 
 def _check_host_key(target: Target, found: paramiko.PKey) -> None:
@@ -237,39 +333,69 @@ class HostKeyMismatch(Unreachable):
     """The host key is not the known one: never waited for, never accepted."""
 
 
-def _authenticate(target: Target, transport: paramiko.Transport) -> None:
-    import paramiko
+class KeyRefused(Unreachable):
+    """The right guest answers and does not let our key in: not waited for once its first boot is over."""
 
-    if target.key_file:
-        transport.auth_publickey(target.user, _private_key(target.key_file))
+
+def _authenticate(target: Target, identity: Identity, transport: paramiko.Transport) -> None:
+    if identity.file is not None:
+        transport.auth_publickey(target.user, _private_key(identity))
         return
-    for key in paramiko.Agent().get_keys():
-        with suppress(paramiko.AuthenticationException):
-            transport.auth_publickey(target.user, key)
-            return
-    raise paramiko.AuthenticationException("no key of the agent was accepted")
+    with _agent() as keys:
+        for key in keys:
+            if key.asbytes() == identity.blob:
+                transport.auth_publickey(target.user, key)
+                return
+    raise Unreachable(
+        f"{target.name}: the SSH agent no longer holds {identity.title}", hint="ssh-add -L lists its keys"
+    )
 
 
-def _private_key(path: str) -> paramiko.PKey:
+def in_agent(identity: Identity) -> bool:
+    """Whether the SSH agent holds the key. Raises Unreachable when it does not answer."""
+    with _agent() as keys:
+        return any(key.asbytes() == identity.blob for key in keys)
+
+
+@contextmanager
+def _agent() -> Iterator[Sequence[paramiko.AgentKey]]:
+    """The keys of the agent that SSH_AUTH_SOCK names, none where there is no agent; they sign while this lasts."""
     import paramiko
 
-    expanded = os.path.expanduser(path)
+    asked = begin(paramiko.Agent)
+    wait([asked], AGENT_S)
+    if not asked.done():
+        raise Unreachable(
+            f"the SSH agent has not answered for {AGENT_S:g} s", hint="`ssh-add -l` hangs as well? start another one"
+        )
     try:
-        return paramiko.PKey.from_path(expanded)
-    except paramiko.PasswordRequiredException as error:
-        raise Unreachable(
-            f"{path}: the key has a passphrase", hint="load it into ssh-agent and leave ssh.key_file out"
-        ) from error
-    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
-        raise Unreachable(
-            f"{path}: not a private key that can be used: {error}", hint="ssh-keygen -t ed25519 makes one"
-        ) from error
+        agent = asked.result()
+    except (paramiko.SSHException, OSError) as error:
+        raise Unreachable(f"the SSH agent cannot be asked: {error or type(error).__name__}") from error
+    try:
+        yield agent.get_keys()
+    finally:
+        agent.close()
 
 
-def _open_socket(target: Target, within_s: float) -> socket.socket:
-    if not target.proxy:
-        return socket.create_connection((target.address, target.port), timeout=within_s)
-    ours, theirs = socket.socketpair()
-    with theirs:
-        attach(target.proxy, theirs)
-    return ours
+def _private_key(identity: Identity) -> paramiko.PKey:
+    with _UNLOCKING:
+        return _unlocked_key(identity)
+
+
+_UNLOCKING = threading.Lock()
+
+
+@lru_cache
+def _unlocked_key(identity: Identity) -> paramiko.PKey:
+    """Kept: to open one takes a third of a second of CPU, as its passphrase is stretched."""
+    import paramiko
+
+    word = identity.passphrase.reveal().encode() if identity.passphrase else None
+    try:
+        # By position: the second parameter has had two names.
+        return paramiko.PKey.from_path(identity.file or "", word)  # type: ignore[arg-type]
+    except (TypeError, OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+        raise Unreachable(
+            f"{identity.file}: not a private key that can be used: {error}", hint="ssh-keygen -t ed25519 makes one"
+        ) from error

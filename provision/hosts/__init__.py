@@ -21,14 +21,19 @@ from provision.hosts.host_shell import host_shell
 from provision.hosts.hypervisor import Hypervisor
 from provision.hosts.live import observe_live
 from provision.hosts.pools import PoolLook, look_at_pools, observe_disks
+from provision.hosts.refusal import advice
+from provision.hosts.uploads import abandoned, copy_path, remove_copy, send, verify_again
 from provision.hosts.wire import in_use
 
 __all__ = [
     "Hypervisor",
     "PoolLook",
+    "abandoned",
+    "advice",
     "check_backing",
     "claim",
     "clear",
+    "copy_path",
     "fill",
     "host_shell",
     "in_use",
@@ -41,6 +46,9 @@ __all__ = [
     "observe_live",
     "observe_storage",
     "release",
+    "remove_copy",
     "remove_group",
     "remove_logical",
+    "send",
+    "verify_again",
 ]

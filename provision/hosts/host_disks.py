@@ -23,6 +23,10 @@ FILL_S = 1800.0
 CHANGED = 9
 """Status of the scripts below when a device is not what the plan was made for."""
 
+# $1: the device, the rest: a command. Waits for the one that an earlier run began, should it still be at it. The lock is the
+# device's own, goes to the command, and ends with it. Opened for reading: a device that is not there is not made, as a file.
+_ALONE = 'exec 9< "$1" && flock 9 && shift && exec "$@"'
+
 # $1: the device, $2: `wipe` when what it holds may be lost. Without --force wipefs refuses a device that is in use (it opens
 # O_EXCL), but leaves the partition table within a partition: once it had the device for itself, that goes by force.
 _CLEAR = f"""
@@ -92,7 +96,7 @@ def claim(shell: Shell, device: str, wanted: Claim) -> None:
 
 def release(shell: Shell, device: str) -> None:
     """Takes everything off a device that was ours: what it holds (discarded where it can be), its signatures, the claim."""
-    shell.run(["sh", "-c", _RELEASE, "meshctl", device], within_s=300.0)
+    shell.run(_alone(device, "sh", "-c", _RELEASE, "meshctl", device), within_s=300.0)
 
 
 def fill(shell: Shell, device: str, base_path: str) -> None:
@@ -101,7 +105,11 @@ def fill(shell: Shell, device: str, base_path: str) -> None:
     -n: the target is there; -t none: past the page cache, so that the guest does not pay for our writing later.
     """
     argv = ["qemu-img", "convert", "-n", "-f", "qcow2", "-O", "raw", "-t", "none", base_path, device]
-    shell.run(argv, within_s=FILL_S)
+    shell.run(_alone(device, *argv), within_s=FILL_S)
+
+
+def _alone(device: str, *argv: str) -> list[str]:
+    return ["sh", "-c", _ALONE, "meshctl", device, *argv]
 
 
 # ── LVM: lvm(8) asks nothing with --yes; --wipesignatures takes away what an earlier volume left at the same place ────
@@ -134,7 +142,8 @@ def mark_ready(shell: Shell, group: str, name: str) -> None:
 
 def remove_logical(shell: Shell, group: str, name: str) -> None:
     """Removes a logical volume, and frees its blocks below first where they can be (issue_discards is off by default)."""
-    shell.run(["blkdiscard", f"/dev/{group}/{name}"], check=False, within_s=300.0)
+    path = f"/dev/{group}/{name}"
+    shell.run(_alone(path, "blkdiscard", path), check=False, within_s=300.0)
     shell.run(["lvremove", "--yes", f"{group}/{name}"])
 
 

@@ -15,6 +15,19 @@ from provision.lab import exec_argv, of_uri
 CONNECT_S = 4
 """A host that has not taken the TCP connection by then is not there: `doctor` has 5 s for each."""
 
+ALIVE_S, ALIVE_COUNT = 5, 4
+"""ssh asks a host that is silent every 5 s whether it is there, and gives it up after 4 questions without an answer."""
+
+# Nothing tells a command behind ssh that whoever asked for it is gone: without a terminal there is no hang-up, and it would
+# run on beside what the next run begins. So it runs in a session of its own, under a deadline of its own ($1, seconds), and
+# ends when standard input does: ssh's other end holds that open for as long as it lives. One line: csh takes no other.
+_GUARD = (
+    "exec 3<&0; within=$1; shift; "
+    'setsid timeout --kill-after=10 "$within" "$@" < /dev/null 3<&- & child=$!; '
+    '( read -r _; kill -TERM -"$child" ) <&3 > /dev/null 2>&1 & guard=$!; '
+    'exec 3<&-; wait "$child"; status=$?; kill "$guard" 2> /dev/null; exit "$status"'
+)
+
 
 @dataclass
 class Through(Local):
@@ -22,11 +35,14 @@ class Through(Local):
 
     prefix: tuple[str, ...] = ()
     quoted: bool = False
-    """The program joins its words and gives them to a shell, as ssh does."""
+    """The program joins its words and gives them to a shell elsewhere, as ssh does."""
 
     def _end(self, argv: Sequence[str], stdin: bytes, within_s: float, on_line: OnLine | None) -> Completed:
-        carried = (shlex.join(argv),) if self.quoted else tuple(argv)
-        return super()._end((*self.prefix, *carried), stdin, within_s, on_line)
+        if not self.quoted:
+            return self._started(argv, (*self.prefix, *argv), stdin, within_s, on_line)
+        held = not stdin
+        guarded = ("sh", "-c", _GUARD, "meshctl", f"{max(within_s, 1.0):.0f}", *argv) if held else argv
+        return self._started(argv, (*self.prefix, shlex.join(guarded)), stdin, within_s, on_line, held=held)
 
 
 def host_shell(host: Host, calls: Calls) -> Shell | None:
@@ -49,15 +65,17 @@ def host_shell(host: Host, calls: Calls) -> Shell | None:
 def ssh_argv(uri: SplitResult) -> tuple[str, ...]:
     """The ssh that reaches the host of a qemu+ssh URI as libvirt does: same program, same settings, no questions.
 
-    `keyfile` is libvirt's parameter for the private key (libvirt.org/uri.html). A user other than root needs sudo
-    without a password, as in guests.
+    `keyfile` and `command` are libvirt's parameters for the private key and for the program (libvirt.org/uri.html). A user
+    other than root needs sudo without a password, as in guests.
     """
-    keyfile = parse_qs(uri.query).get("keyfile", [])
+    said = parse_qs(uri.query)
+    keyfile, program = said.get("keyfile", []), said.get("command", ["ssh"])
     options = [
         *("-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_S}"),
+        *("-o", f"ServerAliveInterval={ALIVE_S}", "-o", f"ServerAliveCountMax={ALIVE_COUNT}"),
         *(("-p", str(uri.port)) if uri.port else ()),
         *(("-l", uri.username) if uri.username else ()),
         *(("-i", keyfile[0]) if keyfile else ()),
     ]
     sudo = () if uri.username in (None, "root") else ("sudo", "-n", "--")
-    return ("ssh", *options, "--", uri.hostname or "localhost", *sudo)
+    return (program[0], *options, "--", uri.hostname or "localhost", *sudo)

@@ -1,4 +1,5 @@
-"""The door to libvirt: the only module that imports it. Translates libvirtError once and counts every call.
+"""The door to libvirt: the only module that imports it. Translates libvirtError once and counts every call; each call has
+a deadline (`connection`).
 
 Reads are bulk calls per host, not one per guest and poll. A `Hypervisor` is one concrete class; what it talks to
 is decided by the URI (qemu+ssh://, qemu:///system, the lab's socket, test:///…/node.xml).
@@ -6,34 +7,47 @@ is decided by the URI (qemu+ssh://, qemu:///system, the lab's socket, test:///�
 
 from __future__ import annotations
 
+import hashlib
+import re
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, BinaryIO
 
 import libvirt
 
 from provision.base.calls import Calls
 from provision.base.errors import ConflictError, HypervisorError, StageTimeout
+from provision.base.interruption import check
 from provision.base.waiting import NotYet, Ready, wait_until
+from provision.hosts.connection import Connection, Patience
+from provision.hosts.refusal import advice, unasking
 from provision.libvirt_xml import (
     LEASE_NAME,
     DomainSeen,
     DomainState,
+    Holder,
     Lease,
     NetworkSeen,
     PoolSeen,
+    Settings,
     VolumeSeen,
+    ended,
+    halted,
     iothreads_in,
     lease_xml,
     machine_in,
     parse_domain,
+    parse_domain_holder,
     parse_kvm_offered,
     parse_lease,
     parse_network,
     parse_pool,
-    pins_in,
+    parse_volume,
+    parse_volume_holder,
     probe_xml,
     uuid_in,
 )
@@ -44,8 +58,29 @@ CHUNK = 256 * 1024
 KVM_PROBE_S = 2.0
 """A guest that KVM cannot run ends within the first instructions of its BIOS; one that runs after this, runs."""
 
-CLOSE_S = 1.0
-"""A daemon that takes a connection and says nothing is not waited for at the end."""
+NO_KVM = (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED)
+"""How drivers answer a question about KVM where there is none; any other error says nothing about KVM."""
+
+CONNECTION_LOST = (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE)
+"""Parts of libvirt whose errors are the connection's."""
+
+PROBE = "meshctl-probe-"
+"""How the names of throw-away domains begin."""
+
+SINCE_CHECKPOINTS = 5_006_000
+"""libvirt 5.6 knows checkpoints, and refuses no flag that is about them."""
+
+ATTACHED = {
+    "snapshots": libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT,
+    "checkpoints": libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT,
+    "saved memory": libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE,
+}
+
+ALIVE_S, ALIVE_COUNT = 5, 5
+"""libvirt asks a silent daemon every 5 s whether it is there, and ends the connection after 5 without an answer (virsh: 6)."""
+
+LEASE_S = 15.0
+"""A lease that cannot be renewed for longer is soon lost (run.lease.EXPIRY_S): its holder has to know before that."""
 
 OnBytes = Callable[[int], None]
 
@@ -55,6 +90,7 @@ def _silence(_context: object, _error: object) -> None:
 
 
 libvirt.registerErrorHandler(_silence, None)
+libvirt.virEventRegisterDefaultImpl()  # keepalive needs an event loop, and that one there before the first connection
 
 
 def _unheard(_sent: int) -> None:
@@ -68,9 +104,12 @@ class Hypervisor:
     host: str
     uri: str
     calls: Calls = field(default_factory=Calls)
-    _connection: Any = field(default=None, repr=False)
-    _kvm: bool | None = field(default=None, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    patience: Patience = field(default_factory=Patience)
+    _kvm_fault: str | None = field(default=None, repr=False)
+    _connection: Connection = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._connection = Connection(self.host, self.uri, self._open, _is_libvirts, self.patience)
 
     # ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -101,48 +140,102 @@ class Hypervisor:
             return None if found is None else parse_lease(found.XMLDesc())
 
     def domains(self) -> tuple[DomainSeen, ...]:
-        """All domains of the host, ours and others'."""
+        """All domains of the host, ours and others'. Their states come in one call; for XML libvirt has no bulk call."""
         with self._reading("list domains") as connection:
-            active = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE))
-            found = (_domain_seen(domain, domain.name() in active) for domain in connection.listAllDomains())
+            states = connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+            # Whoever tries out KVM just now, here or from another laptop, is no guest that holds anything.
+            lasting = ((domain, state) for domain, state in states if not domain.name().startswith(PROBE))
+            found = (_domain_seen(domain, state) for domain, state in lasting)
             return tuple(sorted(filter(None, found), key=lambda seen: seen.name))
 
     def states(self, domains: Iterable[str]) -> Mapping[str, DomainState]:
-        """The pins that apply now, autostart and permanence of those of these domains that there are."""
-        with self._reading("read pins") as connection:
-            there = {domain.name(): domain for domain in connection.listAllDomains()}
+        """Whether those of these domains that there are run, start by themselves and are kept. In bulk."""
+        with self._reading("read the domains' states") as connection:
+            there = _names(connection.listAllDomains())
             active = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE))
             autostart = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART))
             lasting = _names(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT))
             return {
-                name: replace(
-                    _live_state(there[name]) if name in active else DomainState(),
-                    autostart=name in autostart,
-                    persistent=name in lasting,
-                )
+                name: DomainState(name in active, autostart=name in autostart, persistent=name in lasting)
                 for name in domains
                 if name in there
             }
 
+    def affinities(self, domains: Iterable[str]) -> Mapping[str, Settings]:
+        """The CPUs that iothreads of these running domains really have: libvirt's QEMU driver asks the kernel for them
+        (qemuDomainGetIOThreadsLive). A call for each domain, for hosts whose kernel nobody else can ask.
+        """
+        with self._reading("read the affinity of iothreads") as connection:
+            if _records_only(connection):
+                return {}
+            return {name: _affinities(connection, name) for name in domains}
+
+    def attachments(self) -> Mapping[str, tuple[str, ...]]:
+        """What hangs on domains beside their definition, by domain: snapshots, checkpoints, saved memory. In bulk."""
+        with self._reading("list snapshots and saved memory") as connection:
+            found: dict[str, tuple[str, ...]] = {}
+            for what, flag in ATTACHED.items():
+                for domain in connection.listAllDomains(flag):
+                    found[domain.name()] = (*found.get(domain.name(), ()), what)
+            return found
+
     def networks(self) -> tuple[NetworkSeen, ...]:
         """All networks of the host."""
         with self._reading("list networks") as connection:
+            active = _names(connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE))
+            autostart = _names(connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART))
             networks = (one for one in connection.listAllNetworks() if one.name() != LEASE_NAME)
-            return tuple(_network_seen(connection, network) for network in networks)
+            found = (_network_seen(connection, one, active, autostart) for one in networks)
+            return tuple(filter(None, found))
 
     def pools(self) -> tuple[PoolSeen, ...]:
         """All storage pools of the host."""
         with self._reading("list storage pools") as connection:
-            return tuple(_pool_seen(pool) for pool in connection.listAllStoragePools())
+            active = _names(connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE))
+            autostart = _names(connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART))
+            found = (_pool_seen(pool, active, autostart) for pool in connection.listAllStoragePools())
+            return tuple(filter(None, found))
 
-    def volumes(self, pool: str) -> tuple[VolumeSeen, ...]:
-        """The volumes of an active pool, as they are now; none when the pool is absent or not active."""
+    def volumes(self, pool: str, *, sized: Callable[[str], bool] = bool) -> tuple[VolumeSeen, ...]:
+        """The volumes of an active pool, as they are now; none when the pool is absent or not active.
+
+        `sized`: by its name, whether a volume's size is wanted. libvirt has no bulk call for that.
+        """
         with self._reading(f"list the volumes of pool {pool}") as connection:
             found = _pool(connection, pool)
             if found is None or not found.isActive():
                 return ()
-            found.refresh()
-            return tuple(_volume_seen(connection, volume) for volume in found.listAllVolumes())
+            _refresh(found)
+            folder = parse_pool(found.XMLDesc(), active=True).path
+            volumes = (_volume_seen(volume, folder, sized) for volume in found.listAllVolumes())
+            return tuple(filter(None, volumes))
+
+    def volume_names(self, pool: str) -> frozenset[str]:
+        """The names of a pool's volumes, as they are now."""
+        with self._reading(f"list the volumes of pool {pool}") as connection:
+            found = connection.storagePoolLookupByName(pool)
+            _refresh(found)
+            return _names(found.listAllVolumes())
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Who needs files of this host: every domain, and every volume that lies on another, of all pools. For all of them, a
+        call for each: meant for the moment before something is deleted. Others' pools are not refreshed: libvirt stops one
+        that it cannot read.
+        """
+        with self._reading("read what domains and volumes lie on") as connection:
+            domains = (_domain_holder(domain) for domain in connection.listAllDomains())
+            active = connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+            volumes = (parse_volume_holder(xml) for pool in active for xml in _volume_descriptions(pool))
+            return tuple(one for one in (*domains, *volumes) if one is not None and one.paths)
+
+    def sha256(self, pool: str, volume: str) -> str | None:
+        """Reads a volume back and hashes it. None where there is nothing to read: libvirt's test driver keeps records only."""
+        with self._reading(f"read {volume} back") as connection:
+            if _records_only(connection):
+                return None
+            found, digest = connection.storagePoolLookupByName(pool).storageVolLookupByName(volume), hashlib.sha256()
+            _receive(connection, found, 0, digest.update)
+            return digest.hexdigest()
 
     def console(self, pool: str, volume: str, last_bytes: int = 16384) -> str:
         """The end of a guest's console log, "" when there is none (yet)."""
@@ -156,31 +249,34 @@ class Hypervisor:
             except libvirt.libvirtError:
                 return ""
             size = _physical(connection, log)
-            return _download(connection, log, max(0, size - last_bytes)).decode(errors="replace")
+            content = bytearray()
+            _receive(connection, log, max(0, size - last_bytes), content.extend)
+            return content.decode(errors="replace")
 
     # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def kvm_works(self) -> bool:
-        """Whether KVM really starts a guest here: a throw-away domain is still running after two seconds.
+    def kvm_fault(self) -> str:
+        """Why KVM does not start a guest here, "" when it does: then a throw-away domain still runs after two seconds.
 
-        The device node alone proves nothing. False where the driver cannot say (libvirt's test driver). Tried once.
+        The device node alone proves nothing. Tried once. Raises HypervisorError when libvirt could not be asked.
         """
-        if self._kvm is None:
-            self._kvm = self._try_kvm()
-        return self._kvm
+        if self._kvm_fault is None:
+            self._kvm_fault = self._try_kvm()
+        return self._kvm_fault
 
-    def _try_kvm(self) -> bool:
+    def _try_kvm(self) -> str:
         with self._reading("read the domain capabilities") as connection:
             try:
                 offered = parse_kvm_offered(connection.getDomainCapabilities(None, "x86_64", None, "kvm", 0))
-            except libvirt.libvirtError:
-                return False
-        return offered and self._survives_kvm()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in NO_KVM:
+                    raise
+                return _one_line(error)
+        return self._survives_kvm() if offered else "libvirt does not offer it"
 
     def put_lease(self, lease: Lease) -> bool:
         """Takes or renews a lease; false when another has it. Not counted: it changes nothing that anybody has."""
-        with self._translated("take the lease"):
-            connection = self._connected()
+        with self._translated("take the lease", changes=True, within_s=LEASE_S) as connection:
             try:
                 connection.networkDefineXML(lease_xml(lease))
             except libvirt.libvirtError as error:
@@ -191,8 +287,7 @@ class Hypervisor:
 
     def drop_lease(self, uuid: str) -> None:
         """Ends the lease of this uuid; that it is gone already is fine. Not counted, so that it goes through when changes are refused."""
-        with self._translated("give the lease back"):
-            connection = self._connected()
+        with self._translated("give the lease back", changes=True, within_s=LEASE_S) as connection:
             try:
                 connection.networkLookupByUUIDString(uuid).undefine()
             except libvirt.libvirtError as error:
@@ -200,34 +295,38 @@ class Hypervisor:
                     raise
 
     def create_pool(self, xml: str) -> None:
-        """Defines, builds (its folder), starts and marks for autostart."""
+        """Defines, builds (its folder), starts and marks for autostart: whatever of that is still to be done, so that
+        a run that was ended in the middle is carried on.
+        """
         with self._changing("create the storage pool") as connection:
-            pool = connection.storagePoolDefineXML(xml)
-            with suppress(libvirt.libvirtError):  # exists already: starting it says whether it is any good
-                pool.build()
-            pool.create()
+            pool = _pool(connection, parse_pool(xml, active=False).name) or connection.storagePoolDefineXML(xml)
+            if not pool.isActive():
+                with suppress(libvirt.libvirtError):  # exists already: starting it says whether it is any good
+                    pool.build()
+                pool.create()
             pool.setAutostart(1)
 
     def start_pool(self, name: str) -> None:
-        """Starts a pool that is defined."""
+        """Starts a pool that is defined. Its folder is not made: where one is gone, a disk may not be mounted."""
         with self._changing(f"start storage pool {name}") as connection:
-            connection.storagePoolLookupByName(name).create()
+            pool = connection.storagePoolLookupByName(name)
+            if not pool.isActive():
+                pool.create()
 
     def create_network(self, xml: str) -> None:
-        """Defines, starts and marks for autostart."""
+        """Defines, starts and marks for autostart.
+
+        What was defined stays when it cannot be started: another run may have made it, and a plan says what it is.
+        """
         with self._changing("create the network") as connection:
             network = connection.networkDefineXML(xml)
-            try:
-                network.create()
-            except libvirt.libvirtError:
-                network.undefine()
-                raise
+            _start(network)
             network.setAutostart(1)
 
     def start_network(self, name: str) -> None:
         """Starts a network that is defined."""
         with self._changing(f"start network {name}") as connection:
-            connection.networkLookupByName(name).create()
+            _start(connection.networkLookupByName(name))
 
     def define_network(self, xml: str) -> None:
         """Redefines a network and marks it for autostart; one that is active stays as it is until it is started anew."""
@@ -276,9 +375,7 @@ class Hypervisor:
     def start_domain(self, name: str) -> None:
         """Starts a domain; that it runs already is fine."""
         with self._changing(f"start {name}") as connection:
-            domain = connection.lookupByName(name)
-            if not domain.isActive():
-                domain.create()
+            _start(connection.lookupByName(name))
 
     def pin_domain(self, name: str, vcpus: Iterable[int], emulator: Iterable[int], iothread: Iterable[int]) -> None:
         """Puts the threads of a running domain on their CPUs: a CPU per vCPU, those of the emulator and of iothread 1.
@@ -306,7 +403,7 @@ class Hypervisor:
             return bool(connection.lookupByName(name).isActive())
 
     def remove_domain(self, name: str) -> None:
-        """Ends a domain at once and undefines it, with NVRAM and saved state."""
+        """Ends a domain at once and undefines it, with NVRAM, saved memory, and what libvirt knows of its snapshots."""
         with self._changing(f"remove {name}") as connection:
             domain = connection.lookupByName(name)
             if domain.isActive():
@@ -323,9 +420,16 @@ class Hypervisor:
             network.undefine()
 
     def remove_pool(self, name: str) -> None:
-        """Ends and undefines a pool, and deletes its folder when that is empty."""
+        """Ends and undefines a pool, and deletes its folder when that is empty.
+
+        Raises ConflictError when it holds volumes, as one may that was not active when it was looked at.
+        """
         with self._changing(f"remove storage pool {name}") as connection:
             pool = connection.storagePoolLookupByName(name)
+            if held := _held(pool):
+                raise ConflictError(
+                    f"{self.host}: pool {name} holds {held} volume(s)", hint="run destroy again: it is active now"
+                )
             if pool.isActive():
                 pool.destroy()
             with suppress(libvirt.libvirtError):  # not empty: somebody else's files stay
@@ -334,75 +438,87 @@ class Hypervisor:
 
     def close(self) -> None:
         """Closes the connection, if there is one, and if nobody still waits for it to open."""
-        if not self._lock.acquire(timeout=CLOSE_S):
-            return
         with suppress(libvirt.libvirtError):
-            if self._connection is not None:
-                self._connection.close()
-        self._connection = None
-        self._lock.release()
+            self._connection.close()
 
     # ── the door itself ──────────────────────────────────────────────────────────────────────────────────────
 
-    @contextmanager
-    def _reading(self, what: str) -> Iterator[Any]:
+    def _reading(self, what: str) -> AbstractContextManager[Any]:
         self.calls.count(changes=False)
-        with self._translated(what):
-            yield self._connected()
+        return self._translated(what, changes=False)
 
-    @contextmanager
-    def _changing(self, what: str) -> Iterator[Any]:
+    def _changing(self, what: str) -> AbstractContextManager[Any]:
         self.calls.count(changes=True)
-        with self._translated(what):
-            yield self._connected()
+        return self._translated(what, changes=True)
 
     @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def _translated(self, what: str, *, changes: bool, within_s: float | None = None) -> Iterator[Any]:
         try:
-            yield
+            yield self._connection.use(what, changes=changes, within_s=within_s)
         except libvirt.libvirtError as error:
-            raise HypervisorError(
-                f"{self.host}: cannot {what}: {error.get_error_message()}", hint=_hint(error)
-            ) from error
-
-    def _connected(self) -> Any:
-        with self._lock:
-            if self._connection is None:
-                self._connection = self._open()
-            return self._connection
+            check()  # a Ctrl-C on a terminal goes to libvirt's ssh too, and takes the connection away
+            hint = self._connection.loss or _hint(error)
+            raise HypervisorError(f"{self.host}: cannot {what}: {_cause(error)}", hint=hint) from error
 
     def _open(self) -> Any:
         try:
-            return libvirt.open(self.uri)
+            return _kept_alive(libvirt.open(unasking(self.uri)))
         except libvirt.libvirtError as error:
-            hint = (
-                "the lab is not up: `meshctl lab up`"
-                if "/run/meshctl/" in self.uri
-                else f"try: virsh -c '{self.uri}' version"
-            )
+            said = _cause(error)
             raise HypervisorError(
-                f"{self.host}: no connection to {self.uri}: {error.get_error_message()}", hint=hint
+                f"{self.host}: no connection to {self.uri}: {said}", hint=advice(self.uri, said)
             ) from error
 
-    def _survives_kvm(self) -> bool:
-        name = f"meshctl-probe-{threading.get_native_id()}"
+    def _survives_kvm(self) -> str:
+        # By lot: two laptops that probe one host at once must not take each other's domain for a refusal.
+        name = f"{PROBE}{uuid.uuid4().hex[:12]}"
         with self._changing("start a throw-away domain") as connection:
             try:
                 domain = connection.createXML(probe_xml(name), libvirt.VIR_DOMAIN_START_AUTODESTROY)
-            except libvirt.libvirtError:
-                return False
+            except libvirt.libvirtError as error:
+                if error.get_error_domain() in CONNECTION_LOST:
+                    raise
+                return _one_line(error)
             try:
-                return _stays_up(domain)
+                return "" if _stays_up(domain) else "a throw-away guest ended within two seconds"
             finally:
                 with suppress(libvirt.libvirtError):
                     domain.destroy()
+
+
+def _one_line(error: libvirt.libvirtError) -> str:
+    """What libvirt says, QEMU's last words within it, without QEMU's clock: equal causes are equal texts."""
+    return " ".join(re.sub(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z ", "", str(error.get_error_message())).split())
+
+
+def _is_libvirts(value: Any) -> bool:
+    return bool(type(value).__module__ == libvirt.__name__)
+
+
+def _kept_alive(connection: Any) -> Any:
+    _events()
+    with suppress(libvirt.libvirtError):  # drivers within this process have nobody who could go away
+        connection.setKeepAlive(ALIVE_S, ALIVE_COUNT)
+    return connection
+
+
+@cache
+def _events() -> None:
+    threading.Thread(target=_run_events, name="libvirt events", daemon=True).start()
+
+
+def _run_events() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
 
 
 def _stays_up(domain: Any) -> bool:
     def check() -> Ready[bool] | NotYet:
         try:
             state, _ = domain.state()
-        except libvirt.libvirtError:
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
             return Ready(False)
         return NotYet("running") if state == libvirt.VIR_DOMAIN_RUNNING else Ready(False)
 
@@ -437,10 +553,30 @@ def _is_defined(connection: Any, uuid: str) -> bool:
 
 
 def _undefine_flags(connection: Any) -> int:
-    # The test driver refuses flags it does not know (error 8); domains there have neither NVRAM nor saved state.
-    return (
-        0 if _records_only(connection) else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    if _records_only(connection):  # refuses flags it does not know (error 8); domains there have no NVRAM
+        return int(flags)
+    checkpoints = connection.getLibVersion() >= SINCE_CHECKPOINTS
+    return int(
+        flags
+        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        | (libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA if checkpoints else 0)
     )
+
+
+def _held(pool: Any) -> int:
+    """How many volumes a pool holds; one that is not active is started for it, if it has a folder at all."""
+    if not pool.isActive():
+        try:
+            pool.create()
+        except libvirt.libvirtError:
+            return 0
+    pool.refresh()
+    return len(pool.listAllVolumes())
+
+
+def _cause(error: libvirt.libvirtError) -> str:
+    return error.get_error_message() or f"libvirt says nothing but code {error.get_error_code()}"
 
 
 def _hint(error: libvirt.libvirtError) -> str:
@@ -456,29 +592,57 @@ def _names(objects: Iterable[Any]) -> frozenset[str]:
     return frozenset(one.name() for one in objects)
 
 
-def _domain_seen(domain: Any, active: bool) -> DomainSeen | None:
-    """None for a domain that vanished between the listing and the look: others work on the host too."""
+def _start(startable: Any) -> None:
+    """Starts a domain or a network; one that runs, or that another run started just now, is fine."""
+    if startable.isActive():
+        return
     try:
-        seen = parse_domain(domain.XMLDesc(), active=active)
+        startable.create()
+    except libvirt.libvirtError:
+        if not startable.isActive():
+            raise
+
+
+def _gone(error: libvirt.libvirtError) -> bool:
+    """Whether an object vanished between the listing and the look: others work on the host too."""
+    return error.get_error_code() in (
+        libvirt.VIR_ERR_NO_DOMAIN,
+        libvirt.VIR_ERR_NO_NETWORK,
+        libvirt.VIR_ERR_NO_STORAGE_POOL,
+        libvirt.VIR_ERR_NO_STORAGE_VOL,
+    )
+
+
+def _domain_seen(domain: Any, stats: Mapping[str, int]) -> DomainSeen | None:
+    active = domain.ID() != -1
+    try:
+        halt, end = _condition(domain, stats)
+        seen = replace(parse_domain(domain.XMLDesc(), active=active), halted=halt, ended=end)
         if seen.stamp is None or not active:
             return seen
         definition = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+        if _gone(error):
             return None
         raise
     return replace(seen, next_start=parse_domain(definition, active=False))
 
 
-def _live_state(domain: Any) -> DomainState:
-    """Pins of a running domain; none when it does not run any longer."""
-    live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+def _condition(domain: Any, stats: Mapping[str, int]) -> tuple[str, str]:
+    """Why it does not run though it is active, and why it is off."""
+    state, reason = stats.get("state.state", 0), stats.get("state.reason", 0)
+    failed = (state, reason) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+    disk_errors = domain.diskErrors() if failed else {}
+    return halted(domain.name(), state, reason, disk_errors), ended(state, reason)
+
+
+def _affinities(connection: Any, name: str) -> Settings:
+    """Those of one domain's iothreads; none when it does not run any longer."""
     try:
-        pins = pins_in(domain.vcpuPinInfo(live), domain.emulatorPinInfo(live))
-        return DomainState(pins, iothreads_in(domain.ioThreadInfo(live)))
+        return iothreads_in(connection.lookupByName(name).ioThreadInfo(libvirt.VIR_DOMAIN_AFFECT_LIVE))
     except libvirt.libvirtError as error:
         if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
-            return DomainState()
+            return {}
         raise
 
 
@@ -488,15 +652,20 @@ def _cpu_map(cpus: Iterable[int]) -> tuple[bool, ...]:
     return tuple(cpu in meant for cpu in range(max(meant) + 1))
 
 
-def _network_seen(connection: Any, network: Any) -> NetworkSeen:
+def _network_seen(
+    connection: Any, network: Any, active: frozenset[str], autostart: frozenset[str]
+) -> NetworkSeen | None:
     # The test driver knows one description of a network only.
     inactive = 0 if _records_only(connection) else libvirt.VIR_NETWORK_XML_INACTIVE
-    return parse_network(
-        network.XMLDesc(),
-        active=bool(network.isActive()),
-        autostart=bool(network.autostart()),
-        definition=network.XMLDesc(inactive),
-    )
+    name = network.name()
+    try:
+        now = network.XMLDesc()
+        definition = network.XMLDesc(inactive) if name in active else now
+    except libvirt.libvirtError as error:
+        if _gone(error):
+            return None
+        raise
+    return parse_network(now, active=name in active, autostart=name in autostart, definition=definition)
 
 
 def _pool(connection: Any, name: str) -> Any | None:
@@ -508,14 +677,57 @@ def _pool(connection: Any, name: str) -> Any | None:
         raise
 
 
-def _pool_seen(pool: Any) -> PoolSeen:
-    return parse_pool(
-        pool.XMLDesc(), active=bool(pool.isActive()), available=pool.info()[3], autostart=bool(pool.autostart())
-    )
+def _pool_seen(pool: Any, active: frozenset[str], autostart: frozenset[str]) -> PoolSeen | None:
+    name = pool.name()
+    try:
+        return parse_pool(pool.XMLDesc(), active=name in active, autostart=name in autostart)
+    except libvirt.libvirtError as error:
+        if _gone(error):
+            return None
+        raise
 
 
-def _volume_seen(connection: Any, volume: Any) -> VolumeSeen:
-    return VolumeSeen(volume.name(), volume.path(), _physical(connection, volume))
+def _refresh(pool: Any) -> None:
+    """Looks at a pool anew, unless it is busy with a long job of somebody's: then it is taken as libvirt knows it."""
+    try:
+        pool.refresh()
+    except libvirt.libvirtError as error:
+        if "asynchronous jobs" not in error.get_error_message():
+            raise
+
+
+def _volume_descriptions(pool: Any) -> Iterator[str]:
+    """The XML of every volume of a pool, but of those that vanish while they are looked at."""
+    for volume in pool.listAllVolumes():
+        try:
+            xml = volume.XMLDesc()
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
+                raise
+            continue
+        yield str(xml)
+
+
+def _domain_holder(domain: Any) -> Holder | None:
+    try:
+        return parse_domain_holder(domain.XMLDesc(), domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
+
+
+def _volume_seen(volume: Any, folder: str, sized: Callable[[str], bool]) -> VolumeSeen | None:
+    try:
+        name = str(volume.name())
+    except UnicodeDecodeError:  # a file of somebody's, in another encoding: it is there, and it is not ours
+        return VolumeSeen("(a name that is not UTF-8)", folder, 0)
+    try:
+        return parse_volume(volume.XMLDesc()) if sized(name) else VolumeSeen(name, f"{folder}/{name}", 0)
+    except libvirt.libvirtError as error:
+        if _gone(error):
+            return None
+        raise
 
 
 def _physical(connection: Any, volume: Any) -> int:
@@ -525,19 +737,16 @@ def _physical(connection: Any, volume: Any) -> int:
 
 
 def _send(connection: Any, volume: Any, content: BinaryIO, on_bytes: OnBytes) -> None:
+    # Chunk by chunk, so that the deadline of a call is that of one chunk, and an interruption ends the whole.
     stream = connection.newStream(0)
     volume.upload(stream, 0, 0, 0)
     sent = 0
-
-    def read(_stream: Any, size: int, _opaque: object) -> bytes:
-        nonlocal sent
-        chunk = content.read(min(size, CHUNK))
-        sent += len(chunk)
-        on_bytes(sent)
-        return chunk
-
     try:
-        stream.sendAll(read, None)
+        while chunk := content.read(CHUNK):
+            check()
+            stream.send(chunk)
+            sent += len(chunk)
+            on_bytes(sent)
         stream.finish()
     except BaseException:
         with suppress(libvirt.libvirtError):
@@ -545,10 +754,10 @@ def _send(connection: Any, volume: Any, content: BinaryIO, on_bytes: OnBytes) ->
         raise
 
 
-def _download(connection: Any, volume: Any, offset: int) -> bytes:
+def _receive(connection: Any, volume: Any, offset: int, take: Callable[[bytes], object]) -> None:
     stream = connection.newStream(0)
     volume.download(stream, offset, 0, 0)
-    content = bytearray()
-    stream.recvAll(lambda _stream, chunk, _opaque: content.extend(chunk), None)
+    while chunk := stream.recv(CHUNK):  # each has its own deadline, as in `_send`
+        check()
+        take(chunk)
     stream.finish()
-    return bytes(content)

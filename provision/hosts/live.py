@@ -49,16 +49,25 @@ def _host(wanted: Desired, host: str, hypervisor: Hypervisor, shell: Callable[[s
     guests = [guest for guest in wanted.guests if guest.host == host]
     bridges = [network.bridge for network in wanted.networks if network.host == host and network.bridge]
     states = hypervisor.states(guest.domain for guest in guests)
-    running = [guest for guest in guests if guest.domain in states and states[guest.domain].pins]
+    running = [guest for guest in guests if guest.domain in states and states[guest.domain].active]
+    threads, mtus, unseen = _by_shell(lambda: shell(host), bridges, running)
+    blind = [guest.domain for guest in running if not threads.get(guest.domain)]
+    return Live(states, {**threads, **(hypervisor.affinities(blind) if blind else {})}, mtus, unseen)
+
+
+def _by_shell(
+    shell: Callable[[], Shell | None], bridges: Sequence[str], running: Sequence[GuestSpec]
+) -> tuple[dict[str, Settings], dict[str, int], str]:
+    """Threads' affinities, bridges' MTUs, and why something of that is missing."""
     try:
-        door = shell(host)
+        door = shell()
         if door is None:
-            return Live(states, unseen="its URI leads to no shell")
+            return {}, {}, "its URI leads to no shell"
         text = look(door, bridges, [guest.domain for guest in running])
     except MeshctlError as error:
-        return Live(states, unseen=error.message)
+        return {}, {}, error.message
     threads = read_threads(text)
-    return Live(states, threads, read_mtus(text), _missing(running, threads))
+    return threads, read_mtus(text), _missing(running, threads)
 
 
 def _missing(running: Iterable[GuestSpec], threads: Mapping[str, Settings]) -> str:

@@ -5,5 +5,6 @@ To live here a line is about what guests boot from. Nothing here knows a host.
 
 from provision.images.builder import build, cached, digest
 from provision.images.recipes import Recipe, names, recipe
+from provision.images.reproducible import EPOCH
 
-__all__ = ["Recipe", "build", "cached", "digest", "names", "recipe"]
+__all__ = ["EPOCH", "Recipe", "build", "cached", "digest", "names", "recipe"]

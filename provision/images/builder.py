@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from provision.base import data
+from provision.base.content import content_sha256
 from provision.base.errors import ImageError, ShellError
 from provision.base.events import Changed, Emit, Output, Progress, nowhere
+from provision.base.interruption import tidying
 from provision.base.shell import Local
 from provision.base.units import GIB, approximate_size
 from provision.base.waiting import NotYet, Ready, wait_until
-from provision.images import disk, mirror, recipes, system
+from provision.images import disk, mirror, recipes, reproducible, system
 from provision.images.recipes import Recipe
 
 STEPS = ("sources", "packages", "filesystem", "boot loader", "compression")
@@ -25,12 +27,14 @@ NEEDED_FREE = 4 * GIB
 """System, disk and image of Debian with Docker take 2.2 GiB while the image is built."""
 
 MMDEBSTRAP_WITHIN_S = 1800.0
-CONVERT = ("qemu-img", "convert", "-c", "-W", "-m", "4", "-O", "qcow2", "-o", "compression_type=zstd,compat=1.1")
+CONVERT = ("qemu-img", "convert", "-c", "-m", "4", "-O", "qcow2", "-o", "compression_type=zstd,compat=1.1")
 PROGRAMS = {
     "setpriv": "util-linux",
     "mmdebstrap": "mmdebstrap",
     "sfdisk": "fdisk",
     "mke2fs": "e2fsprogs",
+    "debugfs": "e2fsprogs",
+    "dumpe2fs": "e2fsprogs",
     "grub-mkimage": "grub-common",
     "qemu-img": "qemu-utils",
 }
@@ -42,7 +46,7 @@ def digest(found: Recipe) -> str:
     command = system.mmdebstrap(found, "ROOT", "FILES")
     own = [(file.path, file.content, file.mode) for file in system.files(found)]
     boot = [disk.partition_table(found), disk.grub_config(found), disk.GRUB_MODULES, disk.GRUB_PREFIX]
-    return recipes.digest(found, [command, own, boot, CONVERT])
+    return recipes.digest(found, [command, own, boot, CONVERT, sorted(reproducible.ENVIRONMENT.items())])
 
 
 def path(found: Recipe) -> Path:
@@ -60,7 +64,7 @@ def build(name: str, emit: Emit = nowhere) -> Path:
     """Builds the image `name` unless it is in the cache, and gives its path.
 
     Needs root and some programs from Debian; raises ImageError when something is missing or a step fails.
-    An interrupted build leaves nothing behind but, after SIGKILL, a folder that the next build removes.
+    An interrupted build leaves nothing behind but a folder, where removing it takes too long, that the next build removes.
     """
     found = recipes.recipe(name)
     target = path(found)
@@ -80,7 +84,9 @@ def _build(found: Recipe, place: Path, target: Path, emit: Emit) -> None:
     except ShellError as error:
         raise ImageError(f"base image {found.name}: {error.message}", hint=error.hint) from error
     size = approximate_size(image.stat().st_size)
+    target.with_suffix(".packages").write_text(reproducible.packages(place / "root"), encoding="utf-8")
     image.rename(target)
+    content_sha256(target)  # now, so that no plan has to wait for it
     emit(Changed("this machine", str(target), f"built: {size} in {time.monotonic() - started:.0f} s"))
 
 
@@ -90,14 +96,16 @@ class _Build:
     def __init__(self, found: Recipe, place: Path, emit: Emit) -> None:
         self.recipe, self.place, self.emit = found, place, emit
         self.root, self.files, self.disk = place / "root", place / "files.tar", place / "disk.raw"
-        self.shell = Local()
+        self.shell = Local(env=reproducible.ENVIRONMENT)
 
     def image(self) -> Path:
         """The finished qcow2, still in the folder of the build."""
         self._step("sources")
         archive, security = mirror.find(self.shell)
+        began = time.time()
         self._system(mirror.sources(self.recipe, archive, security))
         self._step("filesystem")
+        reproducible.settle_times(self.root, began)
         disk.make_filesystem(self.shell, self.recipe, self.root, self.disk)
         self._step("boot loader")
         disk.install_grub(self.shell, self.disk)
@@ -110,7 +118,7 @@ class _Build:
     def _system(self, sources: str) -> None:
         self._step("packages")
         system.archive(self.recipe, self.files)
-        proxied = Local(env=mirror.proxy(self.shell))
+        proxied = Local(env={**reproducible.ENVIRONMENT, **mirror.proxy(self.shell)})
         proxied.run(
             system.mmdebstrap(self.recipe, str(self.root), str(self.files)),
             stdin=sources.encode(),
@@ -161,7 +169,8 @@ def _workspace(folder: Path, name: str, emit: Emit) -> Iterator[Path]:
 
 def _remove(place: Path) -> None:
     # --one-file-system: whatever may still be mounted below is not ours to remove.
-    Local().run(["rm", "--recursive", "--force", "--one-file-system", str(place)], within_s=120)
+    with tidying():
+        Local().run(["rm", "--recursive", "--force", "--one-file-system", str(place)], within_s=120)
 
 
 @contextmanager

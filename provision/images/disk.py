@@ -13,6 +13,7 @@ from provision.base.errors import ImageError
 from provision.base.shell import Shell
 from provision.base.units import MIB
 from provision.images.recipes import Recipe
+from provision.images.reproducible import fixed_uuid, settle_inodes, used_inodes
 
 SECTOR = 512
 BOOT_START = 2048
@@ -41,9 +42,9 @@ def partition_table(recipe: Recipe) -> str:
     """The script for sfdisk."""
     root_sectors = recipe.disk.size_mib * MIB // SECTOR - ROOT_START - TAIL_SECTORS
     return (
-        "label: gpt\nunit: sectors\n"
-        f"start={BOOT_START}, size={BOOT_SECTORS}, type={_BIOS_BOOT}, name=bios\n"
-        f"start={ROOT_START}, size={root_sectors}, type={_ROOT_X86_64}, name=root\n"
+        f"label: gpt\nlabel-id: {fixed_uuid(recipe.name, 'disk')}\nunit: sectors\n"
+        f"start={BOOT_START}, size={BOOT_SECTORS}, type={_BIOS_BOOT}, name=bios, uuid={fixed_uuid(recipe.name, 'bios')}\n"
+        f"start={ROOT_START}, size={root_sectors}, type={_ROOT_X86_64}, name=root, uuid={fixed_uuid(recipe.name, 'root')}\n"
     )
 
 
@@ -58,15 +59,22 @@ def grub_config(recipe: Recipe) -> str:
 
 
 def make_filesystem(shell: Shell, recipe: Recipe, root: Path, disk: Path) -> None:
-    """Makes the sparse file `disk` with its partition table and with the folder `root` as its root filesystem."""
+    """Makes the sparse file `disk` with its partition table and with the folder `root` as its root filesystem.
+
+    Equal folders give equal bytes in a shell with the environment of `reproducible`.
+    """
     with disk.open("wb") as file:
         file.truncate(recipe.disk.size_mib * MIB)
     shell.run(["sfdisk", "--quiet", str(disk)], stdin=partition_table(recipe).encode())
     kibibytes = recipe.disk.size_mib * 1024 - (ROOT_START + TAIL_SECTORS) * SECTOR // 1024
     # The inode tables are written now (a hole in the file costs nothing) and not by every guest in the background.
     options = f"offset={ROOT_START * SECTOR},lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0"
-    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-m", "1", "-L", recipe.disk.label, "-E", options, "-d", str(root)]
+    options += f",hash_seed={fixed_uuid(recipe.name, 'hash seed')}"
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-m", "1", "-L", recipe.disk.label]
+    argv += ["-U", fixed_uuid(recipe.name, "filesystem"), "-E", options, "-d", str(root)]
     shell.run([*argv, str(disk), f"{kibibytes}k"], within_s=300)
+    filesystem = f"{disk}?offset={ROOT_START * SECTOR}"
+    settle_inodes(shell, filesystem, used_inodes(shell, filesystem))
 
 
 def install_grub(shell: Shell, disk: Path) -> None:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from provision.base import data
-from provision.base.errors import ImageError
+from provision.base.errors import ImageError, cause
 from provision.base.units import MIB, parse_size
 
 SMALLEST_DISK = 1024 * MIB
@@ -117,7 +117,7 @@ def load(path: Path) -> Recipe:
         root = yaml.compose(text, Loader=_StrictLoader)
         found = Recipe.model_validate(yaml.load(text, Loader=_StrictLoader))  # noqa: S506 - a SafeLoader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ImageError(f"{path}: cannot be read: {error}") from error
+        raise ImageError(f"{path}: cannot be read: {cause(error)}") from error
     except ValidationError as error:
         raise ImageError(
             "\n".join(_faults(path, root, error)), hint="images/debian-12.yaml shows every field"

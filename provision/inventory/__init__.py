@@ -3,7 +3,16 @@
 To live here a line is about what the user said. What follows from it (pins, specifications) is worked out elsewhere.
 """
 
-from provision.inventory.addresses import NOTHING_TAKEN, Taken, TooSmall, mac_address, node_addresses, pod_subnet
+from provision.inventory.addresses import (
+    NOTHING_TAKEN,
+    Taken,
+    TooSmall,
+    mac_address,
+    node_addresses,
+    pod_subnet,
+    pod_subnets,
+)
+from provision.inventory.jump import Jump, parse_jump
 from provision.inventory.loader.load import load
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster, Host, Node, Spread
@@ -12,6 +21,7 @@ __all__ = [
     "NOTHING_TAKEN",
     "Cluster",
     "Host",
+    "Jump",
     "Node",
     "Spread",
     "Taken",
@@ -20,5 +30,7 @@ __all__ = [
     "load",
     "mac_address",
     "node_addresses",
+    "parse_jump",
     "pod_subnet",
+    "pod_subnets",
 ]

@@ -117,14 +117,22 @@ def pod_prefix_length(network: NetworkLike, pod_cidr: str) -> int:
     return int(max(length, 24))
 
 
+def pod_subnets(network: NetworkLike, pod_cidr: str, addresses: Mapping[str, str]) -> dict[str, str]:
+    """`pod_subnet` of many nodes, by name: what they share is worked out once."""
+    first = int(netaddr.IPAddress(network.node_range()[0]))
+    length = pod_prefix_length(network, pod_cidr)
+    start = int(netaddr.IPNetwork(pod_cidr).network)
+    return {name: _subnet(int(netaddr.IPAddress(one)) - first + 1, start, length) for name, one in addresses.items()}
+
+
 def pod_subnet(network: NetworkLike, pod_cidr: str, address: str) -> str:
     """The pod subnet of the node at `address`: it follows from the address alone, so it moves no more than that does."""
-    first, _ = network.node_range()
+    return pod_subnets(network, pod_cidr, {"": address})[""]
+
+
+def _subnet(slot: int, start: int, length: int) -> str:
     # Slot 0 stays unused: with the default range, 10.77.0.61 then gets 10.244.61.0/24, which people can read.
-    slot = int(netaddr.IPAddress(address)) - int(netaddr.IPAddress(first)) + 1
-    length = pod_prefix_length(network, pod_cidr)
-    base = int(netaddr.IPNetwork(pod_cidr).network) + (slot << (32 - length))
-    return f"{netaddr.IPAddress(base)}/{length}"
+    return f"{netaddr.IPAddress(start + (slot << (32 - length)))}/{length}"
 
 
 def mac_address(owner: str, node: str) -> str:

@@ -26,6 +26,7 @@ from provision.base.scalars import (
 )
 from provision.base.strict import Strict
 from provision.base.units import KIB, MIB
+from provision.inventory.jump import parse_jump
 from provision.linkerd.wanted import Mesh
 from provision.specs import Owner
 from provision.storage import Pool, Storage, Volume
@@ -64,6 +65,10 @@ class Host(Strict):
     locked: bool = Field(
         False,
         description="guests and their QEMU are never swapped out; libvirtd must be allowed to lock that much memory",
+    )
+    require: Literal["kvm", "any"] = Field(
+        "kvm",
+        description="kvm: a host on which KVM does not start a guest is refused; any: guests are emulated there, many times slower",
     )
     nosharepages: bool = Field(True, description="guests' pages are kept from KSM, which merges like ones")
     allocation_threads: Annotated[int, Field(ge=1, le=64)] | None = Field(
@@ -258,19 +263,30 @@ class Ssh(Strict):
         "mesh", description="the login user made in each guest, with sudo"
     )
     key_file: str | None = Field(
-        None, description="the private key, its public half beside it as .pub; default: the SSH agent's keys"
+        None,
+        description="the private key, its public half beside it as .pub; the SSH agent is asked for it first, "
+        "and without key_file it is asked for public_key",
     )
     public_key: str | None = Field(
         None,
-        pattern=r"^(ssh-|ecdsa-)\S+ \S+( .*)?$",
+        pattern=r"^(ssh-|ecdsa-|sk-)\S+ \S+( .*)?$",
         description="the public key; default: the content of key_file + .pub",
     )
     jump: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_.@:\[\]-]+$", description="USER@HOST[:PORT] to go through, by the system's ssh"
+        None,
+        description="USER@HOST[:PORT] to go through, by the system's ssh, so HOST may be a name of your SSH configuration; "
+        "IPv6 with a port: [2001:db8::1]:22",
     )
     proxy_command: tuple[str, ...] = Field(
         (), strict=False, description="argv of a program that connects; %h and %p stand for address and port"
     )
+
+    @field_validator("jump")
+    @classmethod
+    def _a_host(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_jump(value)
+        return value
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

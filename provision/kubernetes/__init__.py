@@ -13,19 +13,22 @@ To live here a line knows kubeadm, kubectl or the API's objects; which guest is 
 
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.diagnose import diagnose
+from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.kubeadm import credentials, initialise, join
-from provision.kubernetes.kubectl import Kubectl, Outdated, kubeconfig, nodes_ready, patiently
+from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, nodes_ready, patiently
 from provision.kubernetes.node import NodeState, Phase, observe
-from provision.kubernetes.pods import Pod, pods_on, reach
+from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
 from provision.kubernetes.prepare import prepare
 from provision.kubernetes.profile import Profile, Workloads
 from provision.kubernetes.profiles import kubectl_for, profile_for
 from provision.kubernetes.spec import Archive, Credentials, Program, Spec
 
 __all__ = [
+    "WARN_DAYS",
     "ApiStarting",
     "Archive",
     "Credentials",
+    "Expiry",
     "Kubectl",
     "NodeState",
     "Outdated",
@@ -35,11 +38,13 @@ __all__ = [
     "Program",
     "Spec",
     "Workloads",
+    "admin_conf",
     "credentials",
     "diagnose",
+    "expiries",
     "initialise",
     "join",
-    "kubeconfig",
+    "judge_pods",
     "kubectl_for",
     "nodes_ready",
     "observe",

@@ -91,7 +91,7 @@ def _items(where: str, kind: Kind, answer: Answer) -> list[dict[str, Any]]:
 
 
 def _refused(where: str, kind: Kind, answer: Answer) -> KubernetesError:
-    said = _message(answer.body)[:300]
+    said = _message(answer.body)[:300] or "no reason given"
     if answer.status == 0 and "certificate" in said.lower():
         hint = "`kubeadm init` makes them, for a year: `kubeadm certs check-expiration` there; and compare the clocks"
         return KubernetesError(f"{where}: the API server's or our certificate: {said}", hint=hint)

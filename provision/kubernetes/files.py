@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import netaddr
-
 from provision.kubernetes.kubelet import RESOLV_CONF
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import File, Spec
@@ -107,7 +105,7 @@ def files_for(profile: Profile, spec: Spec, member: Member) -> tuple[File, ...]:
             "net.ipv4.ip_forward = 1\nnet.bridge.bridge-nf-call-iptables = 1\n",
         ),
         File(ROUTES, "".join(f"{route}\n" for route in routes(spec, member))),
-        File(MASQUERADE, "".join(f"{inside}\n" for inside in _inside(spec))),
+        File(MASQUERADE, "".join(f"{inside}\n" for inside in spec.inside)),
         File("/etc/meshctl/pod-subnet", f"{member.pod_subnet}\n"),
         File(NETWORK_SCRIPT, _NETWORK_SCRIPT, 0o755),
         File(DETACHED_SCRIPT, _DETACHED_SCRIPT, 0o755),
@@ -131,24 +129,18 @@ def cni_conf(member: Member) -> dict[str, Any]:
 
 def routes(spec: Spec, member: Member) -> tuple[str, ...]:
     """The way to every other node's pods."""
-    others = sorted(
-        (other for other in spec.members if other.name != member.name),
-        key=lambda other: netaddr.IPAddress(other.address),
-    )
-    return tuple(f"{other.pod_subnet} via {other.address}" for other in others)
+    return tuple(way for name, way in spec.ways if name != member.name)
 
 
 def hosts_file(current: str, spec: Spec) -> str:
     """/etc/hosts with every member in a block of ours; lines elsewhere that name only members are taken out."""
-    names = {member.name for member in spec.members}
     kept, inside = [], False
     for line in current.splitlines():
         if line in (_BEGIN, _END):
             inside = line == _BEGIN
-        elif not inside and not _names_only(line, names):
+        elif not inside and not _names_only(line, spec.names):
             kept.append(line)
-    block = [f"{member.address} {member.name}" for member in sorted(spec.members, key=lambda member: member.name)]
-    return "\n".join([*kept, _BEGIN, *block, _END]) + "\n"
+    return "\n".join([*kept, _BEGIN, *spec.host_lines, _END]) + "\n"
 
 
 def docker_config(current: str) -> str | None:
@@ -159,13 +151,9 @@ def docker_config(current: str) -> str | None:
     return json.dumps({**settings, **DOCKER_NEEDS}, indent=2) + "\n"
 
 
-def _names_only(line: str, names: set[str]) -> bool:
+def _names_only(line: str, names: frozenset[str]) -> bool:
     words = line.partition("#")[0].split()
     return len(words) > 1 and set(words[1:]) <= names
-
-
-def _inside(spec: Spec) -> tuple[str, ...]:
-    return (spec.pod_cidr, *sorted(f"{member.address}/32" for member in spec.members))
 
 
 def _json(value: object) -> str:

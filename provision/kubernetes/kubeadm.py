@@ -15,7 +15,7 @@ from provision.base.events import Changed, Emit, Output, Warned
 from provision.base.secret import Secret
 from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
-from provision.guests import HostKeyMismatch
+from provision.guests import HostKeyMismatch, KeyRefused
 from provision.kubernetes.diagnose import diagnose, hint_for
 from provision.kubernetes.files import DETACHED_SCRIPT, STATE
 from provision.kubernetes.kubectl import Kubectl, patiently
@@ -181,7 +181,7 @@ def _finish(shell: Shell, member: Member, task: _Task, within_s: float, emit: Em
     def look() -> Ready[str] | NotYet:
         try:
             outcome = log.read(shell)
-        except HostKeyMismatch:
+        except (HostKeyMismatch, KeyRefused):
             raise
         except Unreachable as error:
             return NotYet(error.message)  # kubeadm does not hang on our session, so neither does the wait

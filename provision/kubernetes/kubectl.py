@@ -187,7 +187,7 @@ def patiently(ask: Callable[[], T], *, within_s: float, emit: Emit) -> T:
     return wait_until(attempt, what="the API server", within_s=within_s, every_s=2.0, emit=emit)
 
 
-def kubeconfig(shell: Shell) -> Secret:
+def admin_conf(shell: Shell) -> Secret:
     """The administrator's kubeconfig, as kubeadm wrote it."""
     return Secret(shell.read(["cat", "--", ADMIN_CONF]).stdout)
 

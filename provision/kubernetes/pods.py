@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,19 @@ from provision.kubernetes.kubectl import Kubectl
 
 ATTEMPT_S = 10.0
 """Seconds for one request: an emulated guest answers in under one, a dropped packet is sent again after 1, 3, 7."""
+
+
+NEVER = frozenset(("ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName"))
+"""The kubelet's reasons that no patience mends: images come from the bundle, there is nothing to pull from."""
+
+CRASHES, CRASHES_BACKOFF_S = 3, 40
+"""A container is given up at its third crash in a row: the kubelet's pauses are 10, 20, 40 s and so on, and forgotten after
+ten minutes without one. Where it does not say its pause, restarts count."""
+
+STEADY_S = 30.0
+"""How long a pod with a restarted container must have been ready."""
+
+Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,18 +68,37 @@ exec nsenter -t "$pid" -n -- "$@"
 
 
 def pods_on(
-    kubectl: Kubectl, nodes: Sequence[str], *, namespace: str, labels: Mapping[str, str]
+    kubectl: Kubectl,
+    nodes: Sequence[str],
+    *,
+    namespace: str,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str] | None = None,
 ) -> Ready[dict[str, Pod]] | NotYet:
-    """A ready pod of these labels on each node, by node; for `wait_until`.
+    """A ready pod of these labels and annotations on each node, by node; for `wait_until`.
 
-    Judged by the pods: a DaemonSet's status lags behind by as much as a minute.
+    Raises KubernetesError when one of them will never be ready. Judged by the pods: a DaemonSet's status lags behind by as
+    much as a minute.
     """
     try:
         items = kubectl.items("pods", namespace=namespace, labels=labels)
+        return judge_pods(items, nodes, annotations or {}, kubectl.now)
     except ApiStarting as error:
         return NotYet(error.message)
-    found = {item["spec"].get("nodeName", ""): item for item in items if _ready(item)}
-    lacking = [f"{node}: {_why(node, items)}" for node in nodes if node not in found]
+
+
+def judge_pods(
+    items: Sequence[Item], nodes: Sequence[str], annotations: Mapping[str, str], now: Callable[[], datetime.datetime]
+) -> Ready[dict[str, Pod]] | NotYet:
+    """The same of pods that were asked for. `now` is the cluster's clock, asked only where a container was restarted."""
+    wanted = [item for item in items if annotations.items() <= item["metadata"].get("annotations", {}).items()]
+    if hopeless := [text for item in wanted if (text := _hopeless(item))]:
+        raise KubernetesError(
+            "\n".join(hopeless), hint="`meshctl ssh INVENTORY NODE -- sudo docker logs CONTAINER` shows its last words"
+        )
+    ready = [item for item in wanted if _ready(item)]
+    found = {item["spec"].get("nodeName", ""): item for item in ready if _steady(item, now)}
+    lacking = [f"{node}: {_why(node, items, wanted)}" for node in nodes if node not in found]
     return NotYet("; ".join(lacking)) if lacking else Ready({node: _pod(found[node]) for node in nodes})
 
 
@@ -95,22 +129,62 @@ def _answers(text: str) -> list[tuple[str, tuple[str, str]]]:
     return [(row[0], (row[1], row[2])) for row in rows if len(row) == 3]
 
 
-def _ready(item: Mapping[str, Any]) -> bool:
+def _ready(item: Item) -> bool:
     if item["metadata"].get("deletionTimestamp"):
         return False
     conditions = item.get("status", {}).get("conditions", [])
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions) and bool(item["status"].get("podIP"))
 
 
-def _pod(item: Mapping[str, Any]) -> Pod:
+def _steady(item: Item, now: Callable[[], datetime.datetime]) -> bool:
+    """Whether a ready pod stays so: one that was restarted is ready between two crashes, too."""
+    if not any(container.get("restartCount") for container in item["status"].get("containerStatuses", [])):
+        return True
+    since = next((c.get("lastTransitionTime") for c in item["status"]["conditions"] if c["type"] == "Ready"), None)
+    return since is None or (now() - datetime.datetime.fromisoformat(since)).total_seconds() >= STEADY_S
+
+
+def _hopeless(item: Item) -> str:
+    """What keeps a pod from ever being ready, "" for nothing known."""
+    for container in item.get("status", {}).get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting", {})
+        if waiting.get("reason") in NEVER or _crashes(container, waiting):
+            where = (
+                f"{item['spec'].get('nodeName', '?')}: pod {item['metadata']['name']}, container {container['name']}"
+            )
+            return f"{where}: {waiting['reason']}{_message(waiting)}{_last_end(container)}"
+    return ""
+
+
+def _crashes(container: Item, waiting: Mapping[str, str]) -> bool:
+    if waiting.get("reason") != "CrashLoopBackOff":
+        return False
+    pause = re.search(r"back-off (?:(\d+)m)?(?:(\d+)s)?", waiting.get("message", ""), re.IGNORECASE)
+    if pause is None or not any(pause.groups()):
+        return int(container.get("restartCount", 0)) >= CRASHES
+    return int(pause[1] or 0) * 60 + int(pause[2] or 0) >= CRASHES_BACKOFF_S
+
+
+def _last_end(container: Item) -> str:
+    ended = container.get("lastState", {}).get("terminated")
+    if not ended:
+        return ""
+    why = f" ({ended['reason']})" if ended.get("reason") not in (None, "Error") else ""
+    return f"; restarted {container.get('restartCount', 0)} times, last ended with {ended.get('exitCode', '?')}{why}{_message(ended)}"
+
+
+def _pod(item: Item) -> Pod:
     container = item["status"]["containerStatuses"][0]["containerID"].partition("://")[2]
     return Pod(item["metadata"]["name"], item["spec"]["nodeName"], item["status"]["podIP"], container)
 
 
-def _why(node: str, items: Sequence[Mapping[str, Any]]) -> str:
-    here = [item for item in items if item["spec"].get("nodeName") == node]
+def _why(node: str, items: Sequence[Item], wanted: Sequence[Item]) -> str:
+    here = [item for item in wanted if item["spec"].get("nodeName") == node]
     if not here:
-        return "no pod yet"
+        older = any(item["spec"].get("nodeName") == node for item in items)
+        return "its pod is of an older configuration" if older else "no pod yet"
+    if _ready(here[-1]):
+        return f"restarted, and not ready for {STEADY_S:.0f} s yet"
     status = here[-1].get("status", {})
     waiting = [
         json.dumps(state["waiting"].get("reason", "waiting")).strip('"') + _message(state["waiting"])

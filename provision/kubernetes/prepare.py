@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from provision.base.errors import KubernetesError
 from provision.base.events import Changed, Emit, Progress
+from provision.base.interruption import tidying
 from provision.base.shell import Shell
 from provision.kubernetes.files import DOCKER_CONFIG, NETWORK_UNIT, STATE
 from provision.kubernetes.node import DOCKER, KUBELET, NodeState, observe
@@ -139,7 +140,8 @@ def _from_bundle(shell: Shell, spec: Spec, state: NodeState, emit: Emit) -> tupl
             emit(Changed(state.member.name, f"{len(replaced)} programs", "install"))
         _load(shell, state, emit)
     finally:
-        shell.run(["umount", MOUNT], check=False)
+        with tidying():
+            shell.run(["umount", MOUNT], check=False)
     return replaced
 
 

@@ -51,6 +51,8 @@ class Profile(Protocol):
     certificates: Certificates | None
     """Files of the control plane that let root read the API as an administrator; None where there are none."""
     only_control_plane: frozenset[str]
+    renewal: str
+    """What is to be done before certificates expire, for people."""
 
     def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
         """The kubelet's unit and drop-ins, and what else kubeadm or the kubelet read from files."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import netaddr
 
@@ -96,6 +97,27 @@ class Spec:
     def control_plane(self) -> Member:
         """The member that runs the API server."""
         return next(member for member in self.members if member.role == CONTROL_PLANE)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Of all members."""
+        return frozenset(member.name for member in self.members)
+
+    @cached_property
+    def host_lines(self) -> tuple[str, ...]:
+        """A line of /etc/hosts for each member, by name: worked out once, and on every node."""
+        return tuple(f"{one.address} {one.name}" for one in sorted(self.members, key=lambda one: one.name))
+
+    @cached_property
+    def ways(self) -> tuple[tuple[str, str], ...]:
+        """Each member's name with the route to its pods, by address: the same on every node but its own."""
+        ordered = sorted(self.members, key=lambda one: netaddr.IPAddress(one.address))
+        return tuple((one.name, f"{one.pod_subnet} via {one.address}") for one in ordered)
+
+    @cached_property
+    def inside(self) -> tuple[str, ...]:
+        """What pods reach under their own address: all pods, and every member."""
+        return (self.pod_cidr, *sorted(f"{member.address}/32" for member in self.members))
 
     def digest(self, member: Member, archives: tuple[Archive, ...]) -> str:
         """Over what preparation installs from the bundle: 16 hex digits, with the version in front.

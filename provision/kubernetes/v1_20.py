@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import datetime
-import hashlib
 from typing import Any
 
 import yaml
 
 from provision.base.secret import Secret
 from provision.kubernetes.api import Certificates
+from provision.kubernetes.certificate import ca_cert_hash
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.kubelet import RESOLV_CONF, drop_in, kubelet_unit
 from provision.kubernetes.profile import CONFIG, Needs, Workloads
@@ -82,6 +82,9 @@ class Profile120:
         "/etc/kubernetes/pki/apiserver-kubelet-client.key",
     )
     only_control_plane = frozenset({"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"})
+    renewal = (
+        "`kubeadm certs renew all` on the control plane, then restart its static pods; and fetch the kubeconfig again"
+    )
 
     def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:  # noqa: ARG002 (the interface)
         """See `Profile.node_files`."""
@@ -187,45 +190,6 @@ class Profile120:
             {} if coredns or member.role != CONTROL_PLANE else {"ignorePreflightErrors": ["ImagePull"]}
         )
         return {"name": member.name, **ignored}
-
-
-def ca_cert_hash(pem: str) -> str:
-    """What `caCertHashes` pins: sha256 over the CA certificate's public key (SubjectPublicKeyInfo, DER).
-
-    kubeadm's CA has the serial number 0, which RFC 5280 forbids and certificate libraries have begun to refuse: so the
-    key's bytes are cut out of the certificate, and nothing else of it is read.
-    """
-    return f"sha256:{hashlib.sha256(_public_key_info(pem)).hexdigest()}"
-
-
-def _public_key_info(pem: str) -> bytes:
-    """RFC 5280 §4.1: tbsCertificate is version [0], serial, signature, issuer, validity, subject, subjectPublicKeyInfo."""
-    body = pem.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END CERTIFICATE-----")[0]
-    (certificate,) = _parts(base64.b64decode(body))
-    to_be_signed = _parts(_content(certificate))[0]
-    return _parts(_content(to_be_signed))[6]
-
-
-def _parts(der: bytes) -> list[bytes]:
-    """The elements of a DER sequence's content, each with its tag and length."""
-    parts = []
-    while der:
-        end = _header(der)[0] + _header(der)[1]
-        parts.append(der[:end])
-        der = der[end:]
-    return parts
-
-
-def _content(element: bytes) -> bytes:
-    return element[_header(element)[0] :]
-
-
-def _header(element: bytes) -> tuple[int, int]:
-    """Length of an element's header, and of its content: one byte, or a count and that many bytes (X.690 §8.1.3)."""
-    if element[1] < 0x80:
-        return 2, element[1]
-    count = element[1] & 0x7F
-    return 2 + count, int.from_bytes(element[2 : 2 + count])
 
 
 def _token_secret(token: Secret, expires: datetime.datetime) -> dict[str, Any]:

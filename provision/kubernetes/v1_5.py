@@ -39,10 +39,52 @@ ExecStart=
 ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_SYSTEM_PODS_ARGS $KUBELET_NETWORK_ARGS $KUBELET_DNS_ARGS $KUBELET_EXTRA_ARGS
 """
 
+DOORS = "/usr/local/lib/meshctl/kubelet-doors"
+AUTHORITY = "/var/lib/meshctl/kubelet-ca.pem"
+
+_DOORS = f"""\
+#!/bin/sh
+# Written by meshctl. Before each start of the kubelet: whom it believes, and how the API server shows it who it is.
+set -eu
+umask 077
+conf=/etc/kubernetes/kubelet.conf
+manifest=/etc/kubernetes/manifests/kube-apiserver.json
+pki=/etc/kubernetes/pki
+[ -e "$conf" ] || exit 0
+held() {{
+    sed -n "s/^ *$1: *//p" "$conf" | head -n 1 | base64 -d > "$2.new"
+    [ -s "$2.new" ] || {{ echo "$conf has no $1" >&2; exit 1; }}
+    mv -f "$2.new" "$2"
+}}
+held certificate-authority-data {AUTHORITY}
+[ -e "$manifest" ] || exit 0
+held client-certificate-data "$pki/kubelet-client.pem"
+held client-key-data "$pki/kubelet-client-key.pem"
+if ! grep -q -e --kubelet-client-certificate "$manifest"; then
+    flags="\\"--kubelet-client-certificate=$pki/kubelet-client.pem\\", \\"--kubelet-client-key=$pki/kubelet-client-key.pem\\""
+    sed "s|\\"--allow-privileged\\"|$flags, &|" "$manifest" > /etc/kubernetes/kube-apiserver.json.new
+    mv -f /etc/kubernetes/kube-apiserver.json.new "$manifest"
+fi
+"""
+# kubeadm 1.5 gives the API server no certificate for kubelets and workers no file with the authority: both lie in
+# kubelet.conf, in base64. Done before the kubelet starts, so before the API server does. The manifest is replaced as a whole:
+# the kubelet reads whatever lies in its folder.
+
+_CLOSED = (
+    "--anonymous-auth=false",
+    f"--client-ca-file={AUTHORITY}",
+    "--authorization-mode=Webhook",
+    "--read-only-port=0",
+    "--cadvisor-port=0",
+)
+"""The kubelet's defaults in 1.5: everybody may run commands in every container (10250), read all pods (10255) and all
+containers' metrics (4194). Webhook asks the API server, which 1.5's kubeadm has allow all that the authority signed."""
+
 _OWN_DROP_IN = """\
 [Service]
 Environment="KUBELET_DNS_ARGS=--cluster-dns={dns} --cluster-domain=cluster.local"
-Environment="KUBELET_EXTRA_ARGS=--node-ip={address} --resolv-conf={resolv_conf}"
+Environment="KUBELET_EXTRA_ARGS=--node-ip={address} --resolv-conf={resolv_conf} {closed}"
+ExecStartPre={doors}
 """
 
 
@@ -63,11 +105,26 @@ class Profile15:
     only_control_plane = frozenset(
         {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "kube-discovery"}
     )
+    renewal = (
+        "kubeadm 1.5 renews nothing: sign new ones by hand with /etc/kubernetes/pki/ca-key.pem, or make the cluster anew; "
+        "the workers' kubelets have certificates of the same age"
+    )
 
     def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
         """See `Profile.node_files`."""
-        own = _OWN_DROP_IN.format(dns=spec.dns_address, address=member.address, resolv_conf=RESOLV_CONF)
-        return kubelet_unit(), drop_in("10-kubeadm", _KUBEADM_DROP_IN), drop_in("20-meshctl", own)
+        own = _OWN_DROP_IN.format(
+            dns=spec.dns_address,
+            address=member.address,
+            resolv_conf=RESOLV_CONF,
+            closed=" ".join(_CLOSED),
+            doors=DOORS,
+        )
+        return (
+            kubelet_unit(),
+            drop_in("10-kubeadm", _KUBEADM_DROP_IN),
+            drop_in("20-meshctl", own),
+            File(DOORS, _DOORS, 0o755),
+        )
 
     def needs(self, role: str) -> Needs:
         """See `Profile.needs`: kubeadm's own list of ports and programs, without kernel and Docker versions."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from provision.base.errors import MeshctlError
 from provision.base.events import Changed, Emit
 from provision.base.shell import Local
 from provision.base.waiting import NotYet, Ready, wait_until
+from provision.lab import hosts as several
 from provision.lab.daemon import answers, daemon_pid, start_daemon
 from provision.lab.ground import (
     clear_remains,
@@ -30,10 +31,10 @@ from provision.lab.ground import (
     remove,
     unmount_below,
 )
-from provision.lab.places import Lab, of_uri
+from provision.lab.hosts import up_hosts
+from provision.lab.logins import sshd_pid
+from provision.lab.places import Lab
 from provision.lab.processes import end, members
-
-__all__ = ["Lab", "connect_argv", "down", "exec_argv", "of_uri", "up"]
 
 LOCK_S = 300.0
 
@@ -51,25 +52,41 @@ PACKAGES = {
 """Programs that the lab needs, and Debian's packages that have them."""
 
 
-def up(lab: Lab, shell: Local, emit: Emit) -> str:
-    """Makes the lab, or what is missing of it, and gives its URI.
+def up(lab: Lab, shell: Local, emit: Emit, hosts: int = 0) -> tuple[str, ...]:
+    """Makes the lab, or what is missing of it, and gives its URI: one reached by a socket, or one by SSH for each of `hosts`.
 
     Guests that run are left running, also when libvirtd died and is started again. Raises MeshctlError when this
-    machine cannot have a lab, StageTimeout when libvirtd does not answer.
+    machine cannot have a lab or has one of that name with more or fewer hosts, StageTimeout when libvirtd does not answer.
     """
-    _check_machine()
+    _check_machine(PACKAGES | several.PACKAGES if hosts else PACKAGES)
     shell = _with_sbin(shell)
     with _alone(lab):
-        make_folders(lab)
-        make_key(lab, shell)
-        running = answers(lab, shell)
-        if not running:
-            clear_remains(lab, shell)
-        make_namespace(lab, shell)
-        if not running:
-            start_daemon(lab, shell, emit)
-            emit(Changed(shell.where, f"lab {lab.name}", "up"))
+        _check_shape(lab, hosts)
+        return up_hosts(lab, hosts, shell, emit) if hosts else (_up_alone(lab, shell, emit),)
+
+
+def _up_alone(lab: Lab, shell: Local, emit: Emit) -> str:
+    make_folders(lab)
+    make_key(lab, shell)
+    running = answers(lab, shell)
+    if not running:
+        clear_remains(lab, shell)
+    make_namespace(lab, shell)
+    if not running:
+        start_daemon(lab, shell, emit)
+        emit(Changed(shell.where, f"lab {lab.name}", "up"))
     return lab.uri
+
+
+def _check_shape(lab: Lab, hosts: int) -> None:
+    """One that broke off may lack hosts; it has none but its own."""
+    there = len(lab.hosts())
+    if there > hosts or (hosts and not there and lab.state.exists()):
+        shape = f"{there} hosts" if there else "one libvirtd and no hosts"
+        raise MeshctlError(
+            f"lab {lab.name} is there with {shape}",
+            hint=f"`meshctl lab down --name {lab.name}` first, or take another --name",
+        )
 
 
 def down(lab: Lab, shell: Local, emit: Emit) -> None:
@@ -79,27 +96,34 @@ def down(lab: Lab, shell: Local, emit: Emit) -> None:
     """
     _check_root()
     shell = _with_sbin(shell)
-    if os.getpid() in members(lab):
+    places = (*lab.hosts(), lab)
+    if os.getpid() in _members(places):
         raise MeshctlError(f"this command runs inside lab {lab.name}", hint="leave it first")
-    if not any(path.exists() for path in (lab.run, lab.state, lab.namespace_file)):
+    if not any(path.exists() for place in places for path in (place.run, place.state, place.namespace_file)):
         return
     with _alone(lab):
-        end(lambda: members(lab), f"the end of lab {lab.name}'s processes")
-        delete_namespace(lab, shell)
+        end(lambda: _members(places), f"the end of lab {lab.name}'s processes")
+        for place in places:
+            delete_namespace(place, shell)
         for folder in (lab.run, lab.state):
             unmount_below(folder, shell)
             remove(lab, folder)
     emit(Changed(shell.where, f"lab {lab.name}", "down"))
 
 
+def _members(places: Sequence[Lab]) -> list[int]:
+    return [pid for place in places for pid in members(place)]
+
+
 def exec_argv(lab: Lab, argv: Sequence[str]) -> tuple[str, ...]:
     """Argv that runs a command in the lab's namespaces, in this folder; `qemu:///system` there is the lab's.
 
-    Raises MeshctlError when the lab is not up.
+    In a lab with hosts these are the jump host's, unless `lab` is one of its hosts. Raises MeshctlError when it is not up.
     """
-    pid = daemon_pid(lab)
+    pid = daemon_pid(lab) or sshd_pid(lab)
     if pid is None:
-        raise MeshctlError(f"lab {lab.name} is not up", hint="`meshctl lab up`")
+        where = f"host {lab.host} of lab {lab.name}" if lab.host else f"lab {lab.name}"
+        raise MeshctlError(f"{where} is not up", hint="`meshctl lab up`")
     environment = ("env", f"--chdir={Path.cwd()}", "LIBVIRT_DEFAULT_URI=qemu:///system")
     # --root: where the lab was made in a chroot, its files are there.
     return ("nsenter", f"--target={pid}", "--net", "--mount", "--root", "--", *environment, *argv)
@@ -123,9 +147,9 @@ def _check_root() -> None:
         raise MeshctlError("the lab needs root: it makes a network namespace", hint="run it as root or with sudo")
 
 
-def _check_machine() -> None:
+def _check_machine(packages: Mapping[str, str]) -> None:
     _check_root()
-    missing = sorted({package for program, package in PACKAGES.items() if shutil.which(program, path=_PATH) is None})
+    missing = sorted({package for program, package in packages.items() if shutil.which(program, path=_PATH) is None})
     if missing:
         raise MeshctlError(
             f"the lab needs packages that are not installed: {', '.join(missing)}",

@@ -12,6 +12,9 @@ from provision.base.errors import StageTimeout
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.lab.places import Lab
 
+DAEMONS = frozenset({"libvirtd", "sshd"})
+"""What `up` starts: it starts them anew, where the guests go on running."""
+
 END_S = 20.0
 """A guest that was told to end writes its disks back first."""
 
@@ -22,8 +25,8 @@ def members(lab: Lab) -> list[int]:
 
 
 def obstacles(lab: Lab) -> list[int]:
-    """What must end before libvirtd can start: a former libvirtd, and guests in a network namespace that is gone."""
-    return [pid for pid in members(lab) if _program(pid) == "libvirtd" or not in_namespace(lab, pid)]
+    """What must end before libvirtd can start: former daemons, and guests in a network namespace that is gone."""
+    return [pid for pid in members(lab) if _program(pid) in DAEMONS or not in_namespace(lab, pid)]
 
 
 def _all_pids() -> list[int]:

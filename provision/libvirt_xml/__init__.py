@@ -11,24 +11,37 @@ from provision.libvirt_xml.definition import (
     iothread_pin,
     iothreads_in,
     is_pin,
-    pins_in,
     vcpu_pin,
 )
-from provision.libvirt_xml.domain_xml import domain_xml, network_xml, pool_xml, probe_xml, upload_volume_xml, volume_xml
+from provision.libvirt_xml.domain_states import ended, halted
+from provision.libvirt_xml.domain_xml import (
+    domain_xml,
+    guest_settings,
+    network_xml,
+    pool_xml,
+    probe_xml,
+    upload_volume_xml,
+    volume_xml,
+)
 from provision.libvirt_xml.hardware_xml import lock_limit_mib
 from provision.libvirt_xml.lease_xml import LEASE_NAME, Lease, lease_xml, parse_lease
 from provision.libvirt_xml.libvirt_seen import (
     DomainSeen,
+    Holder,
     NetworkSeen,
     PoolSeen,
     VolumeSeen,
     machine_in,
     parse_domain,
+    parse_domain_holder,
     parse_kvm_offered,
     parse_network,
     parse_pool,
+    parse_volume,
+    parse_volume_holder,
     uuid_in,
 )
+from provision.libvirt_xml.values import check_domain
 from provision.libvirt_xml.whose import judged_domains, judged_networks
 
 __all__ = [
@@ -37,12 +50,17 @@ __all__ = [
     "NONE",
     "DomainSeen",
     "DomainState",
+    "Holder",
     "Lease",
     "NetworkSeen",
     "PoolSeen",
     "Settings",
     "VolumeSeen",
+    "check_domain",
     "domain_xml",
+    "ended",
+    "guest_settings",
+    "halted",
     "iothread_pin",
     "iothreads_in",
     "is_pin",
@@ -53,11 +71,13 @@ __all__ = [
     "machine_in",
     "network_xml",
     "parse_domain",
+    "parse_domain_holder",
     "parse_kvm_offered",
     "parse_lease",
     "parse_network",
     "parse_pool",
-    "pins_in",
+    "parse_volume",
+    "parse_volume_holder",
     "pool_xml",
     "probe_xml",
     "upload_volume_xml",

@@ -8,11 +8,12 @@ in by themselves (addresses, aliases, controllers, machine type, CPU features) a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from provision.base.cpu_lists import cpu_list, parse_cpu_list
+from provision.base.cpu_lists import cpu_list
 from provision.base.units import KIB, MIB
+from provision.libvirt_xml.values import cpus_or_none, ip_network, scaled_bytes, whole
 
 Settings = Mapping[str, str]
 """Texts by the setting's name."""
@@ -23,8 +24,6 @@ ANY, DEFAULT, NONE = "any", "default", "none"
 
 DRIVER = ("cache", "io", "discard", "detect_zeroes", "iothread", "queues", "queue_size")
 """What of a disk's `<driver>` decides about its speed and its data, beside its format."""
-
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 
 
 def vcpu_pin(vcpu: int) -> str:
@@ -44,30 +43,15 @@ def is_pin(name: str) -> bool:
 
 @dataclass(frozen=True)
 class DomainState:
-    """What libvirt says beside a domain's XML. `pins` are those that apply now, `affinities` what iothreads really have:
-    libvirt's QEMU driver asks the kernel for these (qemuDomainGetIOThreadsLive), not for those. Both empty when it does not run.
-    """
+    """What libvirt says of a domain beside its XML."""
 
-    pins: Settings = field(default_factory=dict)
-    affinities: Settings = field(default_factory=dict)
+    active: bool = False
     autostart: bool = True
     persistent: bool = True
 
 
-def scaled_bytes(number: str, unit: str | None) -> int:
-    """A scaled number as libvirt writes it: KiB when there is no unit; `k`, `M` and so on are powers of 1024, `KB` of 1000."""
-    text = (unit or "KiB").upper().removesuffix("BYTES")
-    base = 1000 if len(text) == 2 and text.endswith("B") else 1024
-    return int(number) * int(base ** _POWERS[text.removesuffix("B").removesuffix("I")])
-
-
-def pins_in(vcpus: Sequence[Sequence[bool]], emulator: Sequence[bool]) -> Settings:
-    """Pins from libvirt's maps, a truth value per CPU."""
-    return {**{vcpu_pin(number): _mapped(cpus) for number, cpus in enumerate(vcpus)}, EMULATOR_PIN: _mapped(emulator)}
-
-
 def iothreads_in(iothreads: Iterable[tuple[int, Sequence[bool]]]) -> Settings:
-    """The same of iothreads, by their ids."""
+    """Pins of iothreads, by their ids, from libvirt's maps: a truth value per CPU."""
     return {iothread_pin(number): _mapped(cpus) for number, cpus in iothreads}
 
 
@@ -93,7 +77,7 @@ def network_settings(root: Any) -> Settings:
         "mode": _attribute(root.find("forward"), "mode", NONE),
         "bridge": _attribute(bridge, "name", DEFAULT),
         "MTU": _attribute(root.find("mtu"), "size", DEFAULT),
-        "address": " ".join(f"{ip.get('address')}/{ip.get('prefix') or ip.get('netmask')}" for ip in addresses) or NONE,
+        "address": " ".join(filter(None, map(ip_network, addresses))) or NONE,
     }
 
 
@@ -103,17 +87,17 @@ def _attribute(element: Any, name: str, otherwise: str) -> str:
 
 def _list(text: str | None) -> str:
     """A CPU list in one notation; `any` for none."""
-    return cpu_list(parse_cpu_list(text)) if text else ANY
+    return cpus_or_none(text) or ANY
 
 
 def _pins(root: Any) -> dict[str, str]:
     """All pins; of iothreads those that there are. A vCPU without one has the domain's common set."""
     vcpu = root.find("vcpu")
-    most = 1 if vcpu is None else int(vcpu.text or "1")
+    most = whole(None if vcpu is None else vcpu.text, 1)
     own = {pin.get("vcpu"): pin.get("cpuset") for pin in root.findall("cputune/vcpupin")}
     common = None if vcpu is None else vcpu.get("cpuset")
     iothreads = {pin.get("iothread"): pin.get("cpuset") for pin in root.findall("cputune/iothreadpin")}
-    count = int(root.findtext("iothreads", "0"))
+    count = whole(root.findtext("iothreads"), 0)
     return {
         VCPUS: str(most)
         if vcpu is None or vcpu.get("current") in (None, str(most))
@@ -128,7 +112,7 @@ def _pins(root: Any) -> dict[str, str]:
 def _mib(element: Any, attribute: str | None = None) -> str:
     """A size in MiB, in KiB where it is no whole number of them."""
     number = element.text if attribute is None else element.get(attribute)
-    size = scaled_bytes(number or "0", element.get("unit"))
+    size = scaled_bytes(number, element.get("unit"))
     return f"{size // KIB} KiB" if size % MIB else f"{size // MIB} MiB"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from lxml import etree
 
 from provision.base.units import MIB
+from provision.libvirt_xml.definition import Settings, domain_settings
 from provision.libvirt_xml.hardware_xml import cpu, cputune, features, memory_elements, numatune
 from provision.libvirt_xml.hardware_xml import element as _element
 from provision.specs import (
@@ -85,7 +86,7 @@ def _target(form: str, mode: str, *more: Any) -> Any:
 
 
 def upload_volume_xml(name: str, *, private: bool) -> str:
-    """An empty raw volume that grows as bytes are sent: it is complete when its physical size is the file's."""
+    """An empty raw volume that grows as bytes are sent."""
     return _text(
         _element(
             "volume", None,
@@ -98,6 +99,15 @@ def upload_volume_xml(name: str, *, private: bool) -> str:
 
 def domain_xml(guest: GuestSpec, stamp: Stamp) -> str:
     """The guest as a libvirt domain."""
+    return _text(_domain(guest, stamp))
+
+
+def guest_settings(guest: GuestSpec) -> Settings:
+    """The settings of a guest as it should be: read from what would be given to libvirt, as what libvirt gives is."""
+    return domain_settings(_domain(guest, Stamp(guest.cluster, guest.node, "")))
+
+
+def _domain(guest: GuestSpec, stamp: Stamp) -> Any:
     root = _element("domain", type=guest.virtualization)
     root.extend(
         [
@@ -122,7 +132,7 @@ def domain_xml(guest: GuestSpec, stamp: Stamp) -> str:
             _devices(guest),
         ]
     )
-    return _text(root)
+    return root
 
 
 def _clock() -> Any:

@@ -8,9 +8,11 @@ from provision.mesh.manifests import (
     APP,
     ECHO,
     ECHO_PORT,
+    POD_DIGEST,
     Manifest,
     Platform,
     manifests,
+    pod_digests,
 )
 from provision.mesh.probe import Routed, judge_metrics, judge_ping, judge_route, probe_argv
 
@@ -18,6 +20,7 @@ __all__ = [
     "APP",
     "ECHO",
     "ECHO_PORT",
+    "POD_DIGEST",
     "Configuration",
     "Manifest",
     "Platform",
@@ -27,5 +30,6 @@ __all__ = [
     "judge_ping",
     "judge_route",
     "manifests",
+    "pod_digests",
     "probe_argv",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from provision.base.errors import MeshError
+from provision.base.errors import MeshError, cause
 from provision.linkerd.render import render
 from provision.linkerd.routing import routers
 from provision.linkerd.text import compose
@@ -44,7 +44,7 @@ def _own(path: str) -> str:
     try:
         return Path(path).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise MeshError(f"{path}: cannot be read: {error}", hint="mesh.config_file names it") from error
+        raise MeshError(f"{path}: cannot be read: {cause(error)}", hint="mesh.config_file names it") from error
 
 
 def _ports(text: str, release: str) -> Iterator[tuple[str, int]]:

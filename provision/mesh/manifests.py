@@ -7,7 +7,8 @@ requests that linkerd's namer makes: with hostNetwork it listens on the node's o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,9 @@ ENDPOINTS_AND_SERVICES = "^/api/v1/namespaces/[^/]+/(endpoints|services)(/[^/]+)
 
 LISTS_ONLY = (0, 9, 0)
 """Releases before it read lists of Endpoints and nothing else."""
+
+POD_DIGEST = "meshctl/pod-digest"
+"""The annotation of pods that says which template they were made from: whether a pod is the wanted one, or still an older."""
 
 GIVEN_NAMESPACES = ("default", "kube-system", "kube-public")
 """Namespaces that every cluster has and that are not ours to stamp."""
@@ -94,6 +98,12 @@ def _namespace(name: str, marks: Mapping[str, str]) -> tuple[Manifest, ...]:
     return ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(marks)}},)
 
 
+def pod_digests(manifests: Iterable[Manifest]) -> dict[str, str]:
+    """By app, the value of POD_DIGEST that its pods are to have."""
+    templates = (one["spec"]["template"]["metadata"] for one in manifests if one["kind"] == "DaemonSet")
+    return {one["labels"]["app"]: one["annotations"][POD_DIGEST] for one in templates}
+
+
 def _service(
     name: str, namespace: str, app: Mapping[str, str], marks: Mapping[str, str], ports: Mapping[str, int]
 ) -> Manifest:
@@ -127,9 +137,13 @@ def _daemonset(
     pod: Manifest,
     annotations: Mapping[str, str],
 ) -> Manifest:
+    # The pods' digest counts among their annotations, over what they are without it.
     metadata = {"labels": dict(labels), "annotations": {**platform.annotations, **annotations}}
     tolerations = {"tolerations": [dict(one) for one in platform.tolerations]} if platform.tolerations else {}
-    spec = {"selector": {"matchLabels": dict(app)}, "template": {"metadata": metadata, "spec": {**pod, **tolerations}}}
+    template: Manifest = {"metadata": metadata, "spec": {**pod, **tolerations}}
+    text = json.dumps(template, sort_keys=True)
+    metadata["annotations"][POD_DIGEST] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    spec = {"selector": {"matchLabels": dict(app)}, "template": template}
     return _object(platform.daemonset_api, "DaemonSet", name, namespace, labels, spec=spec)
 
 

@@ -38,7 +38,7 @@ def judge_route(answer: Answer) -> Routed | str:
 
 
 def _hop(answer: Answer) -> str:
-    said = (answer.headers.get("l5d-err") or answer.body).strip()[:300]
+    said = (answer.headers.get("l5d-err") or answer.body).strip()[:300] or "no reason given"
     if answer.status == 0:
         return f"node → mesh: nothing answers on the router's port ({said}): does the pod l5d run here?"
     if "No hosts are available" in said:

@@ -3,18 +3,22 @@
 To live here a line compares what should be with what was seen. It changes nothing and asks nobody.
 """
 
-from provision.plan.compare import Action, Plan, Verb, basis_of, effective, guest_digest, plan
+from provision.plan.action import Action, Verb
+from provision.plan.artifacts import UPLOAD
+from provision.plan.compare import Plan, basis_of, effective, guest_digest, plan
 from provision.plan.desired import desired, members, wishes
 from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
 from provision.plan.observed import HostSeen, NodeSeen, Observed
-from provision.plan.removal import Removal, removals
+from provision.plan.removal import CACHED, Removal, hindrances, holders, removals, staying
 from provision.plan.repair import AUTOSTART, PINS, RESTART, repaired, restarts
 
 __all__ = [
     "AUTOSTART",
+    "CACHED",
     "MEANS",
     "PINS",
     "RESTART",
+    "UPLOAD",
     "Action",
     "Drift",
     "HostSeen",
@@ -28,12 +32,15 @@ __all__ = [
     "desired",
     "effective",
     "guest_digest",
+    "hindrances",
+    "holders",
     "host_drifts",
     "members",
     "plan",
     "removals",
     "repaired",
     "restarts",
+    "staying",
     "sysctl_drift",
     "trespasses",
     "wishes",

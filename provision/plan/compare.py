@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from provision.base.errors import ConflictError
 from provision.libvirt_xml import DomainSeen
 from provision.placement import CellMap
+from provision.plan.action import Action as Action
+from provision.plan.action import Verb as Verb
+from provision.plan.artifacts import artifact_action, bundle_of, upload_actions, upload_notes
 from provision.plan.conflicts import conflicts
 from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.specs import (
-    Artifact,
     Desired,
     GroupSpec,
     GuestSpec,
@@ -28,34 +29,6 @@ from provision.specs import (
     digest,
 )
 from provision.storage import THIN_POOL, Claim, Obstacle, claim_of_tags, claims
-
-
-class Verb(StrEnum):
-    """What an action does."""
-
-    CREATE = "create"
-    CHANGE = "change"
-    START = "start"
-    LEAVE = "leave"
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing to do in a stage. `where` is a host or a node; `kind` and `name` say what is done to."""
-
-    stage: str
-    verb: Verb
-    where: str
-    kind: str
-    name: str
-    reason: str
-    basis: str = ""
-    """What is there of it, as a digest: one that is another when the action is done was changed by somebody else meanwhile."""
-
-    @property
-    def deed(self) -> tuple[str, ...]:
-        """What is done to what, without the words for it: errors that it gives as its reason differ from look to look."""
-        return (self.stage, self.verb, self.where, self.kind, self.name, self.basis)
 
 
 @dataclass(frozen=True)
@@ -72,6 +45,8 @@ class Plan:
     cells: tuple[CellMap, ...] = ()
     pending: tuple[str, ...] = ()
     """What it leaves until `--restart` is said."""
+    halted: tuple[str, ...] = ()
+    """Guests of ours that do not run and that it must not start over: why, and the next step."""
 
     @property
     def changes(self) -> tuple[Action, ...]:
@@ -109,11 +84,7 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
         *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
         *(_wipe(host, one) for host, found in sorted(observed.wipes.items()) for one in found),
         *(action for group in wanted.groups for action in _group(group, observed.hosts[group.host])),
-        *(
-            _artifact(artifact, pool, observed.hosts[pool.host])
-            for pool in wanted.pools
-            for artifact in wanted.artifacts
-        ),
+        *(action for pool in wanted.pools for action in _artifacts(pool, wanted, observed.hosts[pool.host])),
         *(_network(network, observed.hosts[network.host]) for network in wanted.networks),
         *(_volume(volume, observed.hosts[volume.host]) for volume in wanted.volumes),
         *(_seed(seed, wanted.guest(seed.node), observed.hosts[seed.host]) for seed in wanted.seeds),
@@ -122,13 +93,17 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
         *_kubernetes(wanted, observed),
         _mesh(observed.mesh),
     )
-    return Plan(wanted.cluster, wanted, actions, tuple(_notes(wanted, observed)))
+    return Plan(
+        wanted.cluster, wanted, actions, tuple(_notes(wanted, observed)), halted=tuple(_halted(wanted, observed))
+    )
 
 
 def _pool(pool: PoolSpec, seen: HostSeen) -> Action:
     found = next((other for other in seen.pools if other.name == pool.name), None)
     if found is None:
         verb, reason = Verb.CREATE, f"there is none; {pool.type} at {pool.path}"
+    elif not found.active and found.uuid == pool.uuid and not seen.uses(pool.path):
+        verb, reason = Verb.CREATE, "ours, defined but not active, and no guest has a disk there: carried on from there"
     elif not found.active:
         verb, reason = Verb.START, "it is defined but not active"
     elif found.uuid == pool.uuid:
@@ -138,18 +113,19 @@ def _pool(pool: PoolSpec, seen: HostSeen) -> Action:
     return Action("hosts", verb, pool.host, "pool", pool.name, reason)
 
 
-def _artifact(artifact: Artifact, pool: PoolSpec, seen: HostSeen) -> Action:
-    found = next((volume for volume in seen.volumes if volume.name == artifact.volume), None)
-    if found is None:
-        verb, reason = (
-            Verb.CREATE,
-            f"{artifact.title} is not in pool {pool.name}: {artifact.size / 2**20:.0f} MiB to send",
-        )
-    elif found.physical != artifact.size:
-        verb, reason = Verb.CHANGE, f"an earlier upload ended at {found.physical} of {artifact.size} bytes: send again"
-    else:
-        verb, reason = Verb.LEAVE, "complete"
-    return Action("images", verb, pool.host, artifact.kind, artifact.volume, reason)
+def _artifacts(pool: PoolSpec, wanted: Desired, seen: HostSeen) -> Iterator[Action]:
+    yield from upload_actions(pool, seen)
+    filled = [volume for volume in wanted.volumes if volume.host == pool.host and not _filled(volume, seen)]
+    guests = [effective(guest, seen.domain(guest.domain)) for guest in wanted.guests if guest.host == pool.host]
+    paths = (*(volume.base_path for volume in filled), *(guest.bundle_path for guest in guests))
+    made_from = {path.rpartition("/")[2] for path in paths}
+    for artifact in wanted.artifacts:
+        yield artifact_action(artifact, pool, seen, made_from)
+
+
+def _filled(volume: VolumeSpec, seen: HostSeen) -> bool:
+    found = claim_on(volume, seen)
+    return found is not None and found.ready
 
 
 def _network(network: NetworkSpec, seen: HostSeen) -> Action:
@@ -157,6 +133,8 @@ def _network(network: NetworkSpec, seen: HostSeen) -> Action:
     if found is None:
         where = f"{network.address}/{network.prefix_length}" if network.mode == "nat" else f"on bridge {network.bridge}"
         verb, reason = Verb.CREATE, f"there is none; {network.mode} {where}"
+    elif not found.active and found.stamp is not None and found.stamp.digest != digest(network):
+        verb, reason = Verb.CREATE, "ours, defined with other settings but not active: defined again and started"
     elif not found.active:
         verb, reason = Verb.START, "it is defined but not active"
     else:
@@ -232,9 +210,9 @@ def _guest(guest: GuestSpec, seen: HostSeen, owner_id: str) -> Action:
             f"taken over: it is from before clusters had ids, and its stamp gets {owner_id}; {pins}",
         )
     elif not found.active:
-        verb, reason = Verb.START, "it is defined but not running"
+        verb, reason = Verb.START, "it is defined but not running" + (f": {found.ended}" if found.ended else "")
     else:
-        verb, reason = Verb.LEAVE, f"ours, running; {pins}"
+        verb, reason = Verb.LEAVE, f"ours, {found.halted or 'running'}; {pins}"
     return Action("guests", verb, guest.host, "guest", guest.node, reason, basis_of(found))
 
 
@@ -253,16 +231,21 @@ def _definition_digest(found: DomainSeen) -> str:
 
 
 def guest_digest(guest: GuestSpec, found: DomainSeen | None) -> str:
-    """Digest of a guest's definition. An existing guest keeps the seed that it was made with."""
+    """Digest of a guest's definition. An existing guest keeps the seed and the bundle that it was made with."""
     return digest(effective(guest, found))
 
 
 def effective(guest: GuestSpec, found: DomainSeen | None) -> GuestSpec:
-    """The guest as it is to be defined: one that exists keeps its seed, which cloud-init has read already."""
-    if found is None or found.stamp is None or not found.stamp.seed:
+    """The guest as it is to be defined: one that exists keeps its seed, which cloud-init has read already, and its bundle."""
+    if found is None or found.stamp is None:
         return guest
-    folder = guest.seed_path.rpartition("/")[0]
-    return replace(guest, seed_path=f"{folder}/{found.stamp.seed}")
+    seed, bundle = found.stamp.seed, bundle_of(found)
+    return replace(guest, seed_path=_beside(guest.seed_path, seed), bundle_path=_beside(guest.bundle_path, bundle))
+
+
+def _beside(path: str, name: str) -> str:
+    """The path of another file in a file's folder; itself without a name."""
+    return f"{path.rpartition('/')[0]}/{name}" if name else path
 
 
 def _boot(node: str, seen: NodeSeen | None) -> Action:
@@ -307,6 +290,13 @@ def _mesh(stale: tuple[str, ...] | None) -> Action:
     return Action("mesh", Verb.LEAVE, "cluster", "mesh", "l5d", "as wanted")
 
 
+def _halted(wanted: Desired, observed: Observed) -> Iterator[str]:
+    for guest in wanted.guests:
+        found = observed.hosts[guest.host].domain(guest.domain)
+        if found is not None and found.halted:
+            yield f"{guest.host}: guest {guest.node} is {found.halted}"
+
+
 def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
     for host, seen in observed.hosts.items():
         for domain in seen.domains:
@@ -321,5 +311,14 @@ def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
         if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
             yield f"{host}: {domain.name} was made with an older seed (user, key, sysctl or network): applies when it is rebuilt"
     for host in sorted({guest.host for guest in wanted.guests}):
-        if observed.hosts[host].virtualization != "kvm":
-            yield f"{host}: KVM does not really start a guest: software emulation (type qemu, cpu maximum), many times slower"
+        seen = observed.hosts[host]
+        yield from upload_notes(host, seen)
+        if seen.virtualization != "kvm":
+            why = f" ({seen.kvm_fault})" if seen.kvm_fault else ""
+            yield f"{host}: KVM does not really start a guest{why}: software emulation (type qemu, cpu maximum), many times slower"
+    for host, seen in sorted(observed.hosts.items()):
+        odd = [(f"domain {one.name}", one.garbage) for one in seen.domains]
+        odd += [(f"network {one.name}", one.garbage) for one in seen.networks]
+        for name, garbage in odd:
+            if garbage:
+                yield f"{host}: {name} carries a stamp like ours that cannot be read ({garbage}): not ours, left alone"

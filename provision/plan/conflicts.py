@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import netaddr
 
 from provision.libvirt_xml import NetworkSeen
+from provision.plan.artifacts import artifact_conflicts
 from provision.plan.observed import HostSeen, Observed
 from provision.specs import Desired, GuestSpec, NetworkSpec, PoolSpec, digest
 
@@ -15,6 +16,8 @@ def conflicts(wanted: Desired, observed: Observed) -> Iterator[str]:
     """Each conflict in a sentence."""
     for pool in wanted.pools:
         yield from _pool_conflicts(pool, observed.hosts[pool.host])
+        for artifact in wanted.artifacts:
+            yield from artifact_conflicts(artifact, pool, observed.hosts[pool.host])
     for network in wanted.networks:
         yield from _network_conflicts(network, observed.hosts[network.host])
     for guest in wanted.guests:
@@ -26,7 +29,7 @@ def _pool_conflicts(pool: PoolSpec, seen: HostSeen) -> Iterator[str]:
     for other in seen.pools:
         if other.name == pool.name and (other.type, other.path) != (pool.type, pool.path):
             yield f"{pool.host}: pool {pool.name} is a {other.type} pool at {other.path}, not {pool.type} at {pool.path}"
-        if other.name != pool.name and other.path == pool.path:
+        if other.name != pool.name and pool.path and other.path == pool.path:
             yield f"{pool.host}: {pool.path} belongs to pool {other.name}"
 
 
@@ -38,10 +41,14 @@ def _network_conflicts(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
             elif other.stamp is None or other.stamp.cluster != network.cluster:
                 owner = "nobody's stamp" if other.stamp is None else f"the stamp of cluster {other.stamp.cluster}"
                 yield f"{network.host}: network {network.name} exists and carries {owner}"
-            elif other.stamp.digest != digest(network):
+            elif other.stamp.digest != digest(network) and (other.active or _lives_there(network, seen)):
                 yield f"{network.host}: network {network.name} is ours but was made with other settings: destroy the cluster to change them"
         elif network.mode == "nat" and (overlap := _overlap(network, other)):
             yield f"{network.host}: network {other.name} already has {overlap}"
+
+
+def _lives_there(network: NetworkSpec, seen: HostSeen) -> bool:
+    return any(one.stamp is not None and one.stamp.cluster == network.cluster for one in seen.domains)
 
 
 def _overlap(network: NetworkSpec, other: NetworkSeen) -> str:

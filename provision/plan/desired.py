@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from provision.base.units import MIB
-from provision.inventory import NOTHING_TAKEN, Cluster, Host, Node, Taken, mac_address, node_addresses, pod_subnet
+from provision.inventory import (
+    NOTHING_TAKEN,
+    Cluster,
+    Host,
+    Node,
+    Taken,
+    mac_address,
+    node_addresses,
+    pod_subnet,
+    pod_subnets,
+)
 from provision.specs import (
     Artifact,
     CpuSpec,
@@ -38,19 +48,19 @@ def members(
 
     Raises TooSmall when that leaves no address for a node.
     """
-    pods = cluster.kubernetes.pod_cidr
 
     def free(address: str) -> bool:
-        return not taken.has(address, pod_subnet(cluster.network, pods, address))
+        return not taken.has(address, pod_subnet(cluster.network, cluster.kubernetes.pod_cidr, address))
 
     addresses = node_addresses(cluster.network, cluster.nodes, remembered, free)
+    pods = pod_subnets(cluster.network, cluster.kubernetes.pod_cidr, addresses)
     return tuple(
         Member(
             node.name,
             node.role,
             hosts.get(node.name, ""),
             addresses[node.name],
-            pod_subnet(cluster.network, pods, addresses[node.name]),
+            pods[node.name],
         )
         for node in cluster.nodes
     )

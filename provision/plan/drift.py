@@ -20,10 +20,9 @@ from provision.libvirt_xml import (
     DomainSeen,
     DomainState,
     Settings,
-    domain_xml,
+    guest_settings,
     is_pin,
     network_xml,
-    parse_domain,
     parse_network,
 )
 from provision.placement import Pinning, Tenant, Topology, claimed, held_by, reserved_cpus
@@ -128,6 +127,8 @@ def guest_drifts(guest: GuestSpec, seen: DomainSeen | None, live: Live) -> list[
     if seen.stamp is None or (seen.stamp.cluster, seen.stamp.node) != (guest.cluster, guest.node):
         return [_not_ours(guest.host, name, guest.cluster, seen.stamp)]
     found = [] if seen.active else [Drift(guest.host, name, STATE, "running", "shut off", Mend.LIVE)]
+    if seen.halted:
+        found.append(Drift(guest.host, name, STATE, "running", seen.halted, Mend.NONE))
     state = live.states.get(guest.domain, DomainState())
     if not state.persistent:
         text = "for this run only"
@@ -143,17 +144,12 @@ def guest_drifts(guest: GuestSpec, seen: DomainSeen | None, live: Live) -> list[
     return [*found, *_other_digests(guest, seen, found)]
 
 
-def guest_settings(guest: GuestSpec) -> Settings:
-    """The settings of a guest as it should be: read from what would be given to libvirt, as what libvirt gives is."""
-    return parse_domain(domain_xml(guest, Stamp(guest.cluster, guest.node, "")), active=False).settings
-
-
 def _views(seen: DomainSeen, state: DomainState, threads: Settings) -> dict[View, Settings]:
     # libvirt describes a transient domain's next start as it describes the domain.
     views = {View.DEFINITION: seen.definition.settings} if state.persistent else {}
     if seen.active:
-        views[View.RUNNING] = {**seen.settings, **state.pins}
-        views[View.KERNEL] = {**state.affinities, **threads}
+        views[View.RUNNING] = seen.settings
+        views[View.KERNEL] = threads
     return views
 
 

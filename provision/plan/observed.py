@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from provision.libvirt_xml import DomainSeen, NetworkSeen, PoolSeen, VolumeSeen
+from provision.libvirt_xml import DomainSeen, Holder, NetworkSeen, PoolSeen, VolumeSeen
 from provision.storage import Obstacle, StorageSeen
 
 
 @dataclass(frozen=True)
 class HostSeen:
-    """One host, observed. `volumes` are the files of the inventory's pool there, `storage` is what a look below it gave."""
+    """One host, observed. `volumes` are the files of the inventory's pool there, `storage` is what a look below it gave.
+
+    `abandoned` are uploads in that pool that nobody goes on with; `holders` are looked for only before something is removed.
+    `kvm_fault` says why `virtualization` is not kvm, where that was tried out.
+    """
 
     domains: tuple[DomainSeen, ...]
     networks: tuple[NetworkSeen, ...]
@@ -19,10 +24,21 @@ class HostSeen:
     volumes: tuple[VolumeSeen, ...]
     virtualization: str = "qemu"
     storage: StorageSeen = field(default_factory=StorageSeen)
+    abandoned: frozenset[str] = frozenset()
+    holders: tuple[Holder, ...] = ()
+    kvm_fault: str = ""
 
     def domain(self, name: str) -> DomainSeen | None:
         """The domain called `name`, if there is one."""
-        return next((domain for domain in self.domains if domain.name == name), None)
+        return self._by_name.get(name)
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[str, DomainSeen]:
+        return {domain.name: domain for domain in self.domains}
+
+    def uses(self, folder: str) -> bool:
+        """Whether any domain has a disk in a folder."""
+        return any(disk.startswith(f"{folder}/") for domain in self.domains for disk in domain.disks)
 
 
 @dataclass(frozen=True)

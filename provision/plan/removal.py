@@ -1,15 +1,29 @@
-"""What `destroy` removes: exactly what carries the cluster's stamp. Pure."""
+"""What `destroy` removes: exactly what carries the cluster's stamp, and nothing that somebody else lives on. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from provision.inventory import Host
+from provision.libvirt_xml import DomainSeen, Holder, VolumeSeen
 from provision.plan.desired import pool_spec
 from provision.plan.observed import HostSeen
-from provision.specs import Owner, artifact_volume, owned_stem, owned_volume, stamped_volume
+from provision.specs import (
+    Owner,
+    incomplete_copies,
+    is_artifact,
+    marked_copy,
+    owned_stem,
+    owned_volume,
+    stamped_volume,
+)
 from provision.storage import OWN_TAG, THIN_POOL, claims
+
+JOB = "let it end, or `virsh blockjob DOMAIN DISK --abort`"
+
+CACHED = "cached volume"
+"""A copy of a base image or bundle; its mark goes with it."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,7 @@ class Removal:
     name: str
     pool: str = ""
     store: str = "dir"
+    detail: str = ""
 
 
 def removals(owner: Owner, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> tuple[Removal, ...]:
@@ -49,10 +64,43 @@ def _of_host(owner: Owner, host: Host, seen: HostSeen, purge: bool) -> Iterator[
         yield from _purged(host, seen, owner)
 
 
+def hindrances(owner: Owner, host: Host, seen: HostSeen, doomed: Iterable[Removal]) -> Iterator[str]:
+    """What of others would break on a host if these things went, or would be lost unseen: each in a sentence."""
+    going = [one for one in doomed if one.host == host.name]
+    networks = {one.name for one in going if one.kind == "network"}
+    for one in going:
+        if one.order == 2 and one.store == "dir":
+            yield from (f"{host.name}: {who} {one.name}" for who in _others_on(one.name, owner, seen))
+    for domain in seen.domains:
+        if domain.stamp is not None and owner.owns(domain.stamp):
+            yield from (f"{host.name}: a block job runs on {disk} of {domain.name}: {JOB}" for disk in domain.copying)
+        else:
+            yield from (
+                f"{host.name}: domain {domain.name}, which is not the cluster's, is on network {name}"
+                for name in sorted(_links(domain) & networks)
+            )
+    inactive = any(pool.name == host.pool.name and not pool.active for pool in seen.pools)
+    if inactive and seen.uses(host.pool.path):
+        yield f"{host.name}: pool {host.pool.name} is not active, so that nobody sees its volumes: `virsh pool-start {host.pool.name}`"
+
+
+def _links(domain: DomainSeen) -> set[str]:
+    """The networks that a domain is on."""
+    found = domain.settings.items()
+    return {value for name, value in found if name.startswith("interface ") and name.count(" ") == 1}
+
+
+def _others_on(volume: str, owner: Owner, seen: HostSeen) -> Iterator[str]:
+    """Who that is not the cluster's needs a volume, in words that its name ends."""
+    for one in _staying(owner, seen):
+        if holders(volume, [one]):
+            name = one.name.rpartition("/")[2]
+            yield f"{one.what} {name}, which is not the cluster's, {'uses' if one.what == 'domain' else 'lies over'}"
+
+
 def _volumes(owner: Owner, host: Host, seen: HostSeen) -> Iterator[Removal]:
-    for volume in seen.volumes:
-        if found := owned_volume(owner, volume.name):
-            yield Removal(2, host.name, f"{found[1]} volume", volume.name, host.pool.name)
+    for volume, kind in _files(owner, seen):
+        yield Removal(2, host.name, f"{kind} volume", volume.name, host.pool.name)
     for logical in seen.storage.logicals:
         if found := owned_stem(owner, logical.name):
             yield Removal(2, host.name, f"{found[1]} volume", logical.name, logical.group, "logical")
@@ -61,18 +109,57 @@ def _volumes(owner: Owner, host: Host, seen: HostSeen) -> Iterator[Removal]:
             yield Removal(2, host.name, f"{found[1]} volume", path, store="block")
 
 
+def _files(owner: Owner, seen: HostSeen) -> Iterator[tuple[VolumeSeen, str]]:
+    """The cluster's files in the pool, with their kind."""
+    for volume in seen.volumes:
+        if found := owned_volume(owner, volume.name):
+            yield volume, found[1]
+
+
+def holders(volume: str, among: Iterable[Holder]) -> tuple[str, ...]:
+    """Who lives on a volume. By the file's name: a path may be written in many ways, and names of ours are met nowhere else."""
+    return tuple(
+        f"{one.what} {one.name}" for one in among if any(path.rpartition("/")[2] == volume for path in one.paths)
+    )
+
+
+def _staying(owner: Owner, seen: HostSeen) -> tuple[Holder, ...]:
+    """Those that do not go with the cluster: others' domains and volumes."""
+    domains = {one.name for one in seen.domains if one.stamp is not None and owner.owns(one.stamp)}
+    going = {volume.path for volume, _ in _files(owner, seen)}
+    return tuple(one for one in seen.holders if one.name not in (domains if one.what == "domain" else going))
+
+
+def staying(owner: Owner, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> Iterator[str]:
+    """Base images and bundles that would be removed if nobody lived on them, with who does; and uploads that may go on."""
+    for host, seen in hosts:
+        among = _staying(owner, seen)
+        for name in [volume.name for volume in seen.volumes if purge and is_artifact(volume.name)]:
+            if users := holders(name, among):
+                yield f"{host.name}: {name} stays: needed by {', '.join(users)}"
+            elif name in _in_progress(seen):
+                yield f"{host.name}: {name} stays: another meshctl sends it, or was ended less than a day ago"
+
+
+def _in_progress(seen: HostSeen) -> Collection[str]:
+    return frozenset(incomplete_copies(volume.name for volume in seen.volumes)) - seen.abandoned
+
+
 def _purged(host: Host, seen: HostSeen, owner: Owner) -> Iterator[Removal]:
-    """Base images and bundles, unless a guest of another cluster lives on them; then our own pool when it is empty."""
+    """Base images and bundles that nobody lives on, unless another cluster has guests here; then our own pool when it is empty."""
     if any(stamped_volume(v.name) and not owned_volume(owner, v.name) for v in seen.volumes):
         return
-    cached = [volume for volume in seen.volumes if artifact_volume(volume.name)]
-    for volume in cached:
-        yield Removal(3, host.name, "cached volume", volume.name, host.pool.name)
+    among, busy = _staying(owner, seen), _in_progress(seen)
+    cached = {v.name for v in seen.volumes if is_artifact(v.name)}
+    gone = {name for name in cached if name not in busy and not holders(name, among)}
+    marks = {v.name for v in seen.volumes if (copy := marked_copy(v.name)) and copy not in cached - gone}
+    for name in sorted(gone | {mark for mark in marks if marked_copy(mark) not in gone}):
+        yield Removal(3, host.name, CACHED, name, host.pool.name)
     yield from _emptied_group(host, seen, owner)
     wanted = pool_spec(host)
     ours = any(found.name == wanted.name and found.uuid == wanted.uuid for found in seen.pools)
-    foreign = [v for v in seen.volumes if not stamped_volume(v.name) and not artifact_volume(v.name)]
-    if ours and not foreign:
+    files = {volume.name for volume, _ in _files(owner, seen)}
+    if ours and not {volume.name for volume in seen.volumes} - gone - marks - files:
         yield Removal(5, host.name, "pool", wanted.name)
 
 

@@ -42,6 +42,8 @@ def _with_repairs(action: Action, drifts: Iterable[Drift], *, restart: bool) -> 
         yield from _live(action, mine, restart=restart)
         return
     yield action
+    if action.verb is Verb.CREATE:  # that makes it whole
+        return
     if action.kind in ("pool", "network") and (kept := [drift for drift in mine if drift.mend is Mend.LIVE]):
         kind = f"{action.kind} {AUTOSTART if action.kind == 'pool' else DEFINITION}"
         yield replace(action, verb=Verb.CHANGE, kind=kind, reason=_reasons(kept))
@@ -53,7 +55,8 @@ def _definition(action: Action, drifts: Iterable[Drift]) -> Action:
     if not changed or action.verb is Verb.CHANGE:
         return action
     start = f"{action.reason}; " if action.verb is Verb.START else ""
-    return replace(action, verb=Verb.CHANGE, reason=f"{start}its definition was changed by hand: {_reasons(changed)}")
+    what = "its definition is not finished" if start else "its definition was changed by hand"
+    return replace(action, verb=Verb.CHANGE, reason=f"{start}{what}: {_reasons(changed)}")
 
 
 def _live(action: Action, drifts: Iterable[Drift], *, restart: bool) -> Iterator[Action]:

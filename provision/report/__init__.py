@@ -3,13 +3,17 @@
 To live here a line puts words or layout to what somebody else found.
 """
 
-from provision.report.sinks import JsonLines, Lines, Sink, Terminal, run_log, tee
+from provision.report.account import Account
+from provision.report.logs import crash_file, run_log
+from provision.report.sinks import JsonLines, Lines, Sink, Terminal, tee
 
 __all__ = [
+    "Account",
     "JsonLines",
     "Lines",
     "Sink",
     "Terminal",
+    "crash_file",
     "run_log",
     "tee",
 ]

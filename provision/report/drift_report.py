@@ -33,6 +33,7 @@ def drift_report(world: World) -> DriftReport:
     """Asks hosts and running guests, and compares them with what the inventory means."""
     meant = intent(world, probe=False)
     drifts, notes = drifted(world, meant)
+    world.sessions.ask_now()
     inside = for_each(meant.wanted.guests, lambda guest: _inside(world, meant, guest.node))
     more = (drift for found, _ in inside for drift in found)
     return DriftReport(world.cluster.cluster, (*drifts, *more), (*notes, *(note for _, note in inside if note)))
@@ -42,7 +43,7 @@ def _inside(world: World, meant: Intent, node: str) -> tuple[tuple[Drift, ...], 
     """The kernel settings of a running guest that differ, or why nobody could ask it."""
     guest = meant.wanted.guest(node)
     seen = meant.hosts[guest.host].domain(guest.domain)
-    if seen is None or not seen.active:
+    if seen is None or not seen.active or seen.halted:
         return (), ""
     try:
         boot = observe_boot(world.sessions.to(target(world.cluster, node, [seen])), world.cluster.sysctl)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import IO, Any, Protocol, assert_never
 
-from provision.base import data
+from provision.base import interruption
+from provision.base.errors import cause
 from provision.base.events import (
+    Answered,
+    Asked,
     Changed,
     Emit,
     Event,
@@ -60,7 +64,12 @@ def _refuse(value: object) -> Any:
 
 
 class Sink(Protocol):
-    """One reader of events."""
+    """One reader of events; `name` says where it writes them."""
+
+    @property
+    def name(self) -> str:
+        """Where it writes them."""
+        ...
 
     def take(self, record: Record) -> None:
         """Shows or stores one event. Called under a lock, in order."""
@@ -72,30 +81,46 @@ class Sink(Protocol):
 
 
 def tee(*sinks: Sink) -> tuple[Emit, Callable[[], None]]:
-    """An `emit` that stamps each event once and feeds every sink, in one order, from any thread; and its `close`."""
-    run, lock = uuid.uuid4().hex[:12], threading.Lock()
-    count = 0
+    """An `emit` that stamps each event once and feeds every sink, in one order, from any thread; and its `close`.
 
-    def emit(event: Event) -> None:
-        nonlocal count
-        with lock:
-            count += 1
-            record = Record(run, count, time.time(), event)
-            for sink in sinks:
-                sink.take(record)
+    A sink whose stream fails is fed no more. When it was a pipe that nobody reads any longer, the process is asked to end;
+    else the others are told, and the run goes on.
+    """
+    feed = _Feed(list(sinks))
+    return feed.emit, feed.close
 
-    def close() -> None:
-        for sink in sinks:
-            sink.close()
 
-    return emit, close
+class _Feed:
+    def __init__(self, sinks: list[Sink]) -> None:
+        self._sinks, self._run, self._lock, self._count = sinks, uuid.uuid4().hex[:12], threading.RLock(), 0
+
+    def emit(self, event: Event) -> None:
+        with self._lock:
+            self._count += 1
+            record = Record(self._run, self._count, time.time(), event)
+            for sink in list(self._sinks):
+                self._try(sink, partial(sink.take, record))
+
+    def close(self) -> None:
+        with self._lock:
+            for sink in list(self._sinks):
+                self._try(sink, sink.close)
+
+    def _try(self, sink: Sink, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except OSError as error:
+            self._sinks.remove(sink)
+            if isinstance(error, BrokenPipeError):
+                interruption.ask("a closed pipe", 128 + signal.SIGPIPE)
+            self.emit(Warned(f"the run is no longer written to {sink.name}: {cause(error)}", "the run goes on without"))
 
 
 class JsonLines:
     """Every event as one JSON line, for --json and for the run log. Byte-wise progress is for people only."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+    def __init__(self, stream: IO[str], name: str = "stdout") -> None:
+        self._stream, self.name = stream, name
 
     def take(self, record: Record) -> None:
         """Writes one line."""
@@ -109,16 +134,10 @@ class JsonLines:
             self._stream.close()
 
 
-def run_log(cluster: str) -> tuple[JsonLines, Path]:
-    """A sink that keeps the run: runs/<time>-<cluster>/events.jsonl in the state folder."""
-    folder = data.state("runs", f"{time.strftime('%Y%m%dT%H%M%S')}-{cluster}-{uuid.uuid4().hex[:4]}")
-    folder.mkdir(parents=True, mode=0o700)
-    path = folder / "events.jsonl"
-    return JsonLines(path.open("w", encoding="utf-8")), path
-
-
 class Lines:
     """Plain lines for logs and CI. `verbose` shows the output of the programs that work for us."""
+
+    name = "stderr"
 
     def __init__(self, stream: IO[str], *, verbose: bool = False) -> None:
         self._stream, self._verbose = stream, verbose
@@ -144,7 +163,9 @@ class Lines:
 
 
 class Terminal:
-    """Lines as they come, with a live line of progress below them."""
+    """Lines as they come, with a live line of progress below them. Silent while a question waits for its answer."""
+
+    name = "the terminal"
 
     def __init__(self, *, verbose: bool = False) -> None:
         from rich.console import Console
@@ -153,13 +174,28 @@ class Terminal:
         self._console = Console(stderr=True, highlight=False)
         self._status = Status("", console=self._console)
         self._verbose = verbose
+        self._held: list[Event] | None = None
         self._status.start()
 
     def take(self, record: Record) -> None:
         """Prints what stays, shows what passes."""
+        match record.event:
+            case Asked():
+                self._status.stop()
+                self._held = []
+            case Answered():
+                held, self._held = self._held or [], None
+                self._status.start()
+                for event in held:
+                    self._show(event)
+            case event if self._held is not None:
+                self._held.append(event)
+            case event:
+                self._show(event)
+
+    def _show(self, event: Event) -> None:
         from rich.markup import escape
 
-        event = record.event
         if isinstance(event, Progress | Waiting) or (isinstance(event, Output) and not self._verbose):
             self._status.update(escape(line_of(event, verbose=True) or ""))
         elif line := line_of(event, verbose=self._verbose):
@@ -201,8 +237,14 @@ def line_of(event: Event, *, verbose: bool) -> str | None:
             return f"   warning: {message}" + (f" ({hint})" if hint else "")
         case Found(where, id_, severity, seen, fix):
             return f"   {severity} {id_}: {where}: {seen}\n      fix: {fix}"
+        case Asked(question):
+            return f"   asked: {question}"
+        case Answered(answer):
+            return f"   answered: {answer}"
         case StageFinished(stage, seconds):
             return f"   {stage} done in {seconds:.1f} s"
+        case Failed(error="Interrupted"):
+            return None  # the command line says it, at the very end
         case Failed(stage, _, _, message, hint):
             return f"error: {stage}: {message}" + (f"\nhint: {hint}" if hint else "")
         case RunFinished(outcome, seconds, reads, mutations):

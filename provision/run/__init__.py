@@ -4,9 +4,11 @@ To live here a line joins doors and pure rooms in the order of a command; how a 
 """
 
 from provision.run.access import read_kubeconfig, ssh_argv
+from provision.run.away import answering
 from provision.run.checkup import admit, check_hosts
 from provision.run.engine import Intent, World, destroy, drifted, intent, make_plan, opened, plan_removal, provision
 from provision.run.identity import Identity
+from provision.run.kubeconfig import kubectls_file, merge, save
 from provision.run.lease import leases
 from provision.run.status import cluster_status, table
 
@@ -15,17 +17,21 @@ __all__ = [
     "Intent",
     "World",
     "admit",
+    "answering",
     "check_hosts",
     "cluster_status",
     "destroy",
     "drifted",
     "intent",
+    "kubectls_file",
     "leases",
     "make_plan",
+    "merge",
     "opened",
     "plan_removal",
     "provision",
     "read_kubeconfig",
+    "save",
     "ssh_argv",
     "table",
 ]

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 from provision.base import data
 from provision.base.errors import CommandFailed, InventoryError, KubernetesError
-from provision.guests import Target, proxy, target
+from provision.base.secret import Secret
+from provision.guests import Identity, Target, identity, proxy, target
+from provision.kubernetes import admin_conf
+from provision.kubernetes import kubeconfig as texts
 from provision.run.engine import World
 
 
@@ -21,37 +24,60 @@ def node_target(world: World, node: str) -> Target:
 
 
 def ssh_argv(world: World, node: str, command: Sequence[str]) -> tuple[str, ...]:
-    """Argv of OpenSSH's client for a node, with a known-hosts file that holds just this guest's key."""
-    found = node_target(world, node)
+    """Argv of OpenSSH's client for a node, with a known-hosts file that holds just this guest's key.
+
+    It offers the inventory's key and no other, from the agent when that holds it. A command of one word is read by the
+    guest's shell, as ssh has it; the words of a longer one reach the program as they are.
+    """
+    found, key = node_target(world, node), identity(world.cluster)
     options = {
-        "UserKnownHostsFile": _known_hosts(world.cluster.cluster, found),
+        "UserKnownHostsFile": _path(_known_hosts(world.cluster.cluster, found)),
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "HostKeyAlias": f"{world.cluster.cluster}-{node}",
         "HostKeyAlgorithms": found.host_key.split()[0],
         "LogLevel": "ERROR",
     }
-    if found.key_file:
-        options |= {"IdentityFile": found.key_file, "IdentitiesOnly": "yes"}
+    # By its public half ssh(1) finds a key in the agent.
+    options |= {"IdentityFile": _path(key.file or _public_key(world.cluster.cluster, key)), "IdentitiesOnly": "yes"}
     if way := proxy(world.cluster, found.address):
         options["ProxyCommand"] = shlex.join(way).replace("%", "%%")
     flags = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-    return ("ssh", *flags, f"{found.user}@{found.address}", *((shlex.join(command),) if command else ()))
+    said = command[:1] if len(command) == 1 else (shlex.join(command),) if command else ()
+    return ("ssh", *flags, "--", f"{found.user}@{found.address}", *said)
+
+
+def _path(path: str) -> str:
+    """A path as ssh_config(5) wants it: it splits values at blanks and replaces what follows a percent sign."""
+    return '"' + path.replace("%", "%%") + '"'
 
 
 def _known_hosts(cluster: str, found: Target) -> str:
-    line = f"{cluster}-{found.name} {' '.join(found.host_key.split()[:2])}\n"
-    path = data.state("known_hosts", f"{cluster}-{found.name}-{hashlib.sha256(line.encode()).hexdigest()[:12]}")
+    return _kept(
+        "known_hosts", f"{cluster}-{found.name}", f"{cluster}-{found.name} {' '.join(found.host_key.split()[:2])}\n"
+    )
+
+
+def _public_key(cluster: str, key: Identity) -> str:
+    return _kept("keys", f"{cluster}.pub", f"{key.public}\n")
+
+
+def _kept(folder: str, name: str, content: str) -> str:
+    """A file of this content in the state folder, for ssh(1) to read."""
+    path = data.state(folder, f"{hashlib.sha256(content.encode()).hexdigest()[:12]}-{name}")
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.write_text(line)
+    path.write_text(content)
     return str(path)
 
 
-def read_kubeconfig(world: World) -> str:
-    """/etc/kubernetes/admin.conf of the control plane; its server is the control plane's address in the guests' network."""
+def read_kubeconfig(world: World) -> Secret:
+    """The administrator's kubeconfig, its names made from the cluster's; its server is the control plane's address in the
+    guests' network.
+    """
     shell = world.sessions.to(node_target(world, world.cluster.control_plane.name))
     try:
-        return shell.read(["cat", "/etc/kubernetes/admin.conf"]).stdout
+        name = world.cluster.cluster
+        return Secret(texts.dumped(texts.of_cluster(name, admin_conf(shell).reveal())))
     except CommandFailed as error:
         raise KubernetesError(
             f"{shell.where}: there is no kubeconfig yet", hint="`meshctl provision` makes the cluster"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from provision.base.bounded import bounded
 from provision.base.errors import HostUnfit, HypervisorError, MeshctlError
 from provision.base.events import Failed, Found, StageFinished, StageStarted
-from provision.base.parallel import begin, for_each
+from provision.base.interruption import Overdue, await_
+from provision.base.parallel import begin, for_each, result_of
 from provision.base.shell import Shell
 from provision.doctor import (
     Facts,
@@ -25,7 +28,7 @@ from provision.doctor import (
     read_libvirt,
     walk,
 )
-from provision.hosts import Hypervisor, observe_storage
+from provision.hosts import Hypervisor, advice, observe_storage
 from provision.inventory import Host
 from provision.placement import Placement, Topology, absent, parse_capabilities, place, tenants
 from provision.plan import HostSeen
@@ -38,10 +41,13 @@ NAME = "doctor"
 ANSWER_S = 5.0
 """What libvirt has for its first answer, and the host's shell for what is read there: a daemon that hangs hangs for ever."""
 
+SSH_FAILED = 255
+"""The status with which ssh says that it has not reached the host (ssh(1)); any other is that of the command, here sudo's."""
+
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a host gave in `seconds`; `refused` says why there is nothing else."""
+    """What one look at a host gave in `seconds`; `refused` says why there is nothing else, `hint` what mends that."""
 
     host: Host
     seconds: float
@@ -50,6 +56,7 @@ class Look:
     topology: Topology | None = None
     below: StorageSeen | None = None
     refused: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,11 @@ def check_hosts(world: World) -> Checkup:
 
 
 def admit(world: World) -> None:
-    """The check before `provision`: findings become events. Raises HostUnfit when one of them is an error."""
+    """The check before `provision`: findings become events. Raises HostUnfit when one of them is an error.
+
+    InventoryError or Unreachable when no guest could be logged in to with the key that the inventory names.
+    """
+    world.sessions.unlock()
     reach_out(world)
     world.emit(StageStarted(NAME, "hosts, before anything is changed"))
     started = time.monotonic()
@@ -109,10 +120,10 @@ def _look(world: World, host: Host) -> Look:
         # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
         facts = begin(partial(_facts, host, shell, libvirt, no_shell))
         below = begin(partial(_below, host, shell))
-        seen = observe_host(world.cluster.owner, host, world.hypervisors[host.name])
+        seen = observe_host(world.cluster.owner, host, world.hypervisors[host.name], sized=bool)
     except MeshctlError as error:
-        return Look(host, time.monotonic() - started, refused=error.message)
-    found = _with_pool(facts.result(), below)
+        return Look(host, time.monotonic() - started, refused=error.message, hint=error.hint)
+    found = _with_pool(result_of(facts), below)
     return Look(host, time.monotonic() - started, found, seen, topology, below.result() if below.done() else None)
 
 
@@ -126,8 +137,8 @@ def _asked(hypervisor: Hypervisor) -> tuple[LibvirtFacts, Topology]:
         return read_libvirt(hypervisor.versions(), capabilities), topology
 
     try:
-        return begin(ask).result(ANSWER_S)
-    except TimeoutError as error:
+        return bounded(ask, f"{hypervisor.host}: look at libvirt", within_s=ANSWER_S, changes=False)
+    except Overdue as error:
         raise HypervisorError(_no_answer(hypervisor)) from error
 
 
@@ -137,7 +148,8 @@ def _no_answer(hypervisor: Hypervisor) -> str:
 
 def _with_pool(facts: Facts, below: Future[StorageSeen | None]) -> Facts:
     """The facts, and whether nobody could look below the pool in time though there is a shell."""
-    wait([below], ANSWER_S)
+    with suppress(Overdue):
+        await_(below, ANSWER_S, changes=False)
     unseen = not facts.shell_error and (not below.done() or below.result() is None)
     return replace(facts, unread=(*facts.unread, "what lies below the pool")) if unseen else facts
 
@@ -148,7 +160,10 @@ def _shell(world: World, host: Host) -> tuple[Shell | None, str]:
     if shell is None:
         return None, f"{host.uri} leads to libvirt only, not to a shell"
     if "+ssh" in host.uri and (tried := shell.read(["true"], within_s=ANSWER_S, check=False)).status != 0:
-        raise HypervisorError(f"{host.name}: no SSH to the host: {' '.join(tried.last_lines)}")
+        said = " ".join(tried.last_lines) or f"ssh ended with status {tried.status}"
+        if tried.status != SSH_FAILED:
+            return None, f"libvirt may be reached, but nothing be run as root: {said}"
+        raise HypervisorError(f"{host.name}: no SSH to the host: {said}", hint=advice(host.uri, said))
     return shell, ""
 
 
@@ -208,7 +223,8 @@ def _placement(world: World, looks: Sequence[Look]) -> Placement:
 
 def _judged(world: World, look: Look, placement: Placement) -> tuple[Finding, ...]:
     if look.facts is None or look.seen is None or look.topology is None:
-        return (found("MC101", look.host.name, look.refused, uri=look.host.uri),)
+        fix = look.hint or f"try: virsh -c '{look.host.uri}' version"
+        return (found("MC101", look.host.name, look.refused, fix=fix),)
     pinnings = tuple(pin for pin in placement.pinnings if pin.host == look.host.name)
     return judge(Patient(world.cluster, look.host, look.facts, look.seen, look.topology, pinnings, look.below))
 

@@ -6,11 +6,23 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from provision import bundle, images
+from provision.base import interruption
 from provision.base.calls import Calls
-from provision.base.errors import ConflictError, ImageError, MeshctlError, PlacementError, StorageError
+from provision.base.content import content_sha256
+from provision.base.errors import (
+    ConflictError,
+    HostUnfit,
+    ImageError,
+    MeshctlError,
+    PlacementError,
+    StorageError,
+    Unfinished,
+)
 from provision.base.events import (
     Changed,
     Emit,
@@ -24,7 +36,7 @@ from provision.base.events import (
 )
 from provision.base.parallel import begin, for_each
 from provision.base.shell import Shell
-from provision.guests import Sessions, public_key, seed_digest, target
+from provision.guests import Ask, Sessions, identity, nobody, seed_digest, target
 from provision.hosts import (
     Hypervisor,
     PoolLook,
@@ -34,24 +46,28 @@ from provision.hosts import (
     observe_disks,
     observe_live,
     release,
+    remove_copy,
     remove_group,
     remove_logical,
 )
-from provision.inventory import Cluster
+from provision.inventory import Cluster, Host
 from provision.libvirt_xml import DomainSeen, judged_domains
 from provision.placement import Placement, Tenant, Topology, as_map, cell_maps, place, tenants
 from provision.plan import (
+    CACHED,
     Drift,
     HostSeen,
     Plan,
     Removal,
     desired,
+    hindrances,
     host_drifts,
     members,
     plan,
     removals,
     repaired,
     restarts,
+    staying,
     trespasses,
 )
 from provision.run.addresses import answering_addresses, remembered_addresses, taken_by_others
@@ -94,7 +110,7 @@ class World:
 
     def shell(self, host: str) -> Shell | None:
         """The shell of a host, None where its URI leads to none. Raises MeshctlError when its lab is not up."""
-        return host_shell(self.cluster.host(host), self.calls)
+        return host_shell(self.cluster.host(host), self.hypervisors[host].calls)
 
     def reached(self, host: str) -> Shell:
         """The shell of a host that must have one. Raises StorageError where its URI leads to none."""
@@ -105,18 +121,23 @@ class World:
 
 
 @contextmanager
-def opened(cluster: Cluster, emit: Emit, identity: Identity | None = None) -> Iterator[World]:
-    """A world for a cluster, with its owner's id; its connections are closed at the end."""
+def opened(cluster: Cluster, emit: Emit, ask: Ask = nobody, owner: Identity | None = None) -> Iterator[World]:
+    """A world for a cluster, with its owner's id; its connections are closed at the end. `ask` is for the passphrase of `ssh.key_file`."""
     calls = Calls()
-    hypervisors = {host.name: Hypervisor(host.name, host.uri, calls) for host in cluster.hosts}
+    hypervisors = {host.name: Hypervisor(host.name, host.uri, Calls(whole=calls)) for host in cluster.hosts}
     with ExitStack() as stack:
         for hypervisor in hypervisors.values():
             stack.callback(hypervisor.close)
-        identity = identity or Identity(cluster)
-        cluster, silent = identified(cluster, hypervisors, identity)
-        sessions = Sessions(cluster, calls)
-        stack.callback(sessions.close)
-        yield World(cluster, emit, calls, hypervisors, sessions, identity, silent)
+        owner = owner or Identity(cluster)
+        cluster, silent = identified(cluster, hypervisors, owner)
+        sessions = Sessions(cluster, calls, ask)
+        stack.callback(_close, sessions)
+        yield World(cluster, emit, calls, hypervisors, sessions, owner, silent)
+
+
+def _close(sessions: Sessions) -> None:
+    if not interruption.asked():  # else the process ends with them, and one may hang
+        sessions.close()
 
 
 def reach_out(world: World) -> None:
@@ -128,7 +149,13 @@ def _reach_out(world: World) -> None:
     domains = world.domains()
     for domain in domains:
         stamp = domain.stamp
-        if domain.active and stamp is not None and world.cluster.owner.owns(stamp) and stamp.host_key:
+        if (
+            domain.active
+            and not domain.halted
+            and stamp is not None
+            and world.cluster.owner.owns(stamp)
+            and stamp.host_key
+        ):
             # On the control plane the node and the mesh's objects are read at once.
             readers = 2 if stamp.node == world.cluster.control_plane.name else 1
             world.sessions.begin(target(world.cluster, stamp.node, [domain]), readers)
@@ -177,6 +204,7 @@ def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Pla
     if meant.pools.faults:
         text = "\n".join(f"  {fault}" for fault in meant.pools.faults)
         raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
+    _require_kvm(world.cluster, meant)
     drifts, blind = drifted(world, meant)
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
     shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
@@ -185,6 +213,31 @@ def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Pla
     found = plan(meant.wanted, replace(observed, wipes=wipes, answering=meant.answering))
     whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
     return repaired(whole, drifts, restart=restart)
+
+
+def _require_kvm(cluster: Cluster, meant: Intent) -> None:
+    """Raises HostUnfit when a host that guests are placed on does not run them under KVM, and the inventory wants that.
+
+    libvirt's test driver runs nothing.
+    """
+    used = {guest.host for guest in meant.wanted.guests}
+    hosts = [
+        host
+        for host in cluster.hosts
+        if host.name in used and host.require == "kvm" and not host.uri.startswith("test:")
+    ]
+    faults = [f"{one.name}: {why}" for one in hosts if (why := _not_under_kvm(meant.hosts[one.name]))]
+    if faults:
+        raise HostUnfit(
+            "KVM does not run guests:\n" + "\n".join(f"  {fault}" for fault in faults),
+            hint="`meshctl explain MC105` says what to do; hosts[].require: any takes software emulation, many times slower",
+        )
+
+
+def _not_under_kvm(seen: HostSeen) -> str:
+    if seen.virtualization == "kvm":
+        return ""
+    return seen.kvm_fault or "the guests of this cluster that are there were made for software emulation"
 
 
 def drifted(world: World, meant: Intent) -> tuple[tuple[Drift, ...], tuple[str, ...]]:
@@ -215,8 +268,8 @@ def _artifacts(world: World, folder: Path, sealed: bundle.Bundle) -> tuple[Artif
         raise ImageError(f"the base image {name} has not been built", hint=f"meshctl image build {name}")
     disk = bundle.make_disk(folder, world.emit)
     return (
-        base_image(name, str(image), images.digest(images.recipe(name)), image.stat().st_size),
-        bundle_disk(sealed.kubernetes, str(disk), sealed.digest, disk.stat().st_size),
+        base_image(name, str(image), content_sha256(image), image.stat().st_size),
+        bundle_disk(sealed.kubernetes, str(disk), content_sha256(disk), disk.stat().st_size),
     )
 
 
@@ -232,7 +285,7 @@ def _desired(
     cluster = world.cluster
     remembered, taken = remembered_addresses(cluster, hosts), taken_by_others(cluster, hosts)
     taken = taken.with_addresses(answering)
-    key = public_key(cluster)
+    key = identity(cluster).public
     seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {}, taken)}
     traits = {
         name: HostTraits(seen.virtualization, topologies[name].numa, topologies[name].cpu_vendor)
@@ -265,6 +318,12 @@ def provision(
 
     `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew. Both as the plan was made.
     """
+    if agreed.halted:
+        raise ConflictError(
+            "guests that do not run, and that nobody may start over unasked:\n"
+            + "\n".join(f"  {one}" for one in agreed.halted),
+            hint="do what is said there, then run the command again",
+        )
     if not agreed.changes:
         _run_stages(world, agreed, last)
         return
@@ -311,39 +370,96 @@ def _run_stage(stage: Stage, part: Plan, doors: Doors) -> None:
 
 @contextmanager
 def recorded(world: World, command: str) -> Iterator[None]:
-    """A run's begin and end as events; the end carries the calls counted at the doors."""
+    """A run's begin and end as events; the end carries the calls counted at the doors. Interrupted, it ends at its next call."""
     world.emit(RunStarted(command, world.cluster.cluster))
     started, outcome = time.monotonic(), "failed"
     mutations_before = world.calls.mutations
     try:
-        yield
+        with interruption.ordered():
+            yield
         outcome = "done"
+    except interruption.Interrupted:
+        outcome = "interrupted"
+        raise
     finally:
         seconds = time.monotonic() - started
         world.emit(RunFinished(outcome, seconds, world.calls.reads, world.calls.mutations - mutations_before))
 
 
 def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
-    """What `destroy` would remove."""
+    """What `destroy` would remove. A base image or bundle that somebody else lives on stays, and is warned of.
+
+    Raises ConflictError when something of others hangs on the cluster's own things: nothing was touched then.
+    """
+    seen = _seen_for_removal(world)
+    for text in staying(world.cluster.owner, seen, purge=purge):
+        world.emit(Warned(text))
+    return _doomed(world, seen, purge=purge)
+
+
+def _doomed(world: World, seen: list[tuple[Host, HostSeen]], *, purge: bool) -> tuple[Removal, ...]:
+    owner = world.cluster.owner
+    doomed = removals(owner, seen, purge=purge)
+    if in_the_way := [text for host, one in seen for text in hindrances(owner, host, one, doomed)]:
+        raise ConflictError(
+            "nothing was removed, as something hangs on it:\n" + "\n".join(f"  {text}" for text in in_the_way),
+            hint="look at each; what is yours to end, end it, then run destroy again",
+        )
+    attached = {host.name: world.hypervisors[host.name].attachments() for host, _ in seen}
+    return tuple(_detailed(removal, attached) for removal in doomed)
+
+
+def _detailed(removal: Removal, attached: Mapping[str, Mapping[str, tuple[str, ...]]]) -> Removal:
+    """A guest's removal, with what goes with it."""
+    found = attached[removal.host].get(removal.name, ()) if removal.kind == "guest" else ()
+    return replace(removal, detail=f"with {', '.join(found)}") if found else removal
+
+
+def _seen_for_removal(world: World) -> list[tuple[Host, HostSeen]]:
     cluster = world.cluster
     hosts = observe_hosts(cluster, world.hypervisors, probe=False)
     looked = [host for host in cluster.hosts if host.pool.type != "dir"]
     seen = observe_disks(looked, hosts, world.shell)
-    pairs = [(host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()))) for host in cluster.hosts]
-    return removals(cluster.owner, pairs, purge=purge)
+    needs = for_each(cluster.hosts, lambda host: world.hypervisors[host.name].holders())
+    return [
+        (host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()), holders=held))
+        for host, held in zip(cluster.hosts, needs, strict=True)
+    ]
 
 
-def destroy(world: World, agreed: tuple[Removal, ...], *, purge: bool = False, patience_s: float = 0.0) -> None:
-    """Removes what was agreed to, holding the hosts: guests first, all of one order at once.
+def destroy(
+    world: World,
+    agreed: tuple[Removal, ...],
+    away: Mapping[str, MeshctlError] = MappingProxyType({}),
+    *,
+    purge: bool = False,
+    patience_s: float = 0.0,
+) -> None:
+    """Removes what was agreed to, holding the hosts: guests first, all of one order at once. A host that fails is left as it is,
+    others go on.
 
-    Raises ConflictError, with nothing removed, when what `plan_removal` finds is no longer that.
+    Raises ConflictError, with nothing removed, when what `plan_removal` finds is no longer that; Unfinished when something
+    is left, which is warned of, and for hosts that were `away` from the beginning.
     """
-    command = f"destroy {world.cluster.cluster}"
+    failures, command = dict(away), f"destroy {world.cluster.cluster}"
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "destroy"):
-        if plan_removal(world, purge=purge) != agreed:
+        if _doomed(world, _seen_for_removal(world), purge=purge) != agreed:
             raise ConflictError("the world changed since it was shown", hint="run the command again")
         for order in sorted({removal.order for removal in agreed}):
-            for_each([r for r in agreed if r.order == order], lambda removal: _remove(removal, world))
+            work = partial(_try, world=world, given_up=frozenset(failures), failures=failures)
+            for_each([removal for removal in agreed if removal.order == order], work)
+        if failures:
+            raise Unfinished("\n".join(error.message for error in failures.values()))
+
+
+def _try(removal: Removal, world: World, given_up: frozenset[str], failures: dict[str, MeshctlError]) -> None:
+    """Removes one thing, unless its host failed before it, and notes a failure."""
+    try:
+        if removal.host not in given_up:
+            return _remove(removal, world)
+    except MeshctlError as error:
+        failures.setdefault(removal.host, error)
+    return world.emit(Warned(f"{removal.host}: {removal.kind} {removal.name} is left"))
 
 
 def _remove(removal: Removal, world: World) -> None:
@@ -353,6 +469,9 @@ def _remove(removal: Removal, world: World) -> None:
     elif removal.kind == "network":
         hypervisor.remove_network(removal.name)
     elif removal.kind == "pool":
+        if left := hypervisor.volumes(removal.name):
+            world.emit(Warned(f"{removal.host}: pool {removal.name} stays: it holds {left[0].name}"))
+            return
         hypervisor.remove_pool(removal.name)
     elif removal.kind == "volume group":
         remove_group(world.reached(removal.host), removal.name)
@@ -360,6 +479,10 @@ def _remove(removal: Removal, world: World) -> None:
         remove_logical(world.reached(removal.host), removal.pool, removal.name)
     elif removal.store == "block":
         release(world.reached(removal.host), removal.name)
+    elif removal.kind == CACHED:
+        if users := remove_copy(hypervisor, removal.pool, removal.name):
+            world.emit(Warned(f"{removal.host}: {removal.name} stays: needed by {', '.join(users)}"))
+            return
     else:
         hypervisor.delete_volume(removal.pool, removal.name)
     world.emit(Changed(removal.host, f"{removal.kind} {removal.name}", "remove"))

@@ -13,10 +13,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from provision.base import data
-from provision.base.errors import ConflictError, MeshctlError
+from provision.base.bounded import bounded
+from provision.base.errors import ConflictError, MeshctlError, cause
 from provision.base.events import Emit, Warned
-from provision.base.parallel import begin, for_each
-from provision.guests import public_key, seed_digest
+from provision.base.interruption import Overdue
+from provision.base.parallel import for_each
+from provision.guests import identity, seed_digest
 from provision.hosts import Hypervisor
 from provision.inventory import Cluster
 from provision.libvirt_xml import DomainSeen
@@ -50,7 +52,7 @@ class Identity:
             return ""
         except OSError as error:
             raise ConflictError(
-                f"{self._file} cannot be read: {error.strerror}", hint="it holds the id of the owner"
+                f"{self._file} cannot be read: {cause(error)}", hint="it holds the id of the owner"
             ) from error
         if text and not _looks_like_an_id(text):
             raise ConflictError(f"{self._file} holds no id of an owner", hint="take it away: the hosts are asked then")
@@ -87,7 +89,7 @@ class Identity:
             beside.write_text(f"{id_}\n")
             beside.replace(self._file)
         except OSError as error:
-            emit(Warned(f"the id of the cluster's owner was not kept in {self._file}: {error.strerror}", f"id: {id_}"))
+            emit(Warned(f"the id of the cluster's owner was not kept in {self._file}: {cause(error)}", f"id: {id_}"))
 
     def _read_back(self) -> str:
         try:
@@ -137,7 +139,7 @@ class Identity:
         stamps = {stamp.node: stamp for guest in guests if (stamp := guest.definition.stamp or guest.stamp)}
         cluster = self._cluster.model_copy(update={"id": owner or None})
         remembered = {node: stamp.address for node, stamp in stamps.items()}
-        key = public_key(cluster)
+        key = identity(cluster).public
         return any(
             stamps[member.name].seed.split(".")[2:3] == [f"seed-{seed_digest(cluster, member, key)[:12]}"]
             for member in members(cluster, remembered, {})
@@ -159,8 +161,8 @@ def identified(
 def _domains(hypervisor: Hypervisor) -> tuple[DomainSeen, ...] | None:
     """None where nobody answers; one that answers with an error is met again by whoever needs the host."""
     try:
-        return begin(hypervisor.domains).result(ANSWER_S)
-    except TimeoutError:
+        return bounded(hypervisor.domains, f"{hypervisor.host}: list domains", within_s=ANSWER_S, changes=False)
+    except Overdue:
         return None
     except MeshctlError:
         return ()

@@ -20,6 +20,7 @@ from pathlib import Path
 from provision.base.calls import Calls
 from provision.base.errors import ConflictError, HypervisorError, LockedError, MeshctlError
 from provision.base.events import Emit, Warned
+from provision.base.interruption import Interrupted, ordered, tidying
 from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.hosts import Hypervisor
@@ -41,13 +42,15 @@ def leased(
     mine = _new_lease(command)
     held: list[Hypervisor] = []
     try:
-        for door in _in_order(hypervisors):
-            _take(door, mine, emit, patience_s)
-            held.append(door)
-        with _beating(held, mine, calls):
-            yield
+        with ordered():
+            for door in _in_order(hypervisors):
+                _take(door, mine, emit, patience_s)
+                held.append(door)
+            with _beating(held, mine, calls):
+                yield
     finally:
-        for_each(held, lambda door: _give_back(door, mine, emit))
+        with tidying():
+            for_each(held, lambda door: _give_back(door, mine, emit))
 
 
 def leases(hypervisors: Mapping[str, Hypervisor]) -> dict[str, Lease | None]:
@@ -121,33 +124,39 @@ def _take(door: Hypervisor, mine: Lease, emit: Emit, patience_s: float) -> None:
 
 @contextmanager
 def _beating(held: list[Hypervisor], mine: Lease, calls: Calls) -> Iterator[None]:
-    """Renews the leases until the end. One that is lost ends all changes: somebody else has taken the run for dead."""
+    """Renews the leases until the end, each by itself: one host that hangs keeps no other from it.
+
+    One that is lost ends all changes: somebody else has taken the run for dead.
+    """
     end = threading.Event()
-    heart = threading.Thread(target=_beat, args=(held, mine, calls, end), daemon=True)
-    heart.start()
+    hearts = [threading.Thread(target=_beat, args=(door, mine, calls, end), daemon=True) for door in held]
+    for heart in hearts:
+        heart.start()
     try:
         yield
     finally:
         end.set()
-        heart.join(BEAT_S)
+        for heart in hearts:
+            heart.join(BEAT_S)
 
 
-def _beat(held: list[Hypervisor], mine: Lease, calls: Calls, end: threading.Event) -> None:
-    renewed = dict.fromkeys((door.host for door in held), time.monotonic())
-    number = 0
+def _beat(door: Hypervisor, mine: Lease, calls: Calls, end: threading.Event) -> None:
+    renewed, number = time.monotonic(), 0
+    lost = ConflictError(f"{door.host}: this run has lost its lease: nothing more is changed", hint=LOST)
     while not end.wait(BEAT_S):
         number += 1
-        for door in held:
-            try:
-                kept = door.put_lease(replace(mine, beat=str(number)))
-            except HypervisorError:
-                kept = time.monotonic() - renewed[door.host] < EXPIRY_S / 2
-            else:
-                renewed[door.host] = time.monotonic() if kept else 0.0
-            if not kept:
-                calls.refuse(
-                    ConflictError(f"{door.host}: this run has lost its lease: nothing more is changed", hint=LOST)
-                )
+        try:
+            kept = door.put_lease(replace(mine, beat=str(number)))
+        except Interrupted:
+            return
+        except HypervisorError:
+            # Away, and others may take it over: nothing is changed there any more. The other hosts are still this run's.
+            if time.monotonic() - renewed >= EXPIRY_S / 2:
+                door.calls.refuse(lost)
+            continue
+        renewed = time.monotonic()
+        if not kept:
+            calls.refuse(lost)
 
 
 LOST = "another run took it over, or it could not be renewed in time: `meshctl locks INVENTORY`, then run the command again"

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from provision.base.errors import KubernetesError, MeshError, ShellError
 from provision.base.parallel import for_each
+from provision.base.waiting import NotYet
 from provision.bundle import Bundle, MeshImage
 from provision.guests import Sessions, Ssh, observe_boot, target
-from provision.hosts import Hypervisor
+from provision.hosts import Hypervisor, abandoned
 from provision.inventory import Cluster, Host
-from provision.kubernetes import Archive, Program, Spec, kubectl_for, observe, profile_for
+from provision.kubernetes import Archive, Kubectl, Program, Spec, judge_pods, kubectl_for, observe, profile_for
 from provision.kubernetes.kubectl import title
-from provision.libvirt_xml import DomainSeen, judged_domains, judged_networks
+from provision.libvirt_xml import judged_domains, judged_networks
 from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.wanted import Mesh
-from provision.mesh import Manifest, Platform, configuration, manifests
+from provision.mesh import POD_DIGEST, Manifest, Platform, configuration, manifests, pod_digests
 from provision.placement import Topology, parse_capabilities
 from provision.plan import HostSeen, NodeSeen, Observed
-from provision.specs import Desired, Member, Owner, domain_name
+from provision.specs import Desired, Member, Owner, domain_name, is_artifact, marked_copy
+
+
+def kept_by_content(name: str) -> bool:
+    """Whether a volume is a copy of a base image or bundle, or the mark of one."""
+    return is_artifact(name) or bool(marked_copy(name))
 
 
 def observe_hosts(
@@ -30,17 +36,31 @@ def observe_hosts(
     return {host.name: one for host, one in zip(cluster.hosts, seen, strict=True)}
 
 
-def observe_host(owner: Owner, host: Host, hypervisor: Hypervisor, *, probe: bool = True) -> HostSeen:
-    """One host as it is now; only what is the owner's has his stamp."""
+def observe_host(
+    owner: Owner,
+    host: Host,
+    hypervisor: Hypervisor,
+    *,
+    probe: bool = True,
+    sized: Callable[[str], bool] = kept_by_content,
+) -> HostSeen:
+    """One host as it is now; only what is the owner's has his stamp.
+
+    `sized`: by its name, whether a volume's size and age are wanted: a plan needs those of what is sent.
+    """
     domains = judged_domains(owner, hypervisor.domains())
     ours = next((d for d in domains if d.stamp is not None and owner.owns(d.stamp)), None)
-    kvm = ours.type == "kvm" if ours is not None else probe and hypervisor.kvm_works()
+    fault = hypervisor.kvm_fault() if ours is None and probe else ""
+    kvm = ours.type == "kvm" if ours is not None else probe and not fault
+    volumes = hypervisor.volumes(host.pool.name, sized=sized)
     return HostSeen(
         domains=domains,
         networks=judged_networks(owner, hypervisor.networks()),
         pools=hypervisor.pools(),
-        volumes=hypervisor.volumes(host.pool.name),
+        volumes=volumes,
         virtualization="kvm" if kvm else "qemu",
+        abandoned=abandoned(hypervisor, volumes),
+        kvm_fault=fault,
     )
 
 
@@ -78,9 +98,12 @@ def observe_inside(
     """Every running guest from inside, all at once, and the mesh through the control plane."""
     spec = kubernetes_spec(cluster, wanted.members, sealed)
     domains = [domain for seen in hosts.values() for domain in seen.domains]
-    running = [m for m in spec.members if _runs(domain_name(cluster.cluster, m.name), domains)]
+    ours = {d.name: d for d in domains if d.active and d.stamp is not None}
+    there = {m.name: ours.get(domain_name(cluster.cluster, m.name)) for m in spec.members}
+    halts = {name: domain.halted for name, domain in there.items() if domain is not None and domain.halted}
+    running = [m for m in spec.members if there[m.name] is not None and m.name not in halts]
     shells = {m.name: sessions.to(target(cluster, m.name, domains)) for m in running}
-    found: dict[str, NodeSeen] = {}
+    found = {name: NodeSeen(unreachable=f"its guest is {why}") for name, why in halts.items()}
     stale: list[tuple[str, ...]] = []
 
     def look(member: Member | None) -> None:
@@ -89,14 +112,12 @@ def observe_inside(
         else:
             found[member.name] = _observe_node(shells[member.name], spec, member, cluster)
 
+    if running:
+        sessions.ask_now()
     # The mesh is asked for beside the nodes: on an emulated CPU each of these takes seconds.
     for_each([*running, *([None] if spec.control_plane in running else [])], look)
     made = found.get(spec.control_plane.name, NodeSeen()).member
     return Observed(hosts, found, stale[0] if made else None)
-
-
-def _runs(name: str, domains: Iterable[DomainSeen]) -> bool:
-    return any(domain.name == name and domain.active and domain.stamp is not None for domain in domains)
 
 
 def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> NodeSeen:
@@ -111,10 +132,26 @@ def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> N
 def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:
     """What is stale in the mesh, or why nobody can tell: that must not hide the rest of the plan."""
     try:
-        stale = kubectl_for(cluster.kubernetes.generation, shell).outdated(mesh_manifests(cluster, sealed))
+        kubectl, wanted = kubectl_for(cluster.kubernetes.generation, shell), mesh_manifests(cluster, sealed)
+        stale = kubectl.outdated(wanted).all
+        return tuple(f"{title(manifest)} differs or is absent" for manifest in stale) or _lacking(
+            kubectl, wanted, cluster
+        )
     except (KubernetesError, ShellError, MeshError) as error:
         return (error.message,)
-    return tuple(f"{title(manifest)} differs or is absent" for manifest in stale.all)
+
+
+def _lacking(kubectl: Kubectl, wanted: tuple[Manifest, ...], cluster: Cluster) -> tuple[str, ...]:
+    """Nodes without a ready pod of the wanted template: a run may have been ended before they all were replaced."""
+    labels = {"meshctl/cluster": cluster.cluster}
+    pods = kubectl.items("pods", namespace=cluster.mesh.namespace, labels=labels)
+    nodes = [node.name for node in cluster.nodes]
+    found = []
+    for app, digest in pod_digests(wanted).items():
+        own = [pod for pod in pods if pod["metadata"].get("labels", {}).get("app") == app]
+        answer = judge_pods(own, nodes, {POD_DIGEST: digest}, kubectl.now)
+        found += [f"pods {app}: {answer.seen}"] if isinstance(answer, NotYet) else []
+    return tuple(found)
 
 
 def fits(mesh: Mesh, image: MeshImage | None) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from provision.base.errors import KubernetesError, ShellError
+from provision.base.errors import InventoryError, KubernetesError, ShellError
+from provision.base.shell import Shell
 from provision.guests import target
-from provision.kubernetes import kubectl_for
+from provision.kubernetes import WARN_DAYS, Expiry, expiries, kubectl_for, profile_for
 from provision.libvirt_xml import DomainSeen
 from provision.run.engine import World
 from provision.run.observe import observe_hosts
@@ -39,10 +40,16 @@ class ClusterStatus:
     cluster: str
     guests: tuple[GuestStatus, ...]
     kubernetes_error: str = ""
+    certificates: tuple[Expiry, ...] = ()
+    renewal: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """For --json."""
-        return asdict(self)
+        dates = [
+            {"name": one.name, "expires": one.at.isoformat() if one.at else None, "days": one.days}
+            for one in self.certificates
+        ]
+        return asdict(self) | {"certificates": dates}
 
 
 def cluster_status(world: World) -> ClusterStatus:
@@ -54,21 +61,30 @@ def cluster_status(world: World) -> ClusterStatus:
         for d in seen.domains
         if _is_ours(d, world.cluster.cluster) and d.stamp
     }
+    nodes: dict[str, Any] = {}
+    pods: dict[str, Any] = {}
+    certificates: tuple[Expiry, ...] = ()
+    error = ""
     try:
-        nodes, pods = _ask_kubernetes(world, [domain for _, domain in ours.values()])
-        error = ""
-    except (ShellError, KubernetesError) as failure:
-        nodes, pods, error = {}, {}, failure.message
+        shell = _control_plane(world, [domain for _, domain in ours.values()])
+        certificates = expiries(shell)  # first: an API server whose certificate has expired says nothing
+        nodes, pods = _ask_kubernetes(world, shell)
+    except (ShellError, KubernetesError, InventoryError) as failure:
+        error = failure.message
     guests = tuple(_guest(node.name, ours.get(node.name), nodes, pods) for node in world.cluster.nodes)
-    return ClusterStatus(world.cluster.cluster, guests, error)
+    renewal = profile_for(world.cluster.kubernetes.generation).renewal
+    return ClusterStatus(world.cluster.cluster, guests, error, certificates, renewal)
 
 
 def _is_ours(domain: DomainSeen, cluster: str) -> bool:
     return domain.stamp is not None and domain.stamp.cluster == cluster
 
 
-def _ask_kubernetes(world: World, domains: list[DomainSeen]) -> tuple[dict[str, Any], dict[str, Any]]:
-    shell = world.sessions.to(target(world.cluster, world.cluster.control_plane.name, domains))
+def _control_plane(world: World, domains: list[DomainSeen]) -> Shell:
+    return world.sessions.to(target(world.cluster, world.cluster.control_plane.name, domains))
+
+
+def _ask_kubernetes(world: World, shell: Shell) -> tuple[dict[str, Any], dict[str, Any]]:
     kubectl = kubectl_for(world.cluster.kubernetes.generation, shell)
     nodes = {node["metadata"]["name"]: node for node in kubectl.items("nodes")}
     labels = {"app": "l5d"}
@@ -88,7 +104,7 @@ def _guest(
     return GuestStatus(
         node=name,
         host=host,
-        state="running" if domain.active else "shut off",
+        state=domain.halted.partition(":")[0] or ("running" if domain.active else "shut off"),
         address=domain.stamp.address if domain.stamp else ABSENT,
         memory_mib=domain.memory_mib,
         vcpu_pins=domain.vcpu_cpus,
@@ -113,9 +129,16 @@ def as_text(status: ClusterStatus) -> str:
     """A table, one guest a line."""
     head = ("NODE", "HOST", "STATE", "ADDRESS", "MEMORY", "VCPU PINS", "EMULATOR", "KUBERNETES", "VERSION", "MESH")
     lines = table([head, *(_row(guest) for guest in status.guests)])
-    return "\n".join(
-        [*lines, *([f"Kubernetes could not be asked: {status.kubernetes_error}"] if status.kubernetes_error else [])]
-    )
+    error = [f"Kubernetes could not be asked: {status.kubernetes_error}"] if status.kubernetes_error else []
+    return "\n".join([*lines, *error, *_certificates(status)])
+
+
+def _certificates(status: ClusterStatus) -> Iterator[str]:
+    due = [one for one in status.certificates if one.due]
+    if due:
+        yield f"warning: certificates expire within {WARN_DAYS} days: {', '.join(map(str, due))}\n    fix: {status.renewal}"
+    elif status.certificates:
+        yield f"certificates: the next to expire is {status.certificates[0]}, of {len(status.certificates)}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -4,6 +4,16 @@ To live here a line is part of a specification (a guest, a volume, a network) or
 inventory nor looks at a host.
 """
 
+from provision.specs.artifact_names import (
+    complete_copy,
+    copy_name,
+    incomplete_copies,
+    is_artifact,
+    is_bundle,
+    mark_name,
+    marked_copy,
+    upload_of,
+)
 from provision.specs.objects import (
     Artifact,
     CpuSpec,
@@ -24,9 +34,8 @@ from provision.specs.objects import (
     domain_name,
 )
 from provision.specs.owner import OLD, Owner, new_id
-from provision.specs.stamp import Stamp, stamp_element, stamp_of, with_pins
+from provision.specs.stamp import Stamp, read_stamp, stamp_element, stamp_of, with_pins
 from provision.specs.volume_names import (
-    artifact_volume,
     owned_stem,
     owned_volume,
     stamped_stem,
@@ -52,19 +61,27 @@ __all__ = [
     "SeedSpec",
     "Stamp",
     "VolumeSpec",
-    "artifact_volume",
     "base_image",
     "bundle_disk",
+    "complete_copy",
+    "copy_name",
     "digest",
     "domain_name",
+    "incomplete_copies",
+    "is_artifact",
+    "is_bundle",
+    "mark_name",
+    "marked_copy",
     "new_id",
     "owned_stem",
     "owned_volume",
+    "read_stamp",
     "stamp_element",
     "stamp_of",
     "stamped_stem",
     "stamped_volume",
     "stem",
+    "upload_of",
     "volume_name",
     "with_pins",
 ]

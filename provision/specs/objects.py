@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+
+from provision.specs.artifact_names import artifact_name
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:meshctl:1")
 """The uuid5 namespace of everything we name."""
@@ -16,35 +20,43 @@ def object_uuid(*parts: str) -> str:
     return str(uuid.uuid5(NAMESPACE, "/".join(parts)))
 
 
-def digest(spec: object) -> str:
-    """16 hex digits over a dataclass's values: equal specs, equal digests."""
-    text = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"), default=str)  # type: ignore[call-overload]
+@functools.lru_cache(maxsize=4096)
+def digest(spec: Hashable) -> str:
+    """16 hex digits over a dataclass's values: equal specs, equal digests. A plan asks for each several times."""
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> object:
+    """A dataclass as what JSON has."""
+    if is_dataclass(value):
+        return {one.name: getattr(value, one.name) for one in fields(value)}
+    return str(value)
 
 
 @dataclass(frozen=True)
 class Artifact:
     """A file on the operator's machine that goes into every pool once: base image or bundle disk.
 
-    `digest` is in `volume`'s name; `size` is the file's size in bytes; `format` is qcow2 or raw.
+    `sha256` is of its content, and so is `volume`, the name by which pools have copies of it; `size` is in bytes.
     """
 
     kind: str
     title: str
     volume: str
     path: str
+    sha256: str
     size: int
-    format: str
 
 
-def base_image(name: str, path: str, image_digest: str, size: int) -> Artifact:
+def base_image(name: str, path: str, sha256: str, size: int) -> Artifact:
     """The base image as an artifact."""
-    return Artifact("base image", name, f"meshctl.{name}.{image_digest[:12]}.qcow2", path, size, "qcow2")
+    return Artifact("base image", name, artifact_name(name, sha256, "qcow2"), path, sha256, size)
 
 
-def bundle_disk(version: str, path: str, bundle_digest: str, size: int) -> Artifact:
+def bundle_disk(version: str, path: str, sha256: str, size: int) -> Artifact:
     """The bundle's disk as an artifact."""
-    return Artifact("bundle", version, f"meshctl.bundle.{bundle_digest[:12]}.iso", path, size, "raw")
+    return Artifact("bundle", version, artifact_name("bundle", sha256, "iso"), path, sha256, size)
 
 
 @dataclass(frozen=True)
@@ -149,7 +161,10 @@ class DiskSpec:
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """A domain, complete enough to write its XML. Sizes in MiB; paths are on the host; `virtualization` as for `HostTraits`."""
+    """A domain, complete enough to write its XML. Sizes in MiB; paths are on the host; `virtualization` as for `HostTraits`.
+
+    The last part of `bundle_path` is the artifact's name until the guest is made, then that of the copy that it has.
+    """
 
     cluster: str
     node: str
@@ -189,6 +204,7 @@ class VolumeSpec:
 
     `store` says what it is: a file of the pool (dir), a logical volume of `group` (logical), a whole device (block); `path`
     where that is. `name` is its stamp. A root volume begins as `base_path`, the base image; a data volume, without one, blank.
+    Its last part is the artifact's name: which copy of it is in the pool is seen when the volume is made.
     """
 
     host: str
@@ -247,7 +263,11 @@ class Desired:
 
     def guest(self, node: str) -> GuestSpec:
         """The guest of a node."""
-        return next(guest for guest in self.guests if guest.node == node)
+        return self._by_node[node]
+
+    @functools.cached_property
+    def _by_node(self) -> Mapping[str, GuestSpec]:
+        return {guest.node: guest for guest in self.guests}
 
 
 def domain_name(cluster: str, node: str) -> str:

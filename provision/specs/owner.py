@@ -42,19 +42,16 @@ class Owner:
             return ""
         if not self.owns(stamp):
             return f"it belongs to another cluster {self.cluster}, of owner {stamp.owner or 'without an id'}; ours is {self.id}"
-        if not stamp.node:
-            return (
-                ""
-                if uuid == object_uuid(self.cluster, "network", name)
-                else f"its uuid {uuid} is not the one that we gave"
-            )
-        if name != f"{self.cluster}-{stamp.node}":
-            return f"it is not called {self.cluster}-{stamp.node}: a clone?"
-        return (
-            ""
-            if uuid == object_uuid(self.cluster, "guest", stamp.node)
-            else f"its uuid {uuid} is not the one that we gave"
-        )
+        named, given = self._given(stamp, name)
+        if name != named:
+            return f"it is not called {named}: a clone?"
+        return "" if uuid == given else f"its uuid {uuid} is not the one that we gave: a clone?"
+
+    def _given(self, stamp: Stamp, name: str) -> tuple[str, str]:
+        """Name and uuid of what we make with this stamp: a node's guest, or a network, which is called as the inventory says."""
+        if stamp.node:
+            return f"{self.cluster}-{stamp.node}", object_uuid(self.cluster, "guest", stamp.node)
+        return name, object_uuid(self.cluster, "network", name)
 
 
 def new_id() -> str:

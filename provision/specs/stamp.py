@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,14 +14,30 @@ from provision.specs.objects import GuestSpec
 STAMP_URI = "urn:meshctl:stamp:1"
 STAMP = f"{{{STAMP_URI}}}stamp"
 STAMPED = (
-    *("cluster", "node", "digest", "address", "host_key", "seed"),
+    *("cluster", "node", "digest", "address", "host_key", "seed", "bundle"),
     *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet"),
 )
+
+_NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_BYTE = r"(25[0-5]|2[0-4]\d|1?\d?\d)"
+_CPUS = r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*"
+_FORMS = {
+    "cluster": _NAME,
+    "node": _NAME,
+    "address": rf"{_BYTE}(\.{_BYTE}){{3}}",
+    "host_key": r"[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?",
+    "seed": r"[A-Za-z0-9._-]+",
+    "vcpu_pins": r"\d{1,5}(,\d{1,5})*",
+    "emulator_cpus": _CPUS,
+    "iothread_cpus": _CPUS,
+}
+"""What the values look like that others build on."""
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """Our mark on a domain or a network. `host_key` is a guest's public SSH host key as OpenSSH writes it.
+    """Our mark on a domain or a network. `host_key` is a guest's public SSH host key as OpenSSH writes it; `seed` and `bundle`
+    are the volumes that it was made with, and keeps (`bundle`: empty on those that an older meshctl made).
 
     `vcpu_pins` (a CPU per vCPU, `1,2`), `emulator_cpus` and `iothread_cpus` are the pins that we gave a guest when we last
     defined it, whatever somebody made of its elements since; empty on those that an older meshctl defined.
@@ -33,6 +50,7 @@ class Stamp:
     address: str = ""
     host_key: str = ""
     seed: str = ""
+    bundle: str = ""
     vcpu_pins: str = ""
     emulator_cpus: str = ""
     iothread_cpus: str = ""
@@ -61,7 +79,21 @@ def with_pins(stamp: Stamp, guest: GuestSpec) -> Stamp:
 
 def stamp_of(root: Any) -> Stamp | None:
     """The stamp of a domain or network, None for one that is not ours."""
+    return read_stamp(root)[0]
+
+
+def read_stamp(root: Any) -> tuple[Stamp | None, str]:
+    """The stamp of a domain or network, None for one that is not ours; and what of an element that looks like a stamp
+    cannot be read: it is no stamp then, whoever wrote it.
+    """
     element = root.find(f"metadata/{STAMP}")
     if element is None:
-        return None
-    return Stamp(**{name: element.get(name, "") for name in STAMPED})
+        return None, ""
+    values = {name: str(element.get(name, "")) for name in STAMPED}
+    odd = [f"{name} {value!r}" for name, value in values.items() if not _readable(name, value)]
+    return (None, ", ".join(odd)) if odd else (Stamp(**values), "")
+
+
+def _readable(name: str, value: str) -> bool:
+    """Whether a value can have been written by us, as far as something is made of it. Only cluster must be there."""
+    return name != "cluster" if not value else re.fullmatch(_FORMS.get(name, ".*"), value) is not None

@@ -58,9 +58,3 @@ def _stem_of_file(name: str) -> str | None:
     parts = name.split(".", 4)
     found = ".".join(parts[:4])
     return found if len(parts) == 5 and SUFFIX.fullmatch(parts[4]) and stamped_stem(found) else None
-
-
-def artifact_volume(name: str) -> bool:
-    """Whether a volume is a base image or a bundle that meshctl put there."""
-    parts = name.split(".")
-    return len(parts) >= 4 and parts[0] == "meshctl" and len(parts[-2]) == 12

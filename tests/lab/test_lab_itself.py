@@ -100,7 +100,7 @@ def test_the_pid_file_names_a_process_of_the_lab(lab: Lab) -> None:
 def test_up_again_changes_nothing(lab: Lab) -> None:
     seen: list[Event] = []
     pid, key = lab.pid_file.read_text(), lab.key.read_bytes()
-    assert up(lab, Local(), seen.append) == lab.uri
+    assert up(lab, Local(), seen.append) == (lab.uri,)
     assert (lab.pid_file.read_text(), lab.key.read_bytes(), seen) == (pid, key, [])
 
 
@@ -165,8 +165,8 @@ def test_exec_gives_the_commands_status(lab: Lab) -> None:
     assert Local().read(argv, check=False).status == 7
 
 
-def test_a_volume_is_complete_when_its_physical_size_is_the_files(lab: Lab, hypervisor: Hypervisor) -> None:
-    """The rule by which a second run knows a half-sent image; the sending side breaks off after 3 of 8 MiB."""
+def test_an_upload_that_breaks_off_leaves_a_part_and_a_whole_one_is_the_file(lab: Lab, hypervisor: Hypervisor) -> None:
+    """The sending side breaks off after 3 of 8 MiB."""
 
     class Breaking(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import pytest
 from provision.base.errors import CommandFailed, Unreachable
 from provision.base.parallel import for_each
 from provision.guests.hostkey import new_host_key
+from provision.guests.keys import Identity, identity
 from provision.guests.sessions import target
 from provision.guests.ssh import HostKeyMismatch, Ssh
 from provision.hosts.hypervisor import Hypervisor
 from provision.inventory import load
+from provision.specs import is_artifact, mark_name
 from tests.lab.conftest import MESHCTL, Place
 
 pytestmark = pytest.mark.lab
@@ -158,12 +161,12 @@ def test_every_node_gets_its_answer_through_its_own_mesh(place: Place) -> None:
 def ssh_to(place: Place, node: str) -> Ssh:
     cluster = load(str(place.inventory))
     hypervisor = Hypervisor("hv1", cluster.hosts[0].uri)
-    return Ssh(target(cluster, node, hypervisor.domains()))
+    return Ssh(target(cluster, node, hypervisor.domains()), lambda: identity(cluster))
 
 
 def test_another_host_key_is_refused_and_an_own_one_is_not_shown_in_the_log(place: Place) -> None:
-    good = ssh_to(place, "w1").target
-    other = Ssh(type(good)(**{**vars(good), "host_key": new_host_key("x").public}))
+    good = ssh_to(place, "w1")
+    other = Ssh(replace(good.target, host_key=new_host_key("x").public), good.identify)
     with pytest.raises(HostKeyMismatch, match="w1: the host key of"):
         other.read(["true"])
     logs = Path(os.environ.get("MESHCTL_STATE", Path.home() / ".local/state/meshctl")) / "runs"
@@ -172,8 +175,9 @@ def test_another_host_key_is_refused_and_an_own_one_is_not_shown_in_the_log(plac
 
 def test_a_private_key_that_was_not_invited_is_refused(place: Place, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
-    good = ssh_to(place, "w1").target
-    stranger = Ssh(type(good)(**{**vars(good), "key_file": str(tmp_path / "key")}))
+    stranger = Ssh(
+        ssh_to(place, "w1").target, lambda: Identity((tmp_path / "key.pub").read_text(), str(tmp_path / "key"))
+    )
     with pytest.raises(Unreachable, match="refused the key"):
         stranger.read(["true"])
 
@@ -223,10 +227,9 @@ def test_destroy_removes_ours_and_leaves_theirs(place: Place) -> None:
     assert place.virsh("list", "--all", "--name").split() == ["lab-foreign"]
     assert place.virsh("net-list", "--all", "--name").split() == ["foreign"]
     left = {path.name for path in place.lab.pool.iterdir()}
-    cached = {
-        name for name in left if name.startswith(("meshctl.debian-12.", "meshctl.bundle.")) and name.count(".") == 3
-    }
-    assert len(cached) == 2
+    copies = {name for name in left if is_artifact(name)}
+    cached = copies | {mark_name(name) for name in copies}
+    assert len(copies) == 2
     assert left - cached == {"lab.cp1.root.00000000.qcow2", "meshctl.debian-12.qcow2"}
     assert (place.lab.pool / "meshctl.debian-12.qcow2").read_bytes() == b"theirs"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from provision.hosts.hypervisor import Hypervisor
+from tests.libvirt.daemon import Daemon, daemon
 
 # 8 CPUs, 32 GiB. A file of its own gives every connection a private state, so a test keeps one connection.
 NODE = """<node>
@@ -31,3 +32,10 @@ def hypervisor(uri: str) -> Iterator[Hypervisor]:
     opened = Hypervisor("hv1", uri)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def libvirtd() -> Iterator[Daemon]:
+    """A real daemon of one's own, with libvirt's test driver in it."""
+    with daemon() as made:
+        yield made

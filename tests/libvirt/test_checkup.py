@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from provision.base.errors import HostUnfit
+from provision.base.errors import HostUnfit, InventoryError, Unreachable
 from provision.base.events import Event, Failed, Found, StageFinished
 from provision.cli.doctor import doctor
 from provision.cli.provision import provision
@@ -20,6 +20,7 @@ from provision.inventory import load
 from provision.inventory.model import Cluster
 from provision.run.checkup import admit, as_text, check_hosts
 from provision.run.engine import opened
+from tests.unit.guests.sshd import make_key, public_of
 
 
 def _said(uri: str, **changes: Any) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def _said(uri: str, **changes: Any) -> dict[str, Any]:
         "hosts": [host],
         "network": {"cidr": "10.77.0.0/24", "bridge": "meshbr9"},
         "nodes": [{"name": "cp1", "role": "control-plane", "vcpus": 2, "memory": "2GiB", "disk": "10GiB"}],
-        "ssh": {"public_key": "ssh-ed25519 AAAA test"},
+        "ssh": {"public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test"},
         "kubernetes": {"version": "v1.20.2"},
     } | changes
 
@@ -63,7 +64,7 @@ def test_a_host_without_libvirt_is_an_error_and_hides_no_other(uri: str, tmp_pat
         checkup = check_hosts(world)
     assert [(finding.id, finding.where) for finding in checkup.findings] == [("MC101", "hv1"), ("MC101", "hv3")]
     assert "no connection to" in checkup.findings[0].seen
-    assert checkup.findings[0].fix.startswith(f"`virsh -c '{nowhere}' version`")
+    assert checkup.findings[0].fix.startswith("libvirtd does not run: `systemctl start libvirtd`")
 
 
 def test_a_host_that_takes_a_connection_and_says_nothing_is_given_up_in_time(uri: str, tmp_path: Path) -> None:
@@ -96,10 +97,11 @@ def test_a_guest_that_fits_nowhere_is_an_error(uri: str) -> None:
 
 
 def test_provision_is_let_through_or_stopped(uri: str, tmp_path: Path) -> None:
-    assert [type(event) for event in _admitted(_cluster(uri))][-1] is StageFinished
+    key = {"key_file": str(make_key(tmp_path / "key"))}
+    assert [type(event) for event in _admitted(_cluster(uri, ssh=key))][-1] is StageFinished
     events: list[Event] = []
     with (
-        opened(_cluster(f"qemu+unix:///system?socket={tmp_path}/none"), events.append) as world,
+        opened(_cluster(f"qemu+unix:///system?socket={tmp_path}/none", ssh=key), events.append) as world,
         pytest.raises(HostUnfit, match=r"doctor found 1 error\(s\): MC101 on hv1"),
     ):
         admit(world)
@@ -121,10 +123,28 @@ def test_the_command(uri: str, tmp_path: Path) -> None:
 
 def test_provision_begins_with_it(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESHCTL_STATE", str(tmp_path / "state"))
-    inventory = tmp_path / "x.yaml"
-    inventory.write_text(yaml.safe_dump(_said(f"qemu+unix:///system?socket={tmp_path}/none")))
+    inventory, key = tmp_path / "x.yaml", {"key_file": str(make_key(tmp_path / "key"))}
+    inventory.write_text(yaml.safe_dump(_said(f"qemu+unix:///system?socket={tmp_path}/none", ssh=key)))
     stopped = CliRunner().invoke(provision, [str(inventory), "--yes", "--json"])
     assert isinstance(stopped.exception, HostUnfit)
     events = [json.loads(line) for line in stopped.stdout.splitlines()]
     assert [event["event"] for event in events] == ["StageStarted", "Found", "Failed"]
     assert (events[1]["id"], events[1]["severity"], events[1]["where"]) == ("MC101", "error", "hv1")
+
+
+@pytest.mark.parametrize("fault", ["garbage", "a passphrase", "not in the agent"])
+def test_a_key_that_could_open_no_session_ends_it_before_anything_is_looked_at(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    key = make_key(tmp_path / "key", "ed25519", "open sesame" if fault == "a passphrase" else "")
+    ssh = {"key_file": str(key)}
+    if fault == "garbage":
+        key.write_text("garbage")
+    if fault == "not in the agent":
+        ssh = {"public_key": public_of(key)}
+    with opened(_cluster(uri, ssh=ssh, id="a" * 16), print) as world:
+        with pytest.raises(InventoryError if fault == "garbage" else Unreachable) as caught:
+            admit(world)
+        assert (world.calls.reads, world.calls.mutations) == (0, 0)
+    assert caught.value.hint

@@ -64,7 +64,7 @@ def drift_actions(plan: Plan) -> tuple[Action, ...]:
 @pytest.fixture
 def by_hand(world: World) -> Any:
     """The same libvirt, as somebody else has it: the test driver's state is the connection's own."""
-    return world.hypervisors["hv1"]._connected()
+    return world.hypervisors["hv1"]._connection.use("do it by hand", changes=True)
 
 
 def map_of(cpu: int) -> tuple[bool, ...]:

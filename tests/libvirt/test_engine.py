@@ -42,7 +42,7 @@ nodes:
 - {{name: cp1, role: control-plane, vcpus: 2, memory: 2GiB, disk: 10GiB}}
 - {{name: w1, role: worker, vcpus: 2, memory: 2GiB, disk: 10GiB}}
 ssh:
-  public_key: ssh-ed25519 AAAA test
+  public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test
   proxy_command: ["false"]   # nothing answers there: no packet leaves the machine
 kubernetes: {{version: v1.20.2, bundle: {bundle}}}
 """

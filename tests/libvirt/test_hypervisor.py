@@ -25,7 +25,7 @@ def test_an_empty_host_has_nothing(hypervisor: Hypervisor) -> None:
     assert (hypervisor.domains(), hypervisor.networks(), hypervisor.pools()) == ((), (), ())
     assert hypervisor.volumes("meshctl") == ()
     assert hypervisor.size() == (8, 32768)
-    assert not hypervisor.kvm_works()
+    assert hypervisor.kvm_fault()
 
 
 def test_a_guest_is_defined_started_and_removed_with_its_stamp(hypervisor: Hypervisor) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,6 +141,24 @@ def test_a_run_that_lost_its_lease_changes_nothing_more(
     assert found.uuid == OTHER.uuid
 
 
+def test_a_host_that_goes_away_is_changed_no_more_and_the_others_are(
+    hypervisor: Hypervisor, waited: Callable[[Callable[[], bool]], None], tmp_path: Path
+) -> None:
+    whole = Calls()
+    here = Hypervisor("hv1", hypervisor.uri, Calls(whole=whole))
+    gone = Hypervisor("hv2", "test:///default", Calls(whole=whole))
+    with leased({"hv1": here, "hv2": gone}, whole, "x", nowhere):
+        gone.close()
+        gone.uri = f"test://{tmp_path}/gone.xml"
+        waited(lambda: gone.calls.refused)
+        here.create_network("<network><name>n</name><bridge name='virbr-n'/></network>")
+        with pytest.raises(ConflictError, match="hv2: this run has lost its lease"):
+            gone.remove_network("n")
+    here.remove_network("n")
+    assert (here.lease(), whole.mutations) == (None, 2)
+    here.close()
+
+
 @pytest.fixture
 def waited() -> Callable[[Callable[[], bool]], None]:
     from provision.base.waiting import NotYet, Ready, wait_until
@@ -152,14 +171,15 @@ def waited() -> Callable[[Callable[[], bool]], None]:
 
 def test_a_machine_under_two_names_is_held_once(hypervisor: Hypervisor) -> None:
     twice = Hypervisor("hv2", hypervisor.uri)
-    twice._connection = hypervisor._connected()
+    twice._connection = hypervisor._connection
     with leased({"hv1": hypervisor, "hv2": twice}, Calls(), "x", nowhere):
         assert hypervisor.lease() is not None
     assert hypervisor.lease() is None
 
 
 def test_what_somebody_made_by_hand_under_that_name_holds_too(hypervisor: Hypervisor) -> None:
-    hypervisor._connected().networkDefineXML("<network><name>meshctl-lease</name><bridge name='virbr-x'/></network>")
+    by_hand = hypervisor._connection.use("do it by hand", changes=True)
+    by_hand.networkDefineXML("<network><name>meshctl-lease</name><bridge name='virbr-x'/></network>")
     found = hypervisor.lease()
     assert found is not None
     assert found.holder == "somebody"

@@ -71,7 +71,7 @@ def world(said: Cluster, host: Hypervisor, calls: Calls | None = None) -> Iterat
     """A run's own doors to the one libvirt."""
     counted = calls or Calls()
     door = Hypervisor("hv1", host.uri, counted)
-    door._connection = host._connected()
+    door._connection = host._connection
     with opened(said, nowhere) as made:
         yield replace(made, calls=counted, hypervisors={"hv1": door})
 

@@ -42,8 +42,8 @@ PINNINGS = {
 }
 
 ARTIFACTS: tuple[Artifact, ...] = (
-    base_image("debian-12", "/cache/debian-12.qcow2", "1234567890abcdef", 300),
-    bundle_disk("v1.20.2", "/cache/bundle.iso", "fedcba0987654321", 900),
+    base_image("debian-12", "/cache/debian-12.qcow2", "a1" * 32, 300),
+    bundle_disk("v1.20.2", "/cache/bundle.iso", "b2" * 32, 900),
 )
 
 

@@ -10,7 +10,9 @@ HOST = (
         "libvirt does not answer",
         happens="The host's libvirt could not be asked: no connection, no permission, no daemon, or no answer within 5 s.",
         matters="Nothing can be planned or made on this host.",
-        fix="`virsh -c '{uri}' version` shows libvirt's own words; on the host: `systemctl start libvirtd` (or virtqemud.socket)",
+        fix="{fix}",
+        fixes="what the finding says for its cause: a name or key that is not known, a user without the group libvirt, no sshd, no nc, "
+        "no libvirtd (`systemctl start libvirtd` or virtqemud.socket); else `virsh -c URI version` shows libvirt's own words",
         near_miss="A lab that has been taken down: `meshctl lab up` starts it.",
     ),
     warning(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from provision.base.errors import InventoryError, Problem
+from provision.base.errors import InventoryError, Problem, cause
 from provision.inventory.loader import faults, mesh, rules
 from provision.inventory.loader.document import Document, parse
 from provision.inventory.loader.schema import json_schema
@@ -39,9 +39,7 @@ def _read(path: str) -> str:
         problem = Problem(path, line, column, "", f"not UTF-8 text: byte 0x{data[error.start]:02x}", "save it as UTF-8")
         raise _refusal(path, [problem]) from error
     except OSError as error:
-        raise InventoryError(
-            f"{path}: cannot be read: {error.strerror}", hint="which inventory did you mean?"
-        ) from error
+        raise InventoryError(f"{path}: cannot be read: {cause(error)}", hint="which inventory did you mean?") from error
 
 
 def _refusal(path: str, problems: list[Problem]) -> InventoryError:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.base.errors import Problem
+from provision.base.errors import Problem, cause
 from provision.inventory.loader.document import Document, Location, field_name
 from provision.inventory.loader.rules import Parts
 from provision.linkerd.knowledge.versions import RELEASES, UnknownRelease, known
@@ -182,9 +182,7 @@ def _own_file(parts: Parts, mesh: Mesh, path: str) -> Iterator[Problem]:
     try:
         text = file.read_text()
     except OSError as error:
-        yield document.problem(
-            here, f"{file}: cannot be read: {error.strerror}", "relative paths begin at the inventory"
-        )
+        yield document.problem(here, f"{file}: cannot be read: {cause(error)}", "relative paths begin at the inventory")
     except UnicodeDecodeError:
         yield document.problem(here, f"{file}: not UTF-8 text", "save it as UTF-8")
     else:

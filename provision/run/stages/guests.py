@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from provision.base.errors import ConflictError, MeshctlError, StageTimeout, Unreachable
 from provision.base.events import Changed, Warned
 from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
-from provision.guests import Boot, HostKeyMismatch, Ssh, new_host_key, observe_boot, public_key
+from provision.guests import (
+    Boot,
+    HostKeyMismatch,
+    KeyRefused,
+    Ssh,
+    first_boot_over,
+    identity,
+    new_host_key,
+    observe_boot,
+)
 from provision.guests import seed as seeds
+from provision.hosts import copy_path
+from provision.inventory import Cluster
 from provision.libvirt_xml import domain_xml, judged_domains, upload_volume_xml
-from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective, guest_digest
+from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective
 from provision.run.stages.doors import Doors
-from provision.specs import GuestSpec, Member, Stamp
+from provision.specs import GuestSpec, Member, Stamp, digest
 
 NAME, TITLE = "guests", "guests: define, boot, check"
 
@@ -117,12 +130,21 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[action.where]
     guest = plan.desired.guest(action.name)
     if action.verb is Verb.CREATE:
+        guest = _with_bundle(guest, plan, doors)
         stamp = _put_seed(guest, plan, doors)
         hypervisor.define_domain(domain_xml(guest, stamp), new=True)
     elif action.verb is Verb.CHANGE:
         _redefine(action, plan, doors)
     hypervisor.start_domain(guest.domain)
     doors.emit(Changed(action.where, f"guest {guest.node}", action.verb))
+
+
+def _with_bundle(guest: GuestSpec, plan: Plan, doors: Doors) -> GuestSpec:
+    """The guest with the copy of the bundle that its pool has; one that has a bundle already, as it is."""
+    name = _file(guest.bundle_path)
+    if all(artifact.volume != name for artifact in plan.desired.artifacts):
+        return guest
+    return replace(guest, bundle_path=copy_path(doors.hypervisors[guest.host], guest.pool, guest.bundle_path))
 
 
 def _redefine(action: Action, plan: Plan, doors: Doors) -> None:
@@ -136,14 +158,20 @@ def _redefine(action: Action, plan: Plan, doors: Doors) -> None:
             f"{guest.host}: domain {guest.domain} was changed by somebody else since the plan was made",
             hint="look at the new plan: run the command again",
         )
+    guest = _with_bundle(effective(guest, found), plan, doors)
     stamp = replace(
         found.stamp,
-        digest=guest_digest(guest, found),
+        digest=digest(guest),
         address=guest.address,
+        bundle=_file(guest.bundle_path),
         owner=plan.desired.owner_id,
         pod_subnet=_member(plan, guest.node).pod_subnet,
     )
-    hypervisor.define_domain(domain_xml(effective(guest, found), stamp))
+    hypervisor.define_domain(domain_xml(guest, stamp))
+
+
+def _file(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
@@ -151,7 +179,9 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
     hypervisor = doors.hypervisors[guest.host]
     key = new_host_key(f"{guest.cluster}-{guest.node}")
     member = _member(plan, guest.node)
-    image = seeds.disk_image(seeds.render(doors.cluster, member, plan.desired.members, public_key(doors.cluster), key))
+    image = seeds.disk_image(
+        seeds.render(doors.cluster, member, plan.desired.members, identity(doors.cluster).public, key)
+    )
     volume = guest.seed_path.rpartition("/")[2]
     hypervisor.delete_volume(guest.pool, volume)
     hypervisor.create_volume(guest.pool, upload_volume_xml(volume, private=True))
@@ -159,10 +189,11 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
     return Stamp(
         guest.cluster,
         guest.node,
-        guest_digest(guest, None),
+        digest(guest),
         guest.address,
         key.public,
         volume,
+        _file(guest.bundle_path),
         owner=plan.desired.owner_id,
         pod_subnet=member.pod_subnet,
     )
@@ -175,25 +206,39 @@ def _member(plan: Plan, node: str) -> Member:
 def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> Boot:
     try:
         return wait_until(
-            lambda: _look(guest.node, shell, doors),
+            lambda: look(shell, doors.cluster, partial(_console, guest, doors)),
             what=f"{guest.node}: first boot",
             within_s=BOOT_S,
             every_s=2.0,
             emit=doors.emit,
         )
     except StageTimeout as error:
-        console = doors.hypervisors[guest.host].console(guest.pool, guest.console_path.rpartition("/")[2])
-        tail = "\n".join(f"    {line}" for line in console.splitlines()[-20:]) or "    (the console log is empty)"
+        tail = (
+            "\n".join(f"    {line}" for line in _console(guest, doors).splitlines()[-20:])
+            or "    (the console log is empty)"
+        )
         raise StageTimeout(
             f"{error.message}\nthe guest's console ends:\n{tail}", hint=f"watch it: virsh console {guest.domain}"
         ) from error
 
 
-def _look(node: str, shell: Ssh, doors: Doors) -> Ready[Boot] | NotYet:
+def look(shell: Ssh, cluster: Cluster, console: Callable[[], str]) -> Ready[Boot] | NotYet:
+    """A look at a guest's first boot. Raises KeyRefused when its console says that no user of ours will come any more, and
+    HostKeyMismatch.
+    """
     try:
-        boot = observe_boot(shell, doors.cluster.sysctl, doors.cluster.node(node).mounts)
+        boot = observe_boot(shell, cluster.sysctl, cluster.node(shell.where).mounts)
     except HostKeyMismatch:
         raise
+    except KeyRefused as error:
+        # Its user is made during the first boot: until that is over a refusal says nothing.
+        if first_boot_over(console()):
+            raise
+        return NotYet(error.message)
     except Unreachable as error:
         return NotYet(error.message)
     return NotYet(boot.waiting) if boot.waiting else Ready(boot)
+
+
+def _console(guest: GuestSpec, doors: Doors) -> str:
+    return doors.hypervisors[guest.host].console(guest.pool, guest.console_path.rpartition("/")[2])

@@ -1,13 +1,14 @@
-"""Stage images: base image and bundle go into each host's pool, once, by digest."""
+"""Stage images: base image and bundle go into each host's pool, once, by the sha256 of their content."""
 
 from __future__ import annotations
 
-from provision.base.events import Changed, Progress
+from provision.base.errors import MeshctlError
+from provision.base.events import Changed, Progress, Warned
 from provision.base.parallel import for_each
-from provision.libvirt_xml import upload_volume_xml
-from provision.plan import Action, Plan, Verb
+from provision.base.shell import Shell
+from provision.hosts import remove_copy, send, verify_again
+from provision.plan import UPLOAD, Action, Plan, Verb
 from provision.run.stages.doors import Doors
-from provision.specs import Artifact
 
 NAME, TITLE = "images", "base image and bundle into the pools"
 
@@ -21,19 +22,38 @@ def run(plan: Plan, doors: Doors) -> None:
 def _to_host(host: str, plan: Plan, doors: Doors) -> None:
     for action in plan.of(NAME):
         if action.where == host:
-            artifact = next(a for a in plan.desired.artifacts if a.volume == action.name)
-            _send(action, artifact, plan, doors)
+            (_clear if action.kind == UPLOAD else _send)(action, plan, doors)
 
 
-def _send(action: Action, artifact: Artifact, plan: Plan, doors: Doors) -> None:
-    hypervisor = doors.hypervisors[action.where]
+def _clear(action: Action, plan: Plan, doors: Doors) -> None:
     pool = next(pool.name for pool in plan.desired.pools if pool.host == action.where)
-    if action.verb is Verb.CHANGE:
-        hypervisor.delete_volume(pool, artifact.volume)
-    hypervisor.create_volume(pool, upload_volume_xml(artifact.volume, private=False))
+    users = remove_copy(doors.hypervisors[action.where], pool, action.name)
+    if users:
+        doors.emit(Warned(f"{action.where}: {action.name} stays: needed by {', '.join(users)}"))
+    else:
+        doors.emit(Changed(action.where, f"{action.kind} {action.name}", "remove"))
+
+
+def _send(action: Action, plan: Plan, doors: Doors) -> None:
+    hypervisor, shell = doors.hypervisors[action.where], _shell(action.where, doors)
+    pool = next(pool for pool in plan.desired.pools if pool.host == action.where)
+    artifact = next(a for a in plan.desired.artifacts if a.volume == action.name)
     what = f"{artifact.kind} to {action.where}"
-    with open(artifact.path, "rb") as content:
-        hypervisor.upload(
-            pool, artifact.volume, content, lambda sent: doors.emit(Progress(what, sent, artifact.size, "bytes"))
+    if action.verb is Verb.CHANGE:
+        verify_again(hypervisor, shell, pool, artifact)
+    else:
+        send(hypervisor, shell, pool, artifact, lambda sent: doors.emit(Progress(what, sent, artifact.size, "bytes")))
+    doors.emit(
+        Changed(
+            action.where,
+            f"{artifact.kind} {artifact.volume}",
+            "verified" if action.verb is Verb.CHANGE else "sent and verified",
         )
-    doors.emit(Changed(action.where, f"{artifact.kind} {artifact.volume}", "sent"))
+    )
+
+
+def _shell(host: str, doors: Doors) -> Shell | None:
+    try:
+        return doors.host_shell(host)
+    except MeshctlError:
+        return None

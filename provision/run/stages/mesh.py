@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from provision.base.events import Changed
 from provision.base.waiting import wait_until
 from provision.kubernetes import Kubectl, Outdated, patiently, pods_on, profile_for
 from provision.kubernetes.kubectl import title
-from provision.mesh import APP, ECHO, Manifest
+from provision.mesh import POD_DIGEST, Manifest, pod_digests
 from provision.plan import Plan
 from provision.run.observe import mesh_manifests
 from provision.run.stages.doors import Doors
@@ -16,17 +18,24 @@ NAME, TITLE = "mesh", "Linkerd on every node"
 READY_S = 900.0
 """From apply to ready pods it takes up to two minutes under software emulation, when nothing else runs."""
 
+ROLL_S = 60.0
+"""What a node more may take: a DaemonSet rolls one node at a time, each with linkerd's grace of 30 s and its start."""
+
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Applies what is absent or differs, replaces pods of an older template, waits until every node has ready pods."""
+    """Applies what is absent or differs, replaces pods of an older template, waits until every node has ready pods of the
+    wanted one.
+    """
     del plan  # what is stale is asked of the cluster itself: the plan is older than the cluster may be
     kubectl = doors.kubectl()
     wanted = mesh_manifests(doors.cluster, doors.bundle)
     patiently(lambda: _put(kubectl, wanted, doors), within_s=READY_S, emit=doors.emit)
-    if not profile_for(doors.cluster.kubernetes.generation).workloads.rolls_daemonsets:
-        _replace_old_pods(kubectl, wanted, doors)
-    for app in (APP, ECHO):
-        _await_pods(kubectl, app, doors)
+    rolls = profile_for(doors.cluster.kubernetes.generation).workloads.rolls_daemonsets
+    nodes = tuple(node.name for node in doors.cluster.nodes)
+    for app, digest in pod_digests(wanted).items():
+        if not rolls:
+            _replace_old_pods(kubectl, app, digest, doors)
+        _await_pods(kubectl, app, digest, nodes, doors)
 
 
 def _put(kubectl: Kubectl, wanted: tuple[Manifest, ...], doors: Doors) -> None:
@@ -48,25 +57,31 @@ def _stale(kubectl: Kubectl, wanted: tuple[Manifest, ...]) -> Outdated:
     return kubectl.outdated(wanted) if front else stale
 
 
-def _await_pods(kubectl: Kubectl, app: dict[str, str], doors: Doors) -> None:
-    nodes = [node.name for node in doors.cluster.nodes]
-    namespace = doors.cluster.mesh.namespace
+def _await_pods(kubectl: Kubectl, app: str, digest: str, nodes: Sequence[str], doors: Doors) -> None:
+    """Waits for a ready pod of the wanted template on each of these nodes. Raises KubernetesError when one never will be."""
     wait_until(
-        lambda: pods_on(kubectl, nodes, namespace=namespace, labels=app),
-        what=f"pods {app['app']} on every node",
-        within_s=READY_S,
+        lambda: pods_on(
+            kubectl,
+            nodes,
+            namespace=doors.cluster.mesh.namespace,
+            labels={"app": app},
+            annotations={POD_DIGEST: digest},
+        ),
+        what=f"pods {app} on {'every node' if len(nodes) > 1 else nodes[0]}",
+        within_s=READY_S + ROLL_S * len(nodes),
         every_s=3.0,
         emit=doors.emit,
     )
 
 
-def _replace_old_pods(kubectl: Kubectl, wanted: tuple[Manifest, ...], doors: Doors) -> None:
+def _replace_old_pods(kubectl: Kubectl, app: str, digest: str, doors: Doors) -> None:
     """DaemonSets of 1.5 do not roll: pods of an older template are deleted node by node, each replaced before the next."""
     namespace = doors.cluster.mesh.namespace
-    daemonset = next(m for m in wanted if m["kind"] == "DaemonSet" and m["metadata"]["name"] == "l5d")
-    digest = daemonset["spec"]["template"]["metadata"]["annotations"]["meshctl/config-digest"]
-    for pod in kubectl.items("pods", namespace=namespace, labels=APP):
-        if pod["metadata"].get("annotations", {}).get("meshctl/config-digest") != digest:
+    known = {node.name for node in doors.cluster.nodes}
+    for pod in kubectl.items("pods", namespace=namespace, labels={"app": app}):
+        node = pod["spec"].get("nodeName", "?")
+        if pod["metadata"].get("annotations", {}).get(POD_DIGEST) != digest:
             kubectl.delete("pod", pod["metadata"]["name"], namespace=namespace)
-            doors.emit(Changed(pod["spec"].get("nodeName", "?"), f"pod {pod['metadata']['name']}", "replace"))
-            _await_pods(kubectl, APP, doors)
+            doors.emit(Changed(node, f"pod {pod['metadata']['name']}", "replace"))
+            if node in known:
+                _await_pods(kubectl, app, digest, (node,), doors)

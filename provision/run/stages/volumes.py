@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from provision.base.events import Changed
 from provision.base.parallel import for_each
-from provision.hosts import claim, clear, fill, make_logical, mark_ready
+from provision.hosts import claim, clear, copy_path, fill, make_logical, mark_ready
 from provision.libvirt_xml import volume_xml
 from provision.plan import Action, Plan, Verb
 from provision.run.stages.doors import Doors
@@ -21,7 +23,7 @@ def run(plan: Plan, doors: Doors) -> None:
 
 
 def _volume(action: Action, plan: Plan, doors: Doors) -> None:
-    volume = next(volume for volume in plan.desired.volumes if volume.name == action.name)
+    volume = _on_copy(next(volume for volume in plan.desired.volumes if volume.name == action.name), doors)
     if volume.store == "dir":
         doors.hypervisors[action.where].create_volume(volume.pool, volume_xml(volume))
     elif volume.store == "logical":
@@ -29,6 +31,13 @@ def _volume(action: Action, plan: Plan, doors: Doors) -> None:
     else:
         _device(volume, action.verb, doors)
     doors.emit(Changed(action.where, f"{volume.title} {volume.name}", action.verb))
+
+
+def _on_copy(volume: VolumeSpec, doors: Doors) -> VolumeSpec:
+    """The volume with the copy of the base image that its pool has."""
+    if not volume.base_path:
+        return volume
+    return replace(volume, base_path=copy_path(doors.hypervisors[volume.host], volume.pool, volume.base_path))
 
 
 def _logical(volume: VolumeSpec, verb: Verb, doors: Doors) -> None:

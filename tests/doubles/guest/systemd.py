@@ -74,9 +74,8 @@ def start(unit: str) -> None:
         if status:
             refuse(f"Job for {unit} failed because the control process exited with error code.")
         return
-    _spawn(
-        unit, lambda: _supervise(unit, shlex.split(settings["ExecStart"]), restart=settings.get("Restart") == "always")
-    )
+    commands = [shlex.split(settings[key]) for key in ("ExecStartPre", "ExecStart") if key in settings]
+    _spawn(unit, lambda: _supervise(unit, commands, restart=settings.get("Restart") == "always"))
 
 
 def stop(unit: str) -> None:
@@ -98,7 +97,7 @@ def systemd_run(words: list[str]) -> None:
     unit, command = _full(words[0].partition("=")[2]), words[2:]
     if active(unit) != "inactive":
         refuse(f"Failed to start transient service unit: Unit {unit} already exists.")
-    _spawn(unit, lambda: _supervise(unit, command, restart=False))
+    _spawn(unit, lambda: _supervise(unit, [command], restart=False))
 
 
 def journalctl(words: list[str]) -> None:
@@ -210,15 +209,19 @@ def _spawn(unit: str, work: object) -> None:
     os._exit(0)
 
 
-def _supervise(unit: str, command: list[str], *, restart: bool) -> None:
+def _supervise(unit: str, commands: list[list[str]], *, restart: bool) -> None:
+    """One command after the other, each only when the one before it ended well: ExecStartPre=, then ExecStart=."""
     environment = {"PATH": PATH, "LANG": "C.UTF-8"}
     while True:
         with open(HERE / f"{unit}.log", "ab") as log:
-            status = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
-            )
+            for command in commands:
+                status = subprocess.run(
+                    command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+                ).returncode
+                if status:
+                    break
         if not restart:
-            if status.returncode:
+            if status:
                 _note(unit, active="failed", pid=None)
             else:
                 with remembered("units") as units:

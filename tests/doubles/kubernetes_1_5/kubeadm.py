@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
+import json
 import os
 import re
 import secrets
@@ -258,7 +260,10 @@ def _write_master_files(token: tuple[str, str], version: str, addresses: list[st
     tokens.write_text(f"{token[1]},kubeadm-node-csr,{uuid.uuid4()},system:kubelet-bootstrap\n")
     tokens.chmod(0o600)
     for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"):
-        (KUBERNETES / f"manifests/{name}.json").write_text(f'{{"version": "{version}", "address": "{addresses[0]}"}}\n')
+        # json.MarshalIndent of a Pod: one word of the command a line.
+        command = [name, "--allow-privileged", f"--advertise-address={addresses[0]}"]
+        manifest = {"version": version, "spec": {"containers": [{"command": command}]}}
+        (KUBERNETES / f"manifests/{name}.json").write_text(json.dumps(manifest, indent=2))
     ca = secrets.token_hex(8)
     for name in PKI:
         (KUBERNETES / "pki" / name).write_text(f"{ca}\n")
@@ -279,10 +284,18 @@ def _kubeconfig(name: str, address: str, ca: str) -> None:
     try:
         with open(path, "x") as file:
             file.write(f"server: https://{address}:6443\nca: {ca}\n")
+            # Where the real ones lie: in base64, indented.
+            file.write(f"    certificate-authority-data: {_base64(f'authority {ca}')}\n")
+            for what in ("certificate", "key"):
+                file.write(f"    client-{what}-data: {_base64(f'{what} by {ca}')}\n")
     except FileExistsError:
         fail(f'failed to create "{path}", it already exists [open {path}: file exists]')
     path.chmod(0o600)
     print(f'[kubeconfig] Wrote KubeConfig file to disk: "{path}"')
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _control_plane(token: tuple[str, str], version: str, address: str) -> None:

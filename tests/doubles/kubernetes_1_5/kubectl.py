@@ -54,7 +54,7 @@ def main(words: list[str]) -> None:
         verb, rest = rest[0], rest[1:]
     else:
         given, rest = flags(rest, FLAGS)
-    verbs = {"get": get, "apply": apply, "create": create, "delete": delete}
+    verbs = {"get": get, "apply": apply, "create": create, "delete": delete, "logs": logs}
     if verb not in verbs:
         fail(f'Error: unknown command "{verb}" for "kubectl"\nRun \'kubectl --help\' for usage.')
     _connect(given)
@@ -110,6 +110,21 @@ def delete(given: dict[str, str], words: list[str]) -> None:
     if not gone:
         fail(f'Error from server (NotFound): {kind}s "{name}" not found')
     print(f'{kind} "{name}" deleted')
+
+
+def logs(given: dict[str, str], words: list[str]) -> None:
+    """`logs POD`: the API server asks the pod's kubelet, which wants to know who asks."""
+    (name,) = words
+    with cluster() as state:
+        known = [f"certificate by {state['ca']}", f"key by {state['ca']}"]
+        if not any(pod["name"] == name and not pod["gone"] for pod in state.get("pods", {}).values()):
+            fail(f'Error from server (NotFound): pods "{name}" not found')
+        if state.get("kubelet_client") != known:
+            fail(
+                "error: You must be logged in to the server "
+                f"(the server has asked for the client to provide credentials ( pods/log {name}))"
+            )
+    print(f"{name} has begun")
 
 
 def _put(given: dict[str, str], words: list[str], *, created: str, there: str | None) -> None:

@@ -29,7 +29,19 @@ FLAGS = {
     "--resolv-conf": True,
     "--hairpin-mode": True,
     "--cgroup-driver": True,
+    "--anonymous-auth": False,
+    "--client-ca-file": True,
+    "--authorization-mode": True,
+    "--read-only-port": True,
+    "--cadvisor-port": True,
 }
+CLOSED = {
+    "--anonymous-auth": ("true", "false"),
+    "--authorization-mode": ("AlwaysAllow", "Webhook"),
+    "--read-only-port": ("10255", "0"),
+    "--cadvisor-port": ("4194", "0"),
+}
+"""The default in 1.5, which opens a door to everybody without a word, and what closes it."""
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 ECHO = """
 import http.server, socket, sys
@@ -51,6 +63,7 @@ def main(words: list[str]) -> None:
     if not kubeconfig.exists():
         fail(f"error: failed to run Kubelet: invalid kubeconfig: stat {kubeconfig}: no such file or directory")
     _agrees_with_docker(given)
+    _is_closed(given, kubeconfig)
     Path("/var/lib/kubelet").mkdir(parents=True, exist_ok=True)
     while True:
         _sync(given, kubeconfig)
@@ -72,8 +85,23 @@ def _agrees_with_docker(given: dict[str, str]) -> None:
         fail(f"DOUBLE: {resolver} is absent or names a resolver that no pod reaches")
 
 
+def _is_closed(given: dict[str, str], kubeconfig: Path) -> None:
+    for flag, (default, wanted) in CLOSED.items():
+        if given.get(flag, default) != wanted:
+            fail(f"DOUBLE: {flag} is {given.get(flag, default)}: that is open to everybody")
+    authority = Path(given.get("--client-ca-file", "/none"))
+    if not authority.exists():
+        fail(f"error: unable to load client CA file: open {authority}: no such file or directory")
+    if authority.read_text() != f"authority {_said(kubeconfig)['ca']}":
+        fail(f"DOUBLE: {authority} is not the cluster's: nobody would be believed")
+
+
+def _said(kubeconfig: Path) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in kubeconfig.read_text().splitlines())
+
+
 def _sync(given: dict[str, str], kubeconfig: Path) -> None:
-    lines = dict(line.split(": ", 1) for line in kubeconfig.read_text().splitlines())
+    lines = _said(kubeconfig)
     manifests = Path(given["--pod-manifest-path"])
     with cluster() as state:
         if (manifests / "kube-apiserver.json").exists():
@@ -89,13 +117,22 @@ def _sync(given: dict[str, str], kubeconfig: Path) -> None:
 
 
 def _static_pods(state: dict[str, Any], manifests: Path) -> None:
-    version = json.loads((manifests / "kube-apiserver.json").read_text())["version"]
+    manifest = json.loads((manifests / "kube-apiserver.json").read_text())
+    version, command = manifest["version"], manifest["spec"]["containers"][0]["command"]
+    state["kubelet_client"] = _shown(command)
     wanted = {f"{PREFIX}/{name}-amd64:{version}" for name in CONTROL_PLANE} | {f"{PREFIX}/etcd-amd64:3.0.14-kubeadm"}
     shareable = docker_settings().get("default-ipc-mode") == "shareable"
     Path("/var/lib/etcd/member").mkdir(parents=True, exist_ok=True)
     state["healthy"] = shareable and wanted <= images()
     if not state["healthy"]:
         print(f"E0101 pod_workers.go:184] Error syncing pod: {'ErrImagePull' if shareable else IPC}", flush=True)
+
+
+def _shown(command: list[str]) -> list[str]:
+    """What the API server shows to kubelets: certificate and key, whose files must be there for it to start."""
+    flags = [word.split("=", 1) for word in command if word.startswith("--kubelet-client-")]
+    assert len(flags) in (0, 2), command
+    return [Path(path).read_text() for _, path in sorted(flags)]
 
 
 def _daemon_pods(state: dict[str, Any], node: str, given: dict[str, str]) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provision.base.errors import MeshctlError
+from provision.cli.ending import CLOSED_PIPE, SIGNALS
 from provision.cli.failure import BUG
 from provision.cli.mesh_validate import NOTHING_FOUND
 from provision.cli.provision import CHANGES_PENDING
 from provision.guests import ssh  # noqa: F401 - defines HostKeyMismatch
 
+ENDINGS = {0, 2, CHANGES_PENDING, NOTHING_FOUND, BUG, CLOSED_PIPE, *(128 + number for number in SIGNALS)}
 DOCS = Path(__file__).parents[3] / "docs" / "exit-codes.md"
 
 
@@ -25,12 +27,12 @@ def test_each_kind_of_cause_has_a_code_of_its_own() -> None:
     direct: list[type[MeshctlError]] = [MeshctlError, *MeshctlError.__subclasses__()]
     codes = [cls.exit_code for cls in direct]
     assert len(codes) == len(set(codes))
-    assert not set(codes) & {0, 2, CHANGES_PENDING, NOTHING_FOUND, BUG, 130}
+    assert not set(codes) & ENDINGS
 
 
 def test_every_class_and_code_is_documented() -> None:
     text = DOCS.read_text()
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
-    assert documented == {cls.exit_code for cls in classes()} | {0, 2, CHANGES_PENDING, NOTHING_FOUND, BUG, 130}
+    assert documented == {cls.exit_code for cls in classes()} | ENDINGS
     for cls in classes():
         assert f"`{cls.__name__}`" in text

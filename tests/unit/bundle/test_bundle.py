@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -13,7 +15,7 @@ import yaml
 
 from provision.base.errors import ImageError
 from provision.base.events import Event, Warned
-from provision.bundle import find, load, seal, verify
+from provision.bundle import find, load, make_disk, seal, verify
 from provision.bundle.containers import Container, Entry, references, write
 from provision.bundle.seal import required_images
 
@@ -190,3 +192,19 @@ def test_what_is_no_archive_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(b"not a tar")
     with pytest.raises(ImageError, match=r"x.tar: not an archive of `docker save`"):
         references(tmp_path / "x.tar")
+
+
+def test_equal_bundles_give_equal_disks(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laid out elsewhere, by somebody else, at another time."""
+    seal(folder, VERSION)
+    copied = shutil.copytree(folder, tmp_path / "copied")
+    for path in copied.rglob("*"):
+        os.utime(path, (1_500_000_000, 1_500_000_000))
+        if path.is_file():
+            path.chmod(path.stat().st_mode & 0o755 & ~0o044)
+    sums = set()
+    for number, (laid_out, zone) in enumerate(((folder, "UTC"), (copied, "Asia/Tokyo"))):
+        monkeypatch.setenv("MESHCTL_CACHE", str(tmp_path / f"cache{number}"))
+        monkeypatch.setenv("TZ", zone)
+        sums.add(hashlib.sha256(make_disk(laid_out).read_bytes()).hexdigest())
+    assert len(sums) == 1

@@ -21,7 +21,7 @@ def _shell(uri: str) -> object:
     [
         ("qemu+ssh://root@hv1/system", ("--", "hv1")),
         ("qemu+ssh://root@hv1:2222/system", ("-p", "2222", "-l", "root", "--", "hv1")),
-        ("qemu+ssh://hv1/system", ("ConnectTimeout=4", "--", "hv1")),
+        ("qemu+ssh://hv1/system", ("ServerAliveCountMax=4", "--", "hv1")),
         ("qemu+ssh://root@hv1/system?keyfile=/k", ("-i", "/k", "--", "hv1")),
         ("qemu+libssh://ann@hv1/system", ("-l", "ann", "--", "hv1", "sudo", "-n", "--")),
     ],
@@ -32,6 +32,12 @@ def test_ssh_as_libvirt_does(uri: str, way: tuple[str, ...]) -> None:
     assert shell.quoted
     assert shell.prefix[:3] == ("ssh", "-o", "BatchMode=yes")
     assert shell.prefix[-len(way) :] == way
+
+
+def test_the_program_is_the_one_that_libvirt_is_told() -> None:
+    shell = _shell("qemu+ssh://root@hv1/system?command=/usr/local/bin/ssh&keyfile=/k")
+    assert isinstance(shell, Through)
+    assert shell.prefix[0] == "/usr/local/bin/ssh"
 
 
 @pytest.mark.parametrize("uri", ["qemu:///system", "qemu+unix:///system", "qemu+unix:///system?socket=/run/other/s"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,8 @@ from provision.base import data
 from provision.base.errors import ImageError
 from provision.base.events import nowhere
 from provision.base.shell import Local
-from provision.images import builder, disk, mirror, recipes, system
+from provision.base.waiting import NotYet, Ready, wait_until
+from provision.images import builder, disk, mirror, recipes, reproducible, system
 
 SHIPPED = (data.folder("images") / "debian-12.yaml").read_text()
 
@@ -171,3 +175,60 @@ def test_a_disk_is_made_of_plain_files(tmp_path: Path) -> None:
     blocks = struct.unpack_from("<QHH", _head(target), disk.BOOT_START * 512 + 500)
     assert blocks[0] == disk.BOOT_START + 1
     assert 0 < blocks[1] < disk.BOOT_SECTORS
+
+
+def _tree(root: Path) -> float:
+    """A small system, made in the order that it is called for; gives when it was begun."""
+    began = time.time()
+    for name in ("usr/bin/tool", "etc/hosts", "var/lib/dpkg/status", "boot/vmlinuz-6.1"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    (root / "usr/bin/tool").chmod(0o755)
+    os.utime(root / "boot/vmlinuz-6.1", (1_600_000_000, 1_600_000_000))
+    os.link(root / "usr/bin/tool", root / "usr/bin/other-name")
+    (root / "vmlinuz").symlink_to("boot/vmlinuz-6.1")
+    return began
+
+
+def test_equal_systems_give_equal_images_bit_by_bit(tmp_path: Path) -> None:
+    """Made in another folder, a second later: filesystem, partition table, boot loader and compression."""
+    found, shell = images.recipe("debian-12"), Local(env=reproducible.ENVIRONMENT)
+    sums = []
+    for place in (tmp_path / "one", tmp_path / "two"):
+        began = _tree(place / "root")
+        reproducible.settle_times(place / "root", began)
+        disk.make_filesystem(shell, found, place / "root", place / "disk.raw")
+        disk.install_grub(shell, place / "disk.raw")
+        shell.run([*builder.CONVERT, str(place / "disk.raw"), str(place / "disk.qcow2")])
+        sums.append(hashlib.sha256((place / "disk.qcow2").read_bytes()).hexdigest())
+        _await_another_second()
+    assert sums[0] == sums[1]
+    filesystem = f"{tmp_path}/two/disk.raw?offset={disk.ROOT_START * disk.SECTOR}"
+    subprocess.run(["e2fsck", "-fn", filesystem], check=True, capture_output=True)
+    shown = subprocess.run(
+        ["debugfs", "-R", "stat /boot/vmlinuz-6.1", filesystem], capture_output=True, text=True
+    ).stdout
+    assert f"mtime: {1_600_000_000:#x}" in shown, "what a package brought keeps its time"
+    assert f" ctime: {reproducible.EPOCH:#x}" in shown
+
+
+def _await_another_second() -> None:
+    """ext4 keeps whole seconds of ctime here."""
+    before = int(time.time())
+    wait_until(
+        lambda: Ready(None) if int(time.time()) > before else NotYet("the same second"),
+        what="another second",
+        within_s=3,
+        every_s=0.05,
+    )
+
+
+def test_the_packages_of_a_system_are_listed(tmp_path: Path) -> None:
+    status = tmp_path / "var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    status.write_text(
+        "Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.2.13\nDescription: zlib\n more: text\n\n"
+        "Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n\n"
+        "Package: adduser\nStatus: install ok installed\nArchitecture: all\nVersion: 3.134\n\n"
+    )
+    assert reproducible.packages(tmp_path) == "adduser 3.134 all\nzlib1g 1:1.2.13 amd64\n"

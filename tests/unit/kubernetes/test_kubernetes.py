@@ -20,6 +20,7 @@ from provision.kubernetes import (
     Spec,
     profile_for,
 )
+from provision.kubernetes.certificate import ca_cert_hash
 from provision.kubernetes.diagnose import KNOWN, hint_for
 from provision.kubernetes.files import cni_conf, docker_config, files_for, hosts_file, routes
 from provision.kubernetes.kubectl import DIGEST, digest, stamped
@@ -27,7 +28,6 @@ from provision.kubernetes.node import compare, parse
 from provision.kubernetes.preflight import judge
 from provision.kubernetes.profile import archives_for
 from provision.kubernetes.token import new_token, redacted
-from provision.kubernetes.v1_20 import ca_cert_hash
 from provision.specs.objects import Member
 
 CP = Member("cp1", "control-plane", "hv1", "10.77.0.61", "10.244.61.0/24")

@@ -44,6 +44,7 @@ from provision.kubernetes.preflight import preflight
 from provision.linkerd.wanted import Mesh
 from provision.mesh import Platform, configuration, manifests
 from provision.specs.objects import Member
+from tests.doubles.kubernetes_1_5.kubelet import CLOSED
 from tests.doubles.kubernetes_1_5.schema import problem
 from tests.doubles.sandbox import Lab, NodeShell, spec_of
 
@@ -181,6 +182,36 @@ def test_a_second_run_only_reads(cluster: Cluster) -> None:
     cluster.join(W1)
     assert cluster.kubectl.outdated([ECHO]) == Outdated()
     assert cluster.mutations() == before
+
+
+def logs(cluster: Cluster) -> Completed:
+    name = cluster.kubectl.items("pods", namespace="default")[0]["metadata"]["name"]
+    argv = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "logs", name]
+    return cluster[CP].read(argv, check=False)
+
+
+def test_kubelets_know_the_api_server_and_nobody_else_is_let_in(cluster: Cluster) -> None:
+    cluster.pods(CP, W1)
+    assert logs(cluster).stdout.endswith("has begun\n")
+    keys = cluster[CP].read(["stat", "-c", "%a", "/etc/kubernetes/pki/kubelet-client-key.pem"]).stdout
+    assert keys == "600\n"
+    assert "kubelet-client" not in cluster[W1].read(["sh", "-c", "ls /etc/kubernetes/pki 2>&1 || true"]).stdout
+
+
+def test_a_cluster_that_was_made_before_that_gets_its_certificate(cluster: Cluster) -> None:
+    """As a cluster of an older meshctl is: neither flags nor files, and the kubelet's drop-in another."""
+    manifest, drop_in = (
+        "/etc/kubernetes/manifests/kube-apiserver.json",
+        "/etc/systemd/system/kubelet.service.d/20-meshctl.conf",
+    )
+    cluster.pods(CP, W1)
+    cluster[CP].run(["sed", "-i", 's|"--kubelet-client[^ ]* ||g', manifest])
+    cluster[CP].run(["sh", "-c", "rm /etc/kubernetes/pki/kubelet-client*.pem"])
+    assert soon(lambda: Ready(None) if logs(cluster).status else NotYet("still let in")) is None
+    cluster[CP].run(["sh", "-c", 'echo "# older" >> "$1"', "older", drop_in])
+    cluster.prepare(CP)
+    assert soon(lambda: NotYet(logs(cluster).stderr) if logs(cluster).status else Ready(logs(cluster).stdout))
+    assert cluster.observe(CP).unprepared == ()
 
 
 def test_looking_at_a_node_is_one_read(cluster: Cluster) -> None:
@@ -527,7 +558,14 @@ class TestTheDoubleItself:
     def test_waits_for_ever_for_a_master_with_a_port(self, cluster: Cluster) -> None:
         argv = ["kubeadm", "join", "--skip-preflight-checks", "--token=abcdef.0123456789abcdef", "10.77.0.61:6443"]
         with pytest.raises(CommandFailed, match="Failed to request cluster info, will try again"):
-            cluster[W1].run(argv, within_s=1.5)
+            cluster[W1].run(argv, within_s=6)
+
+    def test_a_kubelet_with_its_defaults_is_not_let_pass(self, cluster: Cluster) -> None:
+        done = cluster[W1].run(["kubelet", "--kubeconfig=/etc/kubernetes/kubelet.conf"], check=False)
+        assert done.stderr == "DOUBLE: --anonymous-auth is true: that is open to everybody\n"
+        argv = [f"{flag}={closed}" for flag, (_, closed) in CLOSED.items()]
+        lost = cluster[W1].run(["kubelet", "--kubeconfig=/etc/kubernetes/kubelet.conf", *argv], check=False)
+        assert "unable to load client CA file" in lost.stderr
 
     def test_a_kubelet_needs_its_configuration_and_its_unit_a_reload(self, bare: Cluster) -> None:
         bare[CP].run(["systemctl", "start", "kubelet"])

@@ -354,7 +354,7 @@ OTHER = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {nginx.co
 
 def test_c09_kind_nothing_to_check_has_its_own_exit_code(tmp_path: Path) -> None:
     result = run("validate", "-", stdin=OTHER)
-    assert result.exit_code == 15
+    assert result.exit_code == 21
     assert "no linkerd configuration in it" in result.stdout
     assert "there is ConfigMap web" in result.stdout
     broken = tmp_path / "linkerd.yaml"
@@ -372,10 +372,10 @@ def in_a(kind: str, key: str, text: str, name: str = "l5d-config") -> str:
     [
         (in_a("Secret", "stringData", "routers: []"), 1),
         (in_a("ConfigMap", "data", "namers: []\nrouter: []", "mesh"), 1),
-        (in_a("ConfigMap", "data", "admin: {port: 1}", "web"), 15),
-        (in_a("ConfigMap", "data", "x: {port: 1}"), 15),
+        (in_a("ConfigMap", "data", "admin: {port: 1}", "web"), 21),
+        (in_a("ConfigMap", "data", "x: {port: 1}"), 21),
         (in_a("ConfigMap", "data", "storage: {kind: io.l5d.inMemory}\ninterfaces: [{kind: io.l5d.mesh}]", "namerd"), 0),
-        (in_a("Secret", "data", "cm91dGVycw=="), 15),
+        (in_a("Secret", "data", "cm91dGVycw=="), 21),
     ],
 )
 def test_c09_kind_what_counts_as_a_configuration(manifest: str, code: int) -> None:
@@ -388,7 +388,7 @@ def test_c09_kind_manifests_are_looked_at_together(tmp_path: Path) -> None:
     first, _, second = whole.partition("---\n")
     config.write_text(first)
     pod.write_text(second)
-    assert run("validate", str(pod)).exit_code == 15
+    assert run("validate", str(pod)).exit_code == 21
     both = run("validate", str(pod), str(config))
     assert both.exit_code == 0
     assert "config.yml: 0 errors and 0 traps for linkerd 1.3.6" in both.stderr
@@ -583,7 +583,7 @@ def test_c02_a_dtab_file_is_read_where_the_folder_is_told(tmp_path: Path) -> Non
 )
 def test_c09_kind_files_of_other_programs_are_named(text: str, words: str) -> None:
     result = run("validate", "-", stdin=text)
-    assert result.exit_code == 15
+    assert result.exit_code == 21
     assert words in result.stdout
 
 

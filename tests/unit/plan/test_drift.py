@@ -8,7 +8,8 @@ import pytest
 from lxml import etree
 
 from provision.inventory.model import Node
-from provision.libvirt_xml.definition import DomainState, domain_settings, iothread_pin, is_pin, vcpu_pin
+from provision.libvirt_xml.definition import DomainState, domain_settings, is_pin, vcpu_pin
+from provision.libvirt_xml.domain_states import halted
 from provision.libvirt_xml.domain_xml import domain_xml, network_xml
 from provision.libvirt_xml.libvirt_seen import DomainSeen, PoolSeen, parse_domain, parse_network
 from provision.placement import Pinning, Tenant
@@ -130,12 +131,13 @@ def test_another_notation_and_what_libvirt_adds_is_no_drift(before: str, after: 
     assert found(running=edited(before, after)) == []
 
 
-def test_the_pins_that_apply_count_more_than_the_xml() -> None:
-    state = DomainState({vcpu_pin(0): "7"}, {iothread_pin(1): "5"})
-    assert [(drift.field, drift.found, drift.seen_in) for drift in found(live=Live({GUEST.domain: state}))] == [
-        ("vCPU 0 pin", "7", (RUNNING,)),
-        ("iothread 1 pin", "5", (KERNEL,)),
-    ]
+def test_a_guest_that_does_not_run_is_named_with_the_next_step() -> None:
+    halt = halted("lab-cp1", 3, 5, {"vda": 2})
+    assert halt == (
+        "paused after an I/O error, vda: no space left: see what its disks lie on (`df`, `dmesg`), make room, then `virsh resume lab-cp1`"
+    )
+    (drift,) = guest_drifts(GUEST, replace(seen(), halted=halt), Live())
+    assert (drift.field, drift.wanted, drift.found, drift.mend) == ("state", "running", halt, Mend.NONE)
 
 
 def test_an_affinity_behind_libvirts_back_is_the_kernels() -> None:

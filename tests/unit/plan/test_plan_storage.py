@@ -140,6 +140,14 @@ def test_purge_takes_a_group_of_ours_that_is_empty_then() -> None:
         assert [one.kind for one in removals(Owner("lab"), [(LOGICAL.hosts[0], there)], purge=True)] == kinds
 
 
+def test_purge_leaves_a_group_of_ours_that_somebody_else_has_a_volume_in() -> None:
+    for other in ("data", stem(Owner("prod"), "w1", "root"), stem(Owner("lab", "0123456789abcdef"), "w1", "root")):
+        volumes = (Logical("vg0", THIN_POOL, 1, (OWN_TAG,)), Logical("vg0", ROOT, 1), Logical("vg0", other, 1))
+        there = replace(EMPTY, storage=with_group(*volumes, tags=(OWN_TAG,)))
+        found = removals(Owner("lab"), [(LOGICAL.hosts[0], there)], purge=True)
+        assert [one.kind for one in found] == ["root volume"]
+
+
 def test_the_seed_formats_blank_volumes_only_and_mounts_them() -> None:
     member = wanted(LOGICAL).members[0]
     said = yaml.safe_load(render(LOGICAL, member, (member,), "ssh-ed25519 AAAA", KEY).user_data.reveal())

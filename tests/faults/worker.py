@@ -1,0 +1,61 @@
+"""What is done to a place, with a fault: `worker INVENTORY DEED MODE AT`, a process of its own that the fault may end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from provision.base.errors import MeshctlError
+from provision.base.events import nowhere
+from provision.hosts import hypervisor
+from provision.inventory import load
+from provision.run import destroy, engine, make_plan, plan_removal, provision
+from provision.run.engine import World, opened
+from provision.run.stages import guests
+from tests.faults.calls import Faulty
+
+SEEN = ("hosts", "images", "networks", "volumes", "guests")
+
+
+def build(world: World) -> None:
+    """Provisions as far as guests that are started."""
+    provision(world, make_plan(world), "guests")
+
+
+def check(world: World) -> None:
+    """Raises MeshctlError when something is left to do but what needs a guest that boots."""
+    open_ = [
+        a
+        for a in make_plan(world).changes
+        if a.stage in ("hosts", "images", "networks", "volumes", "guests") and a.kind != "boot"
+    ]
+    if open_:
+        raise MeshctlError(f"left to do: {', '.join(f'{one.verb} {one.kind} {one.name}' for one in open_)}")
+
+
+def raze(world: World) -> None:
+    """Destroys with all caches."""
+    destroy(world, plan_removal(world, purge=True), purge=True)
+
+
+DEEDS: dict[str, Callable[[World], None]] = {"build": build, "check": check, "raze": raze}
+
+
+def main(inventory: str, deed: str, mode: str, at: str) -> int:
+    """0, or the exit code of what went wrong."""
+    fault = Faulty(mode=mode, at=int(at))
+    setattr(guests, "settle", lambda *_: None)  # nothing boots in a minute here
+    setattr(hypervisor, "KVM_PROBE_S", 0.2)
+    setattr(engine, "Calls", lambda: fault)
+    try:
+        with opened(load(inventory), nowhere) as world:
+            DEEDS[deed](world)
+    except MeshctlError as error:
+        print(f"{type(error).__name__}: {error.message}")
+        return error.exit_code
+    print(f"{fault.mutations} mutations")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
