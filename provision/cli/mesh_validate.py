@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 DEFAULT_RELEASE = "0.8.5"
 """The release that the article installs, where neither the command nor the file names one."""
 
+NOTHING_FOUND = 21
+"""Exit code when a file holds nothing to check, and nothing else is refused."""
+
 INVENTORY = re.compile(r"""^["']?apiVersion["']?\s*:\s*["']?meshctl/""", re.MULTILINE)
 """A text that is one."""
 
@@ -58,9 +61,10 @@ def validate(
     fix: bool,
     yes: bool,
 ) -> None:
-    """Check linkerd's configuration: all faults at once. Exit code 1 when linkerd would refuse it.
+    """Check linkerd's configuration: all faults at once. Exit code 1 when linkerd would refuse it, 21 when there is none.
 
     FILE is a linkerd.yaml (or JSON, as linkerd takes it), a Kubernetes manifest that holds one, an inventory, or - for stdin.
+    Manifests are judged too, and several of them together: a Service may stand in one and the DaemonSet in another.
     With --fix stdin is mended to stdout, and the findings that are left go to stderr.
     """
     from provision.linkerd.knowledge.place import Place
@@ -70,7 +74,8 @@ def validate(
     place = Place(host_network, kubernetes, None, folder, plugins)
     known = None if release is None else known_release(release)
     mender = Mender(yes, quiet=as_json) if fix else None
-    every = [pair for file in files for pair in _findings(file, known, place, mender)]
+    read = _Files(files)
+    every = [pair for file in files for pair in _findings(file, read, known, place, mender)]
     if as_json:
         import json
 
@@ -82,8 +87,11 @@ def validate(
 
 
 def exit_code(findings: Iterable[Finding], *, strict: bool) -> int:
-    """1 when linkerd would refuse the file; `strict`: for traps too."""
-    return int(any(strict or found.severity == "error" for found in findings))
+    """1 when linkerd would refuse the file; `strict`: for traps too; 21 when there is nothing else but that nothing was found."""
+    every = list(findings)
+    if any(strict or found.severity == "error" for found in every if found.id != "ML300"):
+        return 1
+    return NOTHING_FOUND if every and any(found.id == "ML300" for found in every) else 0
 
 
 def record(file: str, found: Finding) -> dict[str, str | int]:
@@ -118,34 +126,68 @@ class Mender:
         return mended.left
 
 
-def _findings(file: str, release: str | None, place: Place, mender: Mender | None) -> list[tuple[str, Finding]]:
+class _Files:
+    """The files of one call, each read once: manifests among them are looked at together."""
+
+    def __init__(self, files: tuple[str, ...]) -> None:
+        from provision.cli.rewrite import read
+
+        self.originals: dict[str, Original | OSError | UnicodeDecodeError] = {}
+        for file in files:
+            try:
+                self.originals.setdefault(file, read(file))
+            except (OSError, UnicodeDecodeError) as error:
+                self.originals[file] = error
+
+    def original(self, file: str) -> Original:
+        """One of them. Raises OSError and UnicodeDecodeError as reading it did."""
+        found = self.originals[file]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def beside(self, file: str) -> list[str]:
+        """The texts of the others."""
+        return [one.text for name, one in self.originals.items() if name != file and not isinstance(one, Exception)]
+
+
+def _findings(
+    file: str, files: _Files, release: str | None, place: Place, mender: Mender | None
+) -> list[tuple[str, Finding]]:
     """The findings of one file, those that are left when it is mended, and where each is; says their number on stderr."""
-    from provision.cli.rewrite import read
     from provision.linkerd.check import found
     from provision.linkerd.check import validate as check
     from provision.linkerd.text import Spot
 
     try:
-        original = read(file)
+        original = files.original(file)
     except OSError:
         fragment, fix = f"config is not a file: {file}", "a linkerd.yaml, or - for stdin"
         return [(file, found("ML302", Spot(1, 1), (), "there is no such file", fragment, fix))]
     except UnicodeDecodeError as error:
         message = f"not UTF-8 text: byte 0x{error.object[error.start]:02x}"
         return [(file, found("ML303", Spot(1, 1), (), message, "", "save it as UTF-8"))]
-    subject = _subject(file, original.text, release, place)
-    findings = check(subject.text, subject.release, subject.place) if mender is None else mender.mend(original, subject)
+    beside = files.beside(file)
+    subject = _subject(file, original.text, release, place, beside)
+    if mender is None:
+        findings = check(subject.text, subject.release, subject.place, beside, asked=release is not None)
+    else:
+        findings = mender.mend(original, subject)
     errors = sum(one.severity == "error" for one in findings)
     click.echo(f"{file}: {errors} errors and {len(findings) - errors} traps for linkerd {subject.release}", err=True)
     return [(subject.file, one) for one in findings]
 
 
-def _subject(file: str, text: str, release: str | None, place: Place) -> Subject:
-    from provision.linkerd.check import release_of
+def _subject(file: str, text: str, release: str | None, place: Place, beside: list[str]) -> Subject:
+    """A file as it is judged; a manifest's release may be told by the image in another file."""
+    from provision.linkerd.check import is_manifest, release_of
 
     if INVENTORY.search(text):
         return _inventory(file, text, release, place)
-    return Subject(file, text, release or release_of(text) or DEFAULT_RELEASE, place)
+    named = release or release_of(text)
+    if named is None and beside and is_manifest(text):
+        named = next((known for other in beside if (known := release_of(other))), None)
+    return Subject(file, text, named or DEFAULT_RELEASE, place)
 
 
 def _inventory(file: str, text: str, release: str | None, place: Place) -> Subject:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from yaml import MappingNode, Node, ScalarNode, SequenceNode
+from yaml import Node, ScalarNode, SequenceNode
 
 from provision.linkerd.check.finding import Finding, found
+from provision.linkerd.check.scalars import LARGEST, number, true
 from provision.linkerd.knowledge.core import KNOWLEDGE
-from provision.linkerd.routing import Config, Router
+from provision.linkerd.routing import LOOPBACK, Config, Router
 from provision.linkerd.text import (
+    TEXT,
     Location,
     Spot,
     find,
     get,
     items,
     scalar,
-    spot,
     text,
     text_of,
 )
@@ -27,16 +29,18 @@ def findings(config: Config) -> Iterator[Finding]:
     """Every violation of a rule between nodes."""
     listed = get(config.root, "routers")
     if isinstance(listed, SequenceNode) and not listed.value:
-        message = "At least one router must be specified in the configuration."
-        yield found("ML311", listed, ("routers",), "there is no router", message, "add one")
+        yield found(
+            "ML311", listed, ("routers",), "there is no router", "io.buoyant.config.NoRoutersSpecified$", "add one"
+        )
     every = [routing.router for routing in config.routings]
     yield from _labels(every)
-    yield from _ports(every)
+    addresses = list(_addresses(every))
+    yield from _ports(addresses)
     yield from _plugins(config)
     yield from _files(config)
     yield from _environment(config)
     yield from _unserved(every)
-    yield from twice(config)
+    yield from _binds(config, addresses)
 
 
 def _unserved(every: list[Router]) -> Iterator[Finding]:
@@ -50,30 +54,96 @@ def _unserved(every: list[Router]) -> Iterator[Finding]:
 def _labels(every: list[Router]) -> Iterator[Finding]:
     first: dict[str, Router] = {}
     for router in every:
-        if router.label in first:
-            node = router.fields.get("label") or router.fields.get("protocol") or router.node
-            other = text_of(first[router.label].at)
-            message = f"{router.label} is the label of {other} (without one it is the protocol)"
-            fragment = f"Multiple routers with the label {router.label}"
-            yield found("ML312", node, (*router.at, "label"), message, fragment)
-        first.setdefault(router.label, router)
+        written = router.fields.get("label")
+        label = router.protocol if written is None else str(written.value)  # an empty label is one too
+        if label in first:
+            node = written or router.fields.get("protocol") or router.node
+            other = text_of(first[label].at)
+            message = f"{label} is the label of {other} (without one it is the protocol)"
+            yield found("ML312", node, (*router.at, "label"), message, "io.buoyant.config.ConflictingLabels")
+        first.setdefault(label, router)
 
 
-def _ports(every: list[Router]) -> Iterator[Finding]:
-    first: dict[tuple[str, str], tuple[int, int]] = {}
+class _Address(NamedTuple):
+    """An address as linkerd understands it, and who listens there."""
+
+    ip: str
+    port: int
+    at: Location
+    node: Node | None = None
+
+    def __str__(self) -> str:
+        return f"{self.ip}:{self.port}"
+
+
+EVERYWHERE = ("0.0.0.0", "::")
+_ADMIN_PORT = 9990
+_DIGITS = 10
+"""Fewer are certainly a number of Java's."""
+
+_MANY = 20
+"""Listeners of one port that a further one is compared with."""
+
+
+def _addresses(every: list[Router]) -> Iterator[_Address]:
+    """Where servers listen: `+4140` and `4140.9` are 4140, `::ffff:7f00:1` is 127.0.0.1. Without what is no address at all."""
     for router in every:
         for index, listener in enumerate(router.listeners):
-            ip, port = listener.address
-            here = (router.position, index)
-            there = first.setdefault((ip, port), here)
-            if there != here:
-                message = f"{ip}:{port} is taken by {text_of(_server(*there))}"
-                fragment = f"Server conflict on port {port}"
-                yield found("ML313", listener.node, _server(*here), message, fragment, "take another port")
+            ip, written = listener.address
+            plain = written.isdecimal() and written.isascii() and len(written) < _DIGITS
+            size = int(written) if plain else number(ScalarNode(TEXT, written))
+            if size is not None and abs(size) <= LARGEST:
+                at: Location = ("routers", router.position, "servers", index)
+                yield _Address(_unmapped(ip), int(size), at, listener.node)
 
 
-def _server(router: int, index: int) -> Location:
-    return "routers", router, "servers", index
+def _unmapped(ip: str) -> str:
+    if ":" not in ip:
+        return ip
+    import ipaddress  # not needed for most files, and not quick to load
+
+    try:
+        address = ipaddress.IPv6Address(ip)
+    except ValueError:
+        return ip
+    return str(address.ipv4_mapped or address)
+
+
+def _ports(addresses: list[_Address]) -> Iterator[Finding]:
+    first: dict[tuple[str, int], _Address] = {}
+    for here in addresses:
+        there = first.setdefault((here.ip, here.port), here)
+        if there is not here:
+            message, fragment = f"{here} is taken by {text_of(there.at)}", "io.buoyant.config.ConflictingPorts"
+            yield found("ML313", here.node or Spot(1, 1), here.at, message, fragment, "take another port")
+
+
+def _binds(config: Config, addresses: list[_Address]) -> Iterator[Finding]:
+    """One port on two addresses of which one is every address, or on the one that admin has: the second one cannot bind."""
+    port = get(get(config.root, "admin"), "port")
+    size = _ADMIN_PORT if port is None else number(port)
+    ip = text(config.root, "admin", "ip") or ("0.0.0.0" if config.version < (1, 2, 0) else LOOPBACK)
+    taken: dict[int, list[_Address]] = {}
+    if size is not None and abs(size) <= LARGEST:
+        taken[int(size)] = [_Address(_unmapped(ip), int(size), ("admin",))]
+    for here in addresses:
+        if not here.port:  # everybody gets another one
+            continue
+        others = taken.setdefault(here.port, [])
+        clash = _clashing(others, here) if others else None
+        if clash is not None:
+            message = f"{here} cannot be had while {text_of(clash.at)} listens on {clash}"
+            yield found("ML360", here.node or Spot(1, 1), here.at, message, "Failed to bind to", "take another port")
+        if len(others) < _MANY:
+            others.append(here)
+
+
+def _clashing(others: list[_Address], here: _Address) -> _Address | None:
+    """The first that leaves no room for an address. Equal addresses of two servers are linkerd's own finding, ML313."""
+    for other in others:
+        if other.node is None if other.ip == here.ip else here.ip in EVERYWHERE or other.ip in EVERYWHERE:
+            return other
+    return None
 
 
 def _plugins(config: Config) -> Iterator[Finding]:
@@ -103,6 +173,9 @@ def _files(config: Config) -> Iterator[Finding]:
 
 def _there(config: Config, node: Node | None, at: Location, *, folder: bool) -> Iterator[Finding]:
     name = scalar(node) if node is not None else None
+    if node is not None and name == "":
+        what = "a directory" if folder else "a file"
+        yield found("ML317", node, at, f"an empty name is not {what}", f" is not {what}")
     if node is None or not name or "\0" in name or config.place.folder is None:
         return
     path = os.path.join(config.place.folder, name)
@@ -115,71 +188,8 @@ def _environment(config: Config) -> Iterator[Finding]:
     """What localnode transformers read from the environment."""
     environment = config.place.environment
     for at, node in config.transformers() if environment is not None else ():
-        by_name = (text(node, "hostNetwork") or "").lower() == "true"
+        by_name = true(get(node, "hostNetwork"))
         wanted, what = ("NODE_NAME", "the node's name") if by_name else ("POD_IP", "the pod's IP")
         if text(node, "kind") == "io.l5d.k8s.localnode" and wanted not in (environment or ()):
             fragment = f"{wanted} env variable must be set to {what}"
             yield found("ML322", node, at, f"the container has no {wanted}", fragment)
-
-
-def twice(config: Config) -> Iterator[Finding]:
-    """Keys that stand twice in a mapping; each mapping is looked at once, however many anchors lead to it."""
-    if not _any_repeats(config.root, anchors="*" in config.source):
-        return  # nearly always, and then no place is worth a tuple for each node
-    waiting: list[tuple[Node, Location]] = [(config.root, ())]
-    known: set[int] = set()
-    while waiting:
-        node, at = waiting.pop()
-        if id(node) in known:
-            continue
-        known.add(id(node))
-        if isinstance(node, SequenceNode):
-            waiting += [(item, (*at, index)) for index, item in enumerate(node.value)]
-        elif isinstance(node, MappingNode):
-            if _distinct(node) < len(node.value):
-                yield from _duplicates(node, _names(node), at, config)
-            waiting += [(value, (*at, scalar(key) or "?")) for key, value in node.value]
-
-
-def _any_repeats(root: Node, *, anchors: bool) -> bool:
-    """Whether a mapping has a key twice; without anchors in the text no node is met twice, and none has to be remembered."""
-    waiting, known = [root], set[int]()
-    for node in waiting:  # which grows meanwhile
-        if anchors:
-            if id(node) in known:
-                continue
-            known.add(id(node))
-        if node.__class__ is MappingNode:
-            if _distinct(node) < len(node.value):
-                return True
-            waiting += [value for _key, value in node.value if value.__class__ is not ScalarNode]
-        elif node.__class__ is SequenceNode:
-            waiting += [value for value in node.value if value.__class__ is not ScalarNode]
-    return False
-
-
-def _distinct(node: MappingNode) -> int:
-    """How many keys a mapping has. Those that are collections, which linkerd refuses anyway, count as one."""
-    try:
-        return len({key.value for key, _value in node.value})
-    except TypeError:
-        return len({*_names(node)})
-
-
-def _names(node: MappingNode) -> list[str]:
-    return [key.value if isinstance(key, ScalarNode) else "?" for key, _value in node.value]
-
-
-def _duplicates(node: MappingNode, names: list[str], at: Location, config: Config) -> Iterator[Finding]:
-    seen: dict[str, int] = {}
-    for (key, _value), name in zip(node.value, names, strict=True):
-        if name in seen:
-            yield _duplicate(key, (*at, name), seen[name], config)
-        seen.setdefault(name, spot(key).line)
-
-
-def _duplicate(key: Node, at: Location, line: int, config: Config) -> Finding:
-    refused = config.version >= (1, 0, 1)
-    message = f"stands in line {line} already" + ("" if refused else ": linkerd takes the last one and says nothing")
-    fragment = f"Duplicate field '{at[-1]}'" if refused else ""
-    return found("ML346", key, at, message, fragment, severity="error" if refused else "trap")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 
 import yaml
 
 from provision.linkerd.check.finding import Finding, found
+from provision.linkerd.check.scalars import Value, judge, number, shown, token, true
 from provision.linkerd.knowledge.core import KNOWLEDGE
 from provision.linkerd.knowledge.schema import Family, Key, Kind, Object
-from provision.linkerd.knowledge.versions import number
+from provision.linkerd.knowledge.versions import within
 from provision.linkerd.routing import dtab
-from provision.linkerd.text import NULL, Inside, Location, is_null, scalar
+from provision.linkerd.text import BOOL, FLOAT, INT, NULL, Inside, Location, is_null, scalar
 
 DEEPEST = 60
 """No configuration nests so deeply; anchors that contain themselves do."""
@@ -25,28 +26,39 @@ GUESSES = 40
 
 LONGEST_NAME = 60
 
-_INT = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?")
-"""Jackson cuts fractions off."""
+_READ_LATE = ("client", "service")
+_SPLIT = "1.0.0"
+"""From here on what stands there is used when the first request comes, and not when linkerd starts."""
 
-_LEVELS = ("ALL", "TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL", "OFF")
-_LARGEST_PORT = 65535
-_MOST_DIGITS = 20
+_BACKOFF_USED = "1.1.1"
 
 
-def findings(root: yaml.Node, version: str, text: str, plugins: Collection[str] = ()) -> Iterator[Finding]:
-    """Every node that the release would refuse; `text` is what `root` was read from, `plugins` kinds that jars bring."""
-    shape = _Shape(version, text, plugins)
-    shape.value(".linker", root, ())
+def findings(
+    root: yaml.Node,
+    version: str,
+    text: str,
+    plugins: Collection[str] = (),
+    lost: Collection[int] = (),
+    top: str = ".linker",
+) -> Iterator[Finding]:
+    """Every node that the release would refuse; `text` is what `root` was read from, `plugins` kinds that jars bring, `lost` the
+    identities of nodes that do not count, since their keys stand twice: they are read and not used.
+    """
+    shape = _Shape(version, text, plugins, lost)
+    shape.value(top, root, ())
     return iter(shape.found)
 
 
 class _Shape:
     """The walk over one tree, and what it found: a list, for generators within generators take half of the time."""
 
-    def __init__(self, version: str, text: str, plugins: Collection[str]) -> None:
+    def __init__(self, version: str, text: str, plugins: Collection[str], lost: Collection[int]) -> None:
         self.version = version
+        self.split = within(version, _SPLIT, None)
         self.lines = text.split("\n")
         self.plugins = plugins
+        self.lost, self.unused = lost, 0
+        """Nodes that do not count, and how many of them are around the one that is looked at."""
         self.found: list[Finding] = []
         self.known: dict[str, dict[str, Key]] = {}
         self.required: dict[str, list[Key]] = {}
@@ -64,12 +76,7 @@ class _Shape:
         self.values -= 1
         if len(at) > DEEPEST or self.values < 0:
             return
-        first = type_[0]
-        if first not in "1[{.@":
-            if type_ != "any":
-                self._scalar(type_, node, at)
-            return
-        if first == "1":
+        if type_[0] == "1":
             type_ = self._one_or_list(type_, node, at)
         match type_[0]:
             case "[":
@@ -80,8 +87,8 @@ class _Shape:
                 self._object(KNOWLEDGE.objects[type_[1:]], node, at, None)
             case "@":
                 self._plugin(KNOWLEDGE.families[type_[1:]], node, at)
-            case _ if type_ != "any":
-                self._scalar(type_, node, at)
+            case _:
+                self._scalar(_of_type(type_), node, at)
 
     def _one_or_list(self, type_: str, node: yaml.Node, at: Location) -> str:
         if not isinstance(node, yaml.SequenceNode):
@@ -92,47 +99,98 @@ class _Shape:
 
     def _list(self, item: str, node: yaml.Node, at: Location) -> None:
         if not isinstance(node, yaml.SequenceNode):
-            self.say(_wrong(node, at, "a list"))
+            self.say(_wrong(node, at, "a list", "scala.collection.Seq"))
             return
         for index, one in enumerate(node.value):
             self.value(item, one, (*at, index))
 
     def _map(self, item: str, node: yaml.Node, at: Location) -> None:
         if not isinstance(node, yaml.MappingNode):
-            self.say(_wrong(node, at, "a mapping"))
+            self.say(_wrong(node, at, "a mapping", "scala.collection.Map"))
             return
         for key, one in node.value:
             self.value(item, one, (*at, scalar(key) or "?"))
 
     def _object(self, object_: Object, node: yaml.Node, at: Location, selector: str | None) -> None:
         if not isinstance(node, yaml.MappingNode):
-            self.say(_wrong(node, at, "a mapping"))
+            self.say(_wrong(node, at, "a mapping", object_.java_at(self.version)))
             return
         if object_.name not in self.known:
             keys = self.known[object_.name] = object_.at(self.version)
             self.required[object_.name] = [key for key in keys.values() if key.required and key.name != selector]
         known, written = self.known[object_.name], set()
+        unused = self._unused(object_, at)
+        self.unused += unused
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             if name is not None and (its := known.get(name)) is not None:
                 if value.tag == NULL or name == selector:
                     continue
                 written.add(name)
-                if its.type == "str" and isinstance(value, yaml.ScalarNode):
-                    self.values -= 1  # any text will do, and most values are texts
+                if isinstance(value, yaml.ScalarNode) and _surely(its, value):
+                    self.values -= 1
                 else:
-                    self.value(its.type, value, (*at, name))
+                    self._keyed(its, value, (*at, name))
             elif name != selector or name is None:
                 self.say(self._unknown(object_, known, key, (*at, name or "?")))
         for lacking in self.required[object_.name]:
-            if lacking.name not in written:
+            if lacking.name not in written and not unused:
                 self.say(self._missing(object_, lacking, node, (*at, lacking.name)))
+        if object_.ordered and not self.unused:
+            self.say(self._ordered(object_, node, at))
+        self.unused -= unused
+
+    def _keyed(self, key: Key, node: yaml.Node, at: Location) -> None:
+        """Looks at the value of a key."""
+        if self.lost and id(node) in self.lost:
+            self.unused += 1
+            self._value(key, node, at)
+            self.unused -= 1
+        else:
+            self._value(key, node, at)
+
+    def _value(self, key: Key, node: yaml.Node, at: Location) -> None:
+        if key.type[0] in "1[{.@":
+            self.value(key.type, node, at)
+        else:
+            self.values -= 1
+            if self.values >= 0:
+                self._scalar(key, node, at)
+
+    def _unused(self, object_: Object, at: Location) -> bool:
+        """Whether a backoff is read and never made, as that of failure accrual."""
+        return (
+            object_.name == "backoff.jittered"
+            and "failureAccrual" in at
+            and not within(self.version, _BACKOFF_USED, None)
+        )
+
+    def _late(self, at: Location) -> bool:
+        """Whether what stands there is used when a request comes."""
+        return self.split and len(at) > 2 and at[0] == "routers" and at[2] in _READ_LATE
+
+    def _ordered(self, object_: Object, node: yaml.MappingNode, at: Location) -> Finding | None:
+        """Two numbers that have to be more than nothing, and the first not larger than the second."""
+        low, high, says = object_.ordered or ("", "", "")
+        values = {scalar(key): number(value) for key, value in node.value}
+        lacking = [name for name in (low, high) if values.get(name) is None]
+        if lacking and any(key.required for key in object_.keys):
+            return None  # said already
+        pair = [int(values.get(name) or 0) for name in (low, high)]
+        if 0 < pair[0] <= pair[1]:
+            return None
+        named = f"{low} {pair[0]}, {high} {pair[1]}"
+        fragment = says.format(*pair)
+        value = Value(Key(low, "int"), node, at, self.version, self._late(at))
+        return value.refused(
+            "ML331", f"0 < {low} <= {high} is required: {named}", fragment, "write both, in this order"
+        )
 
     def _unknown(self, object_: Object, known: dict[str, Key], key: yaml.Node, at: Location) -> Finding:
         name = str(at[-1])
         id_, fragment = (
             _unknown_id(object_.name),
-            f'Unrecognized field "{name}" (class {object_.java}), not marked as ignorable',
+            f'Unrecognized field "{name}" (class {object_.java_at(self.version)}), not marked as ignorable',
         )
         times = object_.ever(name)
         if times:
@@ -145,15 +203,21 @@ class _Shape:
 
     def _plugin(self, family: Family, node: yaml.Node, at: Location) -> None:
         if not isinstance(node, yaml.MappingNode):
-            self.say(_wrong(node, at, "a mapping"))
+            fragment = f"missing property '{family.selector}' that is to contain type id"
+            if is_null(node):
+                fragment = "java.lang.NullPointerException"
+            self.say(found("ML303", node, at, f"{shown(node)} is not a mapping", fragment, "write a mapping"))
             return
-        selector = next((value for key, value in node.value if key.value == family.selector), None)
-        id_ = scalar(selector) if selector is not None and not is_null(selector) else family.default
+        selectors = [value for key, value in node.value if key.value == family.selector]
+        selector = selectors[-1 if family.tree else 0] if selectors else None
+        id_ = _id(selector) or family.default
         if family.name not in self.kinds:
             self.kinds[family.name] = family.at(self.version)
         kinds = self.kinds[family.name]
-        if id_ is None:
+        if not id_:
             fragment = f"missing property '{family.selector}' that is to contain type id"
+            if selector is not None:
+                fragment = "Could not resolve type id ''"
             fix = f"one of {', '.join(sorted(kinds))}"
             self.say(found("ML310", node, at, f"`{family.selector}` is missing", fragment, fix))
         elif id_ in kinds:
@@ -164,6 +228,8 @@ class _Shape:
 
     def _unknown_kind(self, family: Family, kinds: dict[str, Kind], node: yaml.Node, id_: str, at: Location) -> Finding:
         fragment = f"Could not resolve type id '{id_}' into a subtype of [simple type, class {family.java}]"
+        if id_ == family.java.rpartition(".")[2]:  # which every family takes for the id of itself
+            fragment = f"Can not construct instance of {family.java}: abstract types"
         times = family.ever(id_)
         if times:
             message = f"linkerd {self.version} does not have {id_}: {_when(times)}"
@@ -182,8 +248,8 @@ class _Shape:
     def _experimental(self, family: Family, kind: Kind, node: yaml.MappingNode, at: Location) -> Finding | None:
         if not kind.needs_flag(self.version):
             return None
-        flags = [scalar(value) for key, value in node.value if scalar(key) == "experimental"]
-        if flags and flags[-1] in ("true", "True", "TRUE"):
+        flags = [value for key, value in node.value if scalar(key) == "experimental" and id(value) not in self.lost]
+        if flags and true(flags[-1]):
             return None
         id_ = {"router": "ML319", "interpreter": "ML320"}.get(family.name, "ML318")
         message = f"{kind.id} is experimental in linkerd {self.version}"
@@ -191,9 +257,6 @@ class _Shape:
         return found(id_, node, at, message, fragment, "add `experimental: true`")
 
     def _missing(self, object_: Object, key: Key, node: yaml.Node, at: Location) -> Finding | None:
-        unused = "failureAccrual" in at and number(self.version) < (1, 1, 1)
-        if object_.name == "backoff.jittered" and unused:
-            return None  # it is made when it is used, and there it is not
         special = {
             "transformer.daemonset": (
                 "ML321",
@@ -201,21 +264,29 @@ class _Shape:
             ),
             "backoff.jittered": ("ML323", f"'{key.name}' must be specified"),
             "linker": ("ML311", "java.lang.NullPointerException"),
+            "serverTls": ("ML310", "java.lang.AssertionError: assertion failed"),
+            "zkHost": ("ML310", "host must be specified"),
+            **dict.fromkeys(("namer.curator", "namer.serversets"), ("ML310", "problem: null")),
+            "identifier.static": ("ML310", "assertion failed: path is required"),
+            **dict.fromkeys(_REMOTE, ("ML310", "`dst` is a required field")),
         }
         other = ("ML314", "has no servers") if key.name == "servers" else ("ML310", "")
         id_, fragment = special.get(object_.name, other)
         return found(id_, node, at, "is missing", fragment, f"add `{key.name}:`")
 
-    def _scalar(self, type_: str, node: yaml.Node, at: Location) -> None:
-        text = scalar(node)
-        if type_ == "str" and text is not None:
+    def _scalar(self, key: Key, node: yaml.Node, at: Location) -> None:
+        if key.type == "any":
             return
-        if text is None:
-            self.say(_wrong(node, at, _WANTED.get(type_, "text")))
-        elif type_ in PATHS:
-            self.say(self._parsed(PATHS[type_], text, node, at))
-        else:
-            self.say(_SCALARS[type_](type_, text, node, at))
+        if key.type in PATHS:
+            text = scalar(node)
+            if text is None:
+                self.say(_wrong(node, at, "a text", "java.lang.String"))
+            else:
+                self.say(self._parsed(PATHS[key.type], text, node, at))
+            return
+        if self.unused and key.type in ("int", "bool", "float"):
+            key = _of_type("unread")
+        self.say(judge(Value(key, node, at, self.version, self._late(at))))
 
     def _parsed(self, parse: Callable[[str], object], text: str, node: yaml.Node, at: Location) -> Finding | None:
         try:
@@ -231,73 +302,34 @@ PATHS: dict[str, Callable[[str], object]] = {"dtab": dtab.parse, "path": dtab.pa
 
 _PROTOCOLS = tuple(kind.id for kind in KNOWLEDGE.families["router"].kinds)
 
-_WANTED = {
-    "int": "a whole number",
-    "port": "a port",
-    "cache": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-}
+
+def _surely(key: Key, value: yaml.ScalarNode) -> bool:
+    """Whether a value is right at first sight, as nearly all are. Of the others `judge` says it."""
+    type_, text = key.type, value.value
+    if type_ == "str":
+        return not key.within and not key.among
+    if type_ in ("int", "whole"):
+        return value.tag == INT and key.limit is None and len(text) < 10 and bool(text.isdecimal())
+    if type_ == "port":
+        return value.tag == INT and len(text) < 5 and bool(text.isdecimal())
+    return type_ == "ip" and text == "0.0.0.0"
 
 
-def _whole(type_: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
-    if text.isascii() and text.isdecimal() and len(text) < _MOST_DIGITS:
-        number = int(text)
-    elif not _INT.fullmatch(text.strip()):
-        return _wrong(node, at, "a whole number")
-    else:
-        number = int(text.strip().partition(".")[0].replace("_", "")[:_MOST_DIGITS])
-    if type_ == "port" and not 0 <= number <= _LARGEST_PORT:
-        fragment = f"{number} outside valid range for ports"
-        return found("ML315", node, at, f"{number} is not a port", fragment, "1 to 65535")
-    if type_ == "cache" and number <= 0:
-        fragment = "assertion failed: maxCacheSize > 0"
-        return found("ML328", node, at, f"a cache of {number}", fragment, "1000 is a good size")
-    return None
+_REMOTE = ("interpreter.namerd", "interpreter.namerd.http", "interpreter.mesh")
 
 
-def _fraction(type_: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return _wrong(node, at, "a number")
-    if type_ == "rate" and not 0 <= number <= 1:
-        fragment = f"Sample rate not within the valid range of 0-1, was {text}"
-        return found("ML324", node, at, f"a sample rate of {text}", fragment, "0.001 is one request of a thousand")
-    return None
+@cache
+def _of_type(type_: str) -> Key:
+    """A key of a type and no more, for items of lists."""
+    return Key("", type_)
 
 
-def _truth(_type: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
-    return None if text.lower() in ("true", "false", "0", "1") else _wrong(node, at, "true or false")
-
-
-def _ip(_type: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
-    if text in ("0.0.0.0", "127.0.0.1"):
-        return None
-    import ipaddress  # not needed for most files, and not quick to load
-
-    try:
-        ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        fragment, fix = f"'{text}' is not an IP string literal.", "0.0.0.0, or 127.0.0.1 for localhost"
-        return found("ML315", node, at, f"{text} is not an address", fragment, fix)
-    return None
-
-
-def _level(_type: str, text: str, node: yaml.Node, at: Location) -> Finding | None:
-    if text.upper() in _LEVELS:
-        return None
-    fragment = f"Illegal log level: {text}"
-    return found("ML325", node, at, f"{text} is no log level", fragment, f"one of {', '.join(_LEVELS)}")
-
-
-_SCALARS = {
-    **dict.fromkeys(("int", "cache", "port"), _whole),
-    **dict.fromkeys(("float", "rate"), _fraction),
-    "bool": _truth,
-    "ip": _ip,
-    "level": _level,
-}
+def _id(selector: yaml.Node | None) -> str:
+    """The kind that is written, empty where there is none; of a list Jackson takes the bracket."""
+    if selector is None or is_null(selector):
+        return ""
+    text = scalar(selector)
+    return text if text is not None else "[" if isinstance(selector, yaml.SequenceNode) else "{"
 
 
 def _unknown_id(object_: str) -> str:
@@ -335,7 +367,26 @@ def _hint(times: Iterable[Key | Kind]) -> str:
     return next((one.instead for one in times if one.instead), "take it out, or another release")
 
 
-def _wrong(node: yaml.Node, at: Location, wanted: str) -> Finding:
-    text = scalar(node)
-    have = f"{text!r}" if text is not None else "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
-    return found("ML303", node, at, f"{have} is not {wanted}", "Can not deserialize instance of", f"write {wanted}")
+_TOKENS = {INT: "VALUE_NUMBER_INT", FLOAT: "VALUE_NUMBER_FLOAT"}
+_MADE_FROM = {INT: "no int/Int-argument constructor/factory method", FLOAT: "no double/Double-argument constructor"}
+
+
+def _wrong(node: yaml.Node, at: Location, wanted: str, java: str) -> Finding:
+    """A node of another form than its class."""
+    fragment = f"Can not deserialize instance of {java} out of {_token(node)} token"
+    if isinstance(node, yaml.ScalarNode) and is_null(node):
+        fragment = "java.lang.NullPointerException"
+    elif isinstance(node, yaml.ScalarNode) and (java != _SEQ or not node.value):
+        form = _MADE_FROM.get(token(node), "no String-argument constructor/factory method")
+        fragment = f"Can not construct instance of {java}: {form}"
+    return found("ML303", node, at, f"{shown(node)} is not {wanted}", fragment, f"write {wanted}")
+
+
+_SEQ = "scala.collection.Seq"
+
+
+def _token(node: yaml.Node) -> str:
+    if isinstance(node, yaml.ScalarNode):
+        kind = token(node)
+        return ("VALUE_TRUE" if true(node) else "VALUE_FALSE") if kind == BOOL else _TOKENS.get(kind, "VALUE_STRING")
+    return "START_ARRAY" if isinstance(node, yaml.SequenceNode) else "START_OBJECT"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import yaml
 
-from provision.linkerd.check import client_tls, unrouted
+from provision.linkerd.check import client_tls, names, nowhere, prefixes, unrouted
 from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.routing import HTTP, LOOPBACK, Config, Router
 from provision.linkerd.text import Location, get, items, scalar, text
@@ -18,11 +17,7 @@ SMALL_CACHE = 100
 HIGH_RATE = 0.01
 """Traces of one request in a hundred: above it, tracing is a load and a store of personal data."""
 
-MANY = 20
-"""Listeners of one port that a further one is compared with."""
-
 EVERYWHERE = ("0.0.0.0", "::")
-DEFAULT_ADMIN_PORT = "9990"
 TRANSFORMERS = ("io.l5d.k8s.daemonset", "io.l5d.k8s.localnode")
 
 
@@ -32,13 +27,22 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _telemetry(config)
     yield from _usage(config)
     yield from _selectors(config)
-    yield from _binds(config)
     yield from _transformers(config)
+    if _host_network(config) and names.asks_the_node(config.place):
+        yield from names.findings(config)
+    yield from nowhere.no_dtabs(config)
+    yield from nowhere.dtab_files(config)
+    yield from nowhere.destinations(config)
+    yield from nowhere.namer_prefixes(config)
     small = not _caches_enough(config)
     for routing in config.routings:
         router = routing.router
         if router.dtab_node is not None or "identifier" in router.fields:
-            yield from unrouted.findings(config, routing)
+            seen = nowhere.walk(config, routing)
+            yield from unrouted.findings(config, routing, seen)
+            yield from nowhere.findings(config, routing, seen)
+        if "client" in router.fields or "service" in router.fields:
+            yield from prefixes.findings(config, routing)
         yield from _loopback(router)
         if small or "bindingCache" in router.fields:
             yield from _cache(router, config)
@@ -59,38 +63,13 @@ def _loopback(router: Router) -> Iterator[Finding]:
             yield found("ML345", listener.node, at, message, "", "ip: 0.0.0.0")
 
 
-def _binds(config: Config) -> Iterator[Finding]:
-    """One port on two addresses of which one is every address: the second one cannot bind."""
-    port = text(config.root, "admin", "port") or DEFAULT_ADMIN_PORT
-    taken: dict[str, list[tuple[str, str]]] = {port: [("admin", _admin_address(config))]}
-    for routing in config.routings:
-        for index, listener in enumerate(routing.router.listeners):
-            here, port = listener.address
-            others = taken.setdefault(port, [])
-            clash = _clashing(others, here) if others else None
-            if clash is not None:
-                message = f"{here}:{port} cannot be had while {clash[0]} listens on {clash[1]}:{port}"
-                at: Location = (*routing.router.at, "servers", index)
-                yield found("ML360", listener.node, at, message, "Failed to bind to", "take another port")
-            if len(others) < MANY:
-                others.append((f"{routing.router.label}'s server {index}", here))
-
-
-def _clashing(others: list[tuple[str, str]], here: str) -> tuple[str, str] | None:
-    """The first that leaves no room for an address. Equal addresses of two servers are linkerd's own finding, ML313."""
-    for who, there in others:
-        if who == "admin" if here == there else here in EVERYWHERE or there in EVERYWHERE:
-            return who, there
-    return None
-
-
 def _cache(router: Router, config: Config) -> Iterator[Finding]:
     cache = router.fields.get("bindingCache")
     clients = get(cache, "clients")
     written = scalar(clients) if clients is not None else None
     if written is None:
         written = "1000" if _caches_enough(config) else "10"
-    if written.isdecimal() and 0 < int(written) < SMALL_CACHE:
+    if written.isdecimal() and 0 < len(written.lstrip("0")) < len(str(SMALL_CACHE)):
         message = f"the cache holds {written} clients: service {int(written) + 1} throws out another's pool, balancer and statistics"
         yield found("ML352", clients or cache or router.node, (*router.at, "bindingCache", "clients"), message)
 
@@ -185,11 +164,6 @@ def _zipkin(node: yaml.Node, at: Location, config: Config) -> Iterator[Finding]:
     if any(routing.router.protocol in HTTP for routing in config.routings):
         message = "traces hold the whole URI of a request, query string and all, and no release can leave it out"
         yield found("ML358", node, at, message)
-    host, name = get(node, "host"), text(node, "host") or ""
-    old = config.place.kubernetes is not None and _minor(config.place.kubernetes) < (1, 6)
-    if host is not None and old and _host_network(config) and cluster_name(name):
-        message = f"{name} is a name of the cluster's DNS, which a pod on the node's network does not ask before Kubernetes 1.6"
-        yield found("ML354", host, (*at, "host"), message)
 
 
 def _number(written: str | None) -> float:
@@ -197,15 +171,6 @@ def _number(written: str | None) -> float:
         return float(written or 0)
     except ValueError:
         return 0
-
-
-def cluster_name(name: str) -> bool:
-    """Whether only the cluster's DNS knows a name: `zipkin`, `zipkin.default.svc…`."""
-    return bool(re.search(r"\.svc(\.|$)|\.cluster\.local\.?$", name)) or ("." not in name and name != "localhost")
-
-
-def _minor(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"[0-9]+", version)[:2])
 
 
 def _selectors(config: Config) -> Iterator[Finding]:

@@ -11,8 +11,10 @@ from provision.linkerd.routing import (
     Config,
     Entry,
     Path,
-    Pattern,
+    Reached,
     Routing,
+    example,
+    fault,
     patterns,
     reached,
     show_path,
@@ -23,71 +25,74 @@ OWN = (b"127.0.0.1", b"127.1", b"localhost", b"0.0.0.0")
 K8S = ("io.l5d.k8s", "io.l5d.k8s.external")
 BOUND_HEADERS = ("l5d-dst-concrete", "l5d-dst-client")
 NO_HOSTS = "No hosts are available for"
-REMOTE = ("io.l5d.namerd", "io.l5d.mesh")
-"""Interpreters that have namers of their own."""
 
 
-def findings(config: Config, routing: Routing) -> Iterator[Finding]:
-    """Every such trap of a router."""
+def findings(config: Config, routing: Routing, seen: Reached | None) -> Iterator[Finding]:
+    """Every such trap of a router; `seen`: what becomes of its names, None when that cannot be told."""
     yield from _concrete(routing)
     if routing.router.dtab_node is None:
         return
     yield from _unconfigured(config, routing)
     yield from _loops(config, routing)
     yield from _port_names(config, routing)
-    if routing.interpreter == "default" and all(kind != "io.l5d.rewrite" for kind, _prefix in config.namers):
-        yield from _unreachable(config, routing)
-        yield from _one_method(routing)
+    if seen is not None:
+        yield from _unreachable(config, routing, seen)
+        yield from _one_method(config, routing)
 
 
 def _unconfigured(config: Config, routing: Routing) -> Iterator[Finding]:
     """Names below /#/ that no configured namer has. With a namerd interpreter the namers are namerd's."""
-    if routing.interpreter.startswith(REMOTE):
+    if routing.remote:
         return
-    have = {prefix for _kind, prefix in config.namers}
-    longest = max((len(prefix) for prefix in have), default=1)
+    longest = max((len(namer.prefix) for namer in config.bindable), default=1)
     judged: set[Path] = set()
     for entry, leaf in routing.leaves:
         used = leaf[1 : 1 + longest]
         if leaf[:1] != (NAMERS,) or used in judged:
             continue
         judged.add(used)
-        if not any(used[: len(prefix)] == prefix for prefix in have):
-            yield _no_namer(config, routing, entry, used)
+        if used or not config.bindable:
+            missing = fault((NAMERS, *used), config.bindable, config.release, more=True)
+            if missing is not None and missing.unconfigured:
+                yield _no_namer(config, routing, entry, used, missing.fix)
 
 
-def _no_namer(config: Config, routing: Routing, entry: Entry, used: Path) -> Finding:
+def _no_namer(config: Config, routing: Routing, entry: Entry, used: Path, fix: str) -> Finding:
     name = show_path(used[:1]) if used else "/"
     message = f"the dtab leads to /#{name}, but no such namer is configured"
-    fix = f"namers: [{{kind: {name.strip('/')}}}]" if used else "add the namer"
     return found("ML341", config.spot(routing.router, entry), routing.router.dtab_at, message, NO_HOSTS, fix)
 
 
-def _unreachable(config: Config, routing: Routing) -> Iterator[Finding]:
-    router, first = routing.router, list(patterns(routing.router))
-    met = reached(routing.entries, first)
-    for entry in routing.entries if met is not None else ():
-        if met is not None and entry.prefix not in met:
-            message = f"no request of this router has a name that begins with {show_prefix(entry.prefix)}: names are like {_like(first)}"
-            yield found("ML342", config.spot(router, entry), router.dtab_at, message, NO_HOSTS)
+def _unreachable(config: Config, routing: Routing, seen: Reached) -> Iterator[Finding]:
+    router, lonely = routing.router, [entry for entry in routing.entries if entry.prefix not in seen.met]
+    first = list(patterns(router)) if lonely else []
+    for entry in lonely:
+        name = example(first)
+        message = (
+            f"no request of this router has a name that begins with {show_prefix(entry.prefix)}: names are like {name}"
+        )
+        fix = _fix(config, routing, entry, name)
+        yield found("ML342", config.spot(router, entry), router.dtab_at, message, NO_HOSTS, fix)
 
 
-def _like(first: list[Pattern]) -> str:
-    """A name that the router makes, the last of its patterns: HTTP/1.1's."""
-    words = iter(("GET", "HOST") if len(first) > 1 else ("HOST",))
-    return show_path(
-        tuple(part if isinstance(part, bytes) else next(words, "x").encode() for part in first[-1].elements)
-    )
+def _fix(config: Config, routing: Routing, entry: Entry, name: str) -> str:
+    """What this release's names make of it: before 0.9.0 the page's own advice."""
+    if config.version < (0, 9, 0) and routing.router.protocol == "http" and "identifier" not in routing.router.fields:
+        return ""
+    return f"begin the entry as names do ({name}), or let another entry lead to {show_prefix(entry.prefix)}"
 
 
-def _one_method(routing: Routing) -> Iterator[Finding]:
+def _one_method(config: Config, routing: Routing) -> Iterator[Finding]:
     router = routing.router
     if router.dtab_node is None or all(one.get("kind") != "io.l5d.methodAndHost" for one in router.identifiers):
         return
-    got, posted = (reached(routing.entries, patterns(router, method)) for method in (b"GET", b"POST"))
-    if got and posted is not None and not posted:
+    got, posted = (
+        reached(routing.entries, patterns(router, method), 0, config.bindable) for method in (b"GET", b"POST")
+    )
+    if got and got.met and posted is not None and not posted.met:
         message = "it routes GET only: POST and all other methods end in nothing"
-        yield found("ML356", router.dtab_node, router.dtab_at, message, NO_HOSTS)
+        fix = f"`{router.prefix}/1.1/* => …`, `*` being any method"
+        yield found("ML356", router.dtab_node, router.dtab_at, message, NO_HOSTS, fix)
 
 
 def _loops(config: Config, routing: Routing) -> Iterator[Finding]:

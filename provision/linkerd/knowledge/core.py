@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from provision.linkerd.knowledge import plugins
+from provision.linkerd.knowledge import namerd, plugins
 from provision.linkerd.knowledge.schema import (
     Family,
     Key,
     Kind,
     Knowledge,
+    Limit,
     Object,
     Spread,
     keys,
@@ -26,6 +27,8 @@ _TO_CLIENT = "what is done for each endpoint's connection is said in `client`"
 _TO_SERVICE = "what is done for each name, retries and all, is said in `service`"
 _NO_KINDS = "TLS of clients has no kinds: its keys say which one is meant"
 
+_CACHE = Limit("java.lang.AssertionError: assertion failed", 1, id="ML328", fix="1000 is a good size")
+
 LINKER = (
     obj(
         "linker",
@@ -37,37 +40,37 @@ LINKER = (
         Key("admin", ".admin"),
         Key("usage", ".usage", "0.9.0", unneeded="before 0.9.0 linkerd reports to nobody"),
     ),
-    obj("usage", "UsageDataTelemeterConfig", Key("orgId", "str"), Key("enabled", "bool")),
+    obj("usage", "io.buoyant.linkerd.UsageDataTelemeterConfig", Key("orgId", "str"), Key("enabled", "truth")),
     obj(
         "admin",
         "io.buoyant.admin.AdminConfig",
         Key("ip", "ip"),
         Key("port", "port"),
-        Key("shutdownGraceMs", "int"),
+        Key("shutdownGraceMs", "unread"),
         Key("tls", ".serverTls", "1.1.3"),
         Key("httpIdentifierPort", "port", "1.1.0"),
-        Key("workerThreads", "int", "1.4.4"),
+        Key("workerThreads", "whole", "1.4.4"),
         Key("security", ".adminSecurity", "1.4.5"),
         Key("socketOptions", ".socketOptions", "1.5.0"),
     ),
     obj(
         "adminSecurity",
-        "AdminSecurityConfig",
-        keys("bool", "uiEnabled controlEnabled diagnosticsEnabled"),
+        "io.buoyant.admin.AdminSecurityConfig",
+        keys("truth", "uiEnabled controlEnabled diagnosticsEnabled"),
         keys("[str]", "pathWhitelist pathBlacklist"),
     ),
     obj(
         "socketOptions",
-        "SocketOptionsConfig",
-        keys("bool", "noDelay reuseAddr reusePort"),
-        keys("int", "writeTimeoutMs readTimeoutMs"),
-        Key("keepAlive", "bool", "1.5.2"),
-        Key("backlog", "int", "1.6.1"),
+        "io.buoyant.linkerd.SocketOptionsConfig",
+        keys("truth", "noDelay reuseAddr reusePort"),
+        keys("whole", "writeTimeoutMs readTimeoutMs"),
+        Key("keepAlive", "truth", "1.5.2"),
+        Key("backlog", "whole", "1.6.1"),
     ),
     obj(
         "bindingCache",
-        "BindingCacheConfig",
-        keys("cache", "paths trees bounds clients"),
+        "io.buoyant.linkerd.BindingCacheConfig",
+        *(Key(name, "int", limit=_CACHE) for name in ("paths", "trees", "bounds", "clients")),
         Key("idleTtlSecs", "int", "1.1.0"),
     ),
 )
@@ -86,7 +89,7 @@ _ROUTER = (
     Key("interpreter", "@interpreter"),
     Key("bindingTimeoutMs", "int"),
     Key("bindingCache", ".bindingCache"),
-    Key("experimental", "bool"),
+    Key("experimental", "unread"),
 )
 
 _SERVER = (
@@ -94,8 +97,8 @@ _SERVER = (
     Key("ip", "ip"),
     Key("tls", ".serverTls"),
     Key("label", "str"),
-    Key("maxConcurrentRequests", "int"),
-    Key("announce", "[str]"),
+    Key("maxConcurrentRequests", "int", limit=Limit("initialPermits must be positive: {}", 1)),
+    Key("announce", "[path]"),
     Key("clearContext", "bool", "0.9.0"),
     Key("timeoutMs", "int", _SPLIT),
     Key("socketOptions", ".socketOptions", "1.5.0"),
@@ -123,8 +126,8 @@ _SERVICE = (
 )
 
 _ENDPOINT = (
-    *keys("int", "initialStreamWindowBytes headerTableBytes maxFrameBytes maxHeaderListBytes", "0.9.0"),
-    Key("windowUpdateRatio", "float", "0.9.0"),
+    *keys("whole", "initialStreamWindowBytes headerTableBytes maxFrameBytes maxHeaderListBytes", "0.9.0"),
+    Key("windowUpdateRatio", "number", "0.9.0"),
 )
 
 _AUTHORIZERS = (
@@ -159,11 +162,11 @@ _BY_PREFIX = (
 )
 
 SHARED = (
-    obj("session", "SessionConfig", keys("int", "lifeTimeMs idleTimeMs")),
-    obj("pool", "HostConnectionPool", keys("int", "minSize maxSize idleTimeMs maxWaiters")),
+    obj("session", "io.buoyant.linkerd.ClientSessionConfig", keys("int", "lifeTimeMs idleTimeMs")),
+    obj("pool", "io.buoyant.linkerd.HostConnectionPool", keys("int", "minSize maxSize idleTimeMs maxWaiters")),
     obj(
         "serverTls",
-        "TlsServerConfig",
+        "io.buoyant.linkerd.TlsServerConfig",
         Key("certPath", "str", required=True),
         Key("keyPath", "str", required=True),
         Key("caCertPath", "str"),
@@ -174,7 +177,7 @@ SHARED = (
     ),
     obj(
         "clientTls",
-        "TlsClientConfig",
+        "io.buoyant.linkerd.TlsClientConfig",
         Key("enabled", "bool", "1.3.7"),
         Key("disableValidation", "bool"),
         Key("commonName", "str"),
@@ -189,15 +192,21 @@ SHARED = (
     ),
     obj(
         "clientAuth",
-        "ClientAuth",
+        "com.twitter.finagle.buoyant.ClientAuth",
         Key("certPath", "str", required=True),
         Key("keyPath", "str", required=True),
         Key("intermediateCertsPath", "str", "1.4.1"),
     ),
-    obj("tls.static", "StaticConfig", Key("commonName", "str"), _CA),
-    obj("tls.none", "NoValidationConfig"),
-    obj("tls.bound", "BoundPathConfig", Key("caCertPath", "str"), Key("names", "[.tls.name]"), Key("strict", "bool")),
-    obj("tls.name", "NameMatcherConfig", keys("str", "prefix commonNamePattern")),
+    obj("tls.static", "io.buoyant.linkerd.clientTls.StaticConfig", Key("commonName", "str"), _CA),
+    obj("tls.none", "io.buoyant.linkerd.clientTls.NoValidationConfig"),
+    obj(
+        "tls.bound",
+        "io.buoyant.linkerd.clientTls.BoundPathConfig",
+        Key("caCertPath", "str"),
+        Key("names", "[.tls.name]"),
+        Key("strict", "unread"),
+    ),
+    obj("tls.name", "io.buoyant.linkerd.clientTls.NameMatcherConfig", keys("str", "prefix commonNamePattern")),
     Family(
         "tlsClient",
         "io.buoyant.linkerd.TlsClientConfig",
@@ -210,21 +219,34 @@ SHARED = (
 )
 
 
+def _names(keys_: Iterable[Key]) -> set[str]:
+    return {key.name for key in keys_}
+
+
 def _side(
-    section: str, protocol: str, java: str, common: Iterable[Key], own: Iterable[Key]
+    section: str, protocol: str, java: tuple[str, str], common: Iterable[Key], own: Iterable[Key]
 ) -> tuple[Object | Family, ...]:
-    """`client` or `service` of a protocol: for all at once, or a list of configs by prefix."""
+    """`client` or `service` of a protocol: for all at once, or a list of configs by prefix. `java`: its name in the names of classes,
+    and the class of `client` before 1.0.0, which has a constructor when it is the protocol's own.
+    """
+    common = tuple(common)
     every = (*common, *own)
     name = f"{protocol}.{section}"
     kind = Key("kind", "str", _SPLIT)
-    java = f"io.buoyant.linkerd.protocol.{java}"
+    side, before = java
+    package = "io.buoyant.linkerd.protocol."
+    first = _names(common) if before.startswith(package) else set()
+    of_prefix = "PrefixConfig" if section == "client" else "SvcPrefixConfig"
+    whole = "Client" if section == "client" else "Svc"
     return (
-        obj(f"{name}.global", java, kind, every),
-        obj(f"{name}.static", java, kind, Key("configs", f"[.{name}.prefix]", required=True)),
-        obj(f"{name}.prefix", java, Key("prefix", "str", required=True), every),
+        obj(f"{name}.global", f"{package}{side}Default{whole}", kind, every, was=(_SPLIT, before), first=first),
+        obj(
+            f"{name}.static", f"{package}{side}Static{whole}", kind, Key("configs", f"[.{name}.prefix]", required=True)
+        ),
+        obj(f"{name}.prefix", f"{package}{side}{of_prefix}", Key("prefix", "str", required=True), every),
         Family(
             name,
-            java,
+            f"{package}{side}{whole}",
             (
                 Kind("io.l5d.global", f"{name}.global", _SPLIT),
                 Kind("io.l5d.default", f"{name}.global", until=_SPLIT),
@@ -242,35 +264,60 @@ def _protocol(
     server: Iterable[Key],
     client: Iterable[Key],
     service: Iterable[Key] = (),
+    *,
+    own: str = "router server client",
 ) -> tuple[Object | Family, ...]:
+    """`own`: which of its classes have constructors with parameters, in 0.8.5; `server` and `client` have classes of their own then."""
+    package = "io.buoyant.linkerd.protocol."
+    always = (
+        Key("servers", f"[.{name}.server]", required=True),
+        Key("client", f".{name}.client.global", until=_SPLIT),
+        Key("client", f"@{name}.client", _SPLIT),
+        Key(
+            "service",
+            f"@{name}.service",
+            _SPLIT,
+            hint="retries and the classifier stand under client and router before 1.0.0",
+        ),
+    )
+    server_class = "io.buoyant.linkerd.ServerConfig" if name == "mux" else f"{package}{java}ServerConfig"
+    client_class = f"{package}{java}ClientConfig" if "client" in own else "io.buoyant.linkerd.ClientConfig"
     return (
         obj(
             f"{name}.router",
-            f"io.buoyant.linkerd.protocol.{java}Config",
+            f"{package}{java}Config",
             _ROUTER,
             router,
-            Key("servers", f"[.{name}.server]", required=True),
-            Key("client", f".{name}.client.global", until=_SPLIT),
-            Key("client", f"@{name}.client", _SPLIT),
-            Key(
-                "service",
-                f"@{name}.service",
-                _SPLIT,
-                hint="retries and the classifier stand under client and router before 1.0.0",
-            ),
+            always,
+            first=_names((*_ROUTER, *always)) if "router" in own else (),
         ),
-        obj(f"{name}.server", f"io.buoyant.linkerd.protocol.{java}ServerConfig", _SERVER, server),
-        *_side("client", name, f"{java}ClientConfig", _CLIENT, client),
-        *_side("service", name, f"{java}SvcConfig", _SERVICE, service),
+        obj(f"{name}.server", server_class, _SERVER, server, first=_names(_SERVER) if "server" in own else ()),
+        *_side("client", name, (java, client_class), _CLIENT, client),
+        *_side("service", name, (java, ""), _SERVICE, service),
     )
 
 
+_PROTOCOL_WORDS = ("binary", "compact")
+_NO_THRIFT = "unsupported thrift protocol {}"
 _THRIFT_PROTOCOL = Key(
-    "thriftProtocol", "str", until="1.1.0", becomes="^.thriftProtocol", why="one protocol for both sides"
+    "thriftProtocol",
+    "str",
+    until="1.1.0",
+    becomes="^.thriftProtocol",
+    why="one protocol for both sides",
+    among=_PROTOCOL_WORDS,
+    says=_NO_THRIFT,
 )
 _THRIFT = (
     Key("thriftMethodInDst", "bool"),
-    Key("thriftProtocol", "str", "1.1.0", hint="of servers and client before 1.1.0"),
+    Key(
+        "thriftProtocol",
+        "str",
+        "1.1.0",
+        hint="of servers and client before 1.1.0",
+        among=_PROTOCOL_WORDS,
+        says=_NO_THRIFT,
+    ),
 )
 _THRIFT_CLIENT = (Key("thriftFramed", "bool"), Key("attemptTTwitterUpgrade", "bool"), _THRIFT_PROTOCOL)
 _THRIFT_SERVER = (Key("thriftFramed", "bool"), _THRIFT_PROTOCOL)
@@ -287,23 +334,27 @@ HTTP = _protocol(
         *_AUTHORIZERS,
         Key("maxChunkKB", "int", until="1.6.0", gone="what is larger than streamAfterContentLengthKB is streamed"),
         *keys("int", "maxHeadersKB maxInitialLineKB"),
-        *keys(
-            "int",
-            "maxRequestKB maxResponseKB",
-            until="1.7.0",
-            gone="what is larger than streamAfterContentLengthKB is streamed",
+        *(
+            Key(
+                f"max{which}KB",
+                "int",
+                until="1.7.0",
+                gone="what is larger than streamAfterContentLengthKB is streamed",
+                limit=Limit(f"Max{which}Size should be less than 2 Gb", most=2 * 1024 * 1024 - 1),
+            )
+            for which in ("Request", "Response")
         ),
         Key("streamingEnabled", "bool"),
         Key("compressionLevel", "int"),
-        Key("streamAfterContentLengthKB", "int", "1.6.0"),
-        Key("maxErrResponseKB", "int", "1.7.0"),
+        Key("streamAfterContentLengthKB", "whole", "1.6.0"),
+        Key("maxErrResponseKB", "whole", "1.7.0"),
         *_PROPAGATOR,
     ),
     (
         *_ENGINE,
         Key("addForwardedHeader", ".forwarded", "0.8.6"),
         Key("timestampHeader", "str", "1.3.1"),
-        Key("maxCallDepth", "int", "1.7.0"),
+        Key("maxCallDepth", "whole", "1.7.0"),
     ),
     (*_ENGINE, *_FORWARD_CERT, *_CLIENT_AUTHORIZERS),
 )
@@ -322,20 +373,21 @@ H2 = _protocol(
     ),
     (
         *_ENDPOINT,
-        Key("maxConcurrentStreamsPerConnection", "int", "0.9.0"),
+        Key("maxConcurrentStreamsPerConnection", "whole", "0.9.0"),
         Key("addForwardedHeader", ".forwarded", "1.4.1"),
     ),
     (*_ENDPOINT, *_FORWARD_CERT, *_CLIENT_AUTHORIZERS),
-    (Key("classificationTimeoutMs", "int", "1.1.3"), Key("retryBufferSize", ".retryBuffer", "1.1.3")),
+    (Key("classificationTimeoutMs", "whole", "1.1.3"), Key("retryBufferSize", ".retryBuffer", "1.1.3")),
+    own="",
 )
 
-PROTOCOLS = (
+PROTOCOLS: tuple[Object | Family, ...] = (
     *HTTP,
     *H2,
     *_protocol("thrift", "Thrift", _THRIFT, _THRIFT_SERVER, _THRIFT_CLIENT),
     *_protocol("thriftmux", "ThriftMux", _THRIFT, _THRIFT_SERVER, _THRIFT_CLIENT),
-    *_protocol("mux", "Mux", (), (), ()),
-    obj("retryBuffer", "RetryBufferSize", keys("int", "requestBytes responseBytes")),
+    *_protocol("mux", "Mux", (), (), (), own=""),
+    obj("retryBuffer", "io.buoyant.linkerd.protocol.RetryBufferSize", keys("whole", "requestBytes responseBytes")),
     Family(
         "router",
         "io.buoyant.linkerd.RouterConfig",
@@ -351,4 +403,4 @@ PROTOCOLS = (
 )
 
 KNOWLEDGE = Knowledge()
-KNOWLEDGE.add(*LINKER, *SHARED, *PROTOCOLS, *plugins.ALL)
+KNOWLEDGE.add(*LINKER, *SHARED, *PROTOCOLS, *plugins.ALL, *namerd.ALL)

@@ -19,6 +19,8 @@ class Place:
     """Where linkerd is started, so where relative file names begin; None: the files are elsewhere and are not looked at."""
     plugins: tuple[str, ...] = ()
     """Kinds that jars in $L5D_HOME/plugins bring."""
+    dns_policy: str | None = None
+    """The pod's dnsPolicy, `ClusterFirst` where a manifest says none; None: not known."""
 
 
 ANYWHERE = Place()

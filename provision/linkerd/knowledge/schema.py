@@ -1,7 +1,13 @@
 """How the knowledge of linkerd's configuration is written down: objects with keys, families of kinds, each with since and until.
 
-A type is a word: `int`, `str`, `bool`, `float`, `port`, `ip`, `path`, `dtab`, `any`; `[X]` is a list, `1+X` one or a list, `{X}` a map
-of names to X, `.name` the object `name`, `@name` one of the family `name`.
+A type is a word; `[X]` is a list, `1+X` one or a list, `{X}` a map of names to X, `.name` the object `name`, `@name` one of the family
+`name`. The words say how a scalar is bound:
+
+- `int`, `bool`, `float`: exactly a number, truth value or fraction, without quotes, since Scala's Option has lost its type by then and
+  the value is cast when it is used (`float` until 1.1.0 only, where fractions are declared to Jackson);
+- `whole`, `truth`, `number`, `port`: declared to Jackson, which coerces: `"5"` and `5.7` are 5;
+- `unread`: never used, so that anything may stand there;
+- `str`, `path`, `dtab`, `ip`, `level`: the scalar's text, whatever it looks like; `any` is not looked at.
 """
 
 from __future__ import annotations
@@ -10,6 +16,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from provision.linkerd.knowledge.versions import FIRST, within
+
+TYPED_FRACTIONS = "1.1.0"
+"""From here on optional fractions are declared to Jackson; before, `1` is none and `1.0` is."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What linkerd requires of a number when it starts."""
+
+    says: str
+    """linkerd's message; `{}` is the value."""
+    least: float | None = None
+    most: float | None = None
+    id: str = "ML331"
+    fix: str = ""
+
+    def holds(self, value: float) -> bool:
+        """Whether a value is within."""
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,14 @@ class Key:
     """Why releases before `since` need nothing in its place."""
     acts: str = FIRST
     """The first release that does what it says; those before read it and do nothing."""
+    limit: Limit | None = None
+    """What a number has to be."""
+    among: tuple[str, ...] = ()
+    """The only words that linkerd takes."""
+    says: str = ""
+    """linkerd's message for another word, or for a text that makes no path; `{}` is the value."""
+    within: str = ""
+    """linkerd puts the text into this path, as `{}`, and reads that when it starts."""
 
     @property
     def instead(self) -> str:
@@ -58,6 +91,17 @@ class Object:
     name: str
     java: str
     keys: tuple[Key, ...]
+    was: tuple[str, str] = ("", "")
+    """A release, and the Java class that it was read into before."""
+    first: frozenset[str] = frozenset()
+    """The keys of which the first counts where they stand twice: Jackson sets what is no parameter of the class's constructor when it
+    has made the object, and the last one first."""
+    ordered: tuple[str, str, str] | None = None
+    """Two keys of which 0 < one <= the other is required when both are there or are 0, and linkerd's message."""
+
+    def java_at(self, version: str) -> str:
+        """The Java class that a release reads it into."""
+        return self.was[1] if self.was[0] and not within(version, self.was[0], None) else self.java
 
     def at(self, version: str) -> dict[str, Key]:
         """The keys that a release reads, by name."""
@@ -129,6 +173,8 @@ class Family:
     selector: str = "kind"
     default: str | None = None
     """The kind that is meant when none is written; None: it has to be written."""
+    tree: bool = False
+    """Whether Jackson makes a tree of it first, in which of everything that stands twice the last counts, the selector too."""
 
     def at(self, version: str) -> dict[str, Kind]:
         """The kinds that a release has, by id."""
@@ -165,9 +211,16 @@ def _instead(becomes: str, gone: str, until: str | None) -> str:
     return f"take it out: {gone} since {until}" if gone else ""
 
 
-def obj(name: str, java: str, *parts: Key | Iterable[Key]) -> Object:
+def obj(
+    name: str,
+    java: str,
+    *parts: Key | Iterable[Key],
+    was: tuple[str, str] = ("", ""),
+    first: Iterable[str] = (),
+    ordered: tuple[str, str, str] | None = None,
+) -> Object:
     """An object of keys and groups of keys."""
-    return Object(name, java, tuple(_flat(parts)))
+    return Object(name, java, tuple(_flat(parts)), was, frozenset(first), ordered)
 
 
 def _flat(parts: Iterable[Key | Iterable[Key]]) -> Iterator[Key]:

@@ -42,10 +42,23 @@ def moved(draft: Draft, at: Location, key: Key) -> Draft:
 def _joined(draft: Draft, at: Location, to: Location) -> Draft:
     """The successor is there already: lists are put together, equal values are one."""
     if draft.length(at) and draft.length(to):
-        return draft.move_items(at, to)
+        return _together(draft, at, to)
     if draft.meaning(at) == draft.meaning(to):
         return draft.remove(at)
     raise CannotEdit(f"{text_of(at)} and {text_of(to)} say different things")
+
+
+def _together(draft: Draft, at: Location, to: Location) -> Draft:
+    """Two lists as one, with nothing in it twice. Two of one kind that say different things would both be at work: those stay."""
+    have = [draft.meaning((*to, index)) for index in range(draft.length(to))]
+    kinds = [one.get("kind") for one in have if isinstance(one, dict)]
+    for index in reversed(range(draft.length(at))):
+        one = draft.meaning((*at, index))
+        if one in have:
+            draft = draft.remove((*at, index)) if draft.length(at) > 1 else draft.remove(at)
+        elif isinstance(one, dict) and one.get("kind") in kinds:
+            raise CannotEdit(f"{text_of(at)} and {text_of(to)} have the same kind with different settings")
+    return draft.move_items(at, to) if draft.length(at) else draft
 
 
 def flattened(draft: Draft, selector: Location, says: tuple[tuple[str, bool], ...]) -> Draft:

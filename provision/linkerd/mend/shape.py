@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 
 from provision.linkerd.check import nearest
@@ -10,11 +11,13 @@ from provision.linkerd.knowledge.schema import Family, Key
 from provision.linkerd.knowledge.versions import number
 from provision.linkerd.knowledge.walk import Chosen, Used, walk
 from provision.linkerd.mend.moves import moved, protocol, renamed_kind
-from provision.linkerd.mend.task import Task
+from provision.linkerd.mend.task import Task, location
 from provision.linkerd.text.edit import Draft
 
 NEAR = 0.84
 """How alike a misspelt key has to be: one letter of six. The validator names keys that are less alike, but does not write them."""
+
+_SLIPPED = re.compile(r"it has slipped out of (\S+)$")
 
 SHORTEST = 5
 """Letters that a key's beginning needs to stand for the key, such as smoothWin of linkerd's own documentation."""
@@ -28,6 +31,9 @@ def unknown_key(task: Task) -> Draft:
     if used is None:
         raise task.refuse("the knowledge does not lead there")
     name, known = str(task.at[-1]), used.object.at(task.release)
+    slipped = _SLIPPED.search(task.finding.message)
+    if slipped is not None:
+        return task.draft.move(task.at, (*location(slipped[1]), name))
     past = [key for key in used.object.ever(name) if key.until and number(key.until) <= number(task.release)]
     if past:
         return moved(task.draft, task.at, past[-1])
@@ -58,6 +64,8 @@ def unknown_kind(task: Task) -> Draft:
     )
     if chosen is None:
         raise task.refuse("the knowledge does not lead there")
+    if ": that is a " in task.finding.message:
+        raise task.refuse("it is a kind of something else")
     own = _own_id(chosen.family, chosen.id, protocol(task.draft, at), task)
     if own not in chosen.family.at(task.release):
         raise task.refuse("no kind of this release is meant for certain")

@@ -32,7 +32,7 @@ class Task:
         """The finding's field as a location, which need not be there."""
         field = self.finding.field
         here = next((at for at in _locations(self.draft.root, ()) if text_of(at) == field), None)
-        return here or tuple(int(index) if index else name for index, name in _STEP.findall(field))
+        return here or location(field)
 
     @cached_property
     def config(self) -> Config:
@@ -42,6 +42,11 @@ class Task:
     def refuse(self, why: str) -> CannotEdit:
         """That it cannot be mended."""
         return CannotEdit(f"{self.finding.field}: {why}")
+
+
+def location(field: str) -> Location:
+    """`routers[0].client` as a location."""
+    return tuple(int(index) if index else name for index, name in _STEP.findall(field))
 
 
 def _locations(node: yaml.Node, at: Location) -> Iterator[Location]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from provision.linkerd.knowledge.core import KNOWLEDGE
+from provision.linkerd.knowledge.twice import counting
 from provision.linkerd.knowledge.versions import number
 from provision.linkerd.mend.task import Task
 from provision.linkerd.routing import NAMERS
-from provision.linkerd.text import scalar
+from provision.linkerd.text import scalar, spans
 from provision.linkerd.text.edit import Draft
 from provision.linkerd.text.plain import Data, plain
 
@@ -54,12 +56,16 @@ def failures(task: Task) -> Draft:
 
 
 def twice(task: Task) -> Draft:
-    """The last one stays, which is what linkerd reads before 1.0.1; where it reads none, only equal ones are one."""
+    """The one stays that linkerd reads before 1.0.1; where it reads none, only equal ones are one."""
     parent = task.draft.find(task.at[:-1])
     values = [plain(value) for key, value in parent.value if scalar(key) == task.at[-1]] if parent is not None else []
     if number(task.release) >= (1, 0, 1) and any(value != values[0] for value in values):
         raise task.refuse("the values differ")
-    return task.draft.remove_hidden(task.at)
+    lost = counting(task.draft.root, task.release).lost
+    hidden = (
+        [id(value) in lost for key, value in parent.value if scalar(key) == task.at[-1]] if parent is not None else []
+    )
+    return task.draft.remove_hidden(task.at, first=hidden[-1:] == [True])
 
 
 def metrics(task: Task) -> Draft:
@@ -94,6 +100,28 @@ def usage(task: Task) -> Draft:
     return task.draft.replace(at, False) if task.draft.written(at) else task.draft.put(at, False)
 
 
+def signed(task: Task) -> Draft:
+    """`/io.l5d.consul/dc1` where `/#/io.l5d.consul/dc1` is meant: the sign is put before it, in the destinations of the dtab alone."""
+    meant, node = task.finding.fix, task.draft.find(task.at)
+    if meant[:3] not in ("/#/", "/$/") or node is None:
+        raise task.refuse("which name is meant is not known")
+    begin, stop = spans.start(node), spans.end(node, task.draft.text)
+    written = re.compile(rf"(=>[^;\n]*?){re.escape(meant[2:])}(?=[\s;|&)\"']|$)")
+    inside, count = written.subn(lambda one: one[1] + meant, task.draft.text[begin:stop])
+    if not count:
+        raise task.refuse("it is written in another way")
+    return Draft(task.draft.text[:begin] + inside + task.draft.text[stop:])
+
+
+def prefix(task: Task) -> Draft:
+    """The prefix that names have, where it is the written one behind what linkerd puts before it, or without that."""
+    node = task.draft.find(task.at)
+    written, meant = (scalar(node) if node is not None else None) or "", task.finding.fix.removeprefix("prefix: ")
+    if not written or " " in meant or not (meant.endswith(written) or written.endswith(meant)):
+        raise task.refuse("which prefix is meant is not known")
+    return task.draft.replace(task.at, meant)
+
+
 MENDS: dict[str, Callable[[Task], Draft]] = {
     "ML341": namer,
     "ML342": names,
@@ -103,4 +131,7 @@ MENDS: dict[str, Callable[[Task], Draft]] = {
     "ML349": network,
     "ML352": cache,
     "ML355": usage,
+    "ML363": signed,
+    "ML367": prefix,
+    "ML368": prefix,
 }

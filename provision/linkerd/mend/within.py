@@ -25,7 +25,7 @@ def rewritten(text: str, place: Place, change: Callable[[Inner], str]) -> str:
     objects = objects_of(text)
     if objects is None:
         return _closed(Inner(text, place, None), change)
-    for one in sorted(embedded(objects, text, place)[0], key=lambda one: one.begin, reverse=True):
+    for one in sorted(embedded(objects, text, place).configurations, key=lambda one: one.begin, reverse=True):
         fresh = _closed(Inner(one.text, one.place, one), change) if one.indent is not None else one.text
         if fresh != one.text:
             text = one.rewritten(text, fresh)
@@ -44,7 +44,7 @@ def _closed(inner: Inner, change: Callable[[Inner], str]) -> str:
 def configurations(text: str) -> tuple[str, ...]:
     """The configurations of a manifest; of any other text itself."""
     objects = objects_of(text)
-    return (text,) if objects is None else tuple(one.text for one in embedded(objects, text, ANYWHERE)[0])
+    return (text,) if objects is None else tuple(one.text for one in embedded(objects, text, ANYWHERE).configurations)
 
 
 def objects_of(text: str) -> Manifest | None:

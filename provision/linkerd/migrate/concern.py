@@ -9,7 +9,7 @@ from functools import cached_property
 
 import yaml
 
-from provision.linkerd.check.rules import twice
+from provision.linkerd.check.twice import repeats
 from provision.linkerd.knowledge.changes import Behaviour, Uses
 from provision.linkerd.knowledge.walk import Chosen, Used, walk
 from provision.linkerd.routing import Config
@@ -31,7 +31,7 @@ class Concern:
             and (not uses.kind_less or uses.kind_less not in self._kinds)
             and (not uses.without or any(self._lacking(self.config.root, uses.without.split("."), uses)))
             and (not uses.dtab or any(re.search(uses.dtab, one.router.dtab) for one in self.config.routings))
-            and (not uses.twice or any(twice(self.config)))
+            and (not uses.twice or repeats(self.config.root))
         )
 
     @cached_property

@@ -71,7 +71,7 @@ def _meant(routing: Routing) -> bool:
     if not routing.entries or routing.interpreter != "default":
         return True
     met = reached(routing.entries, patterns(routing.router))
-    return met is None or bool(met)
+    return met is None or bool(met.met)
 
 
 def _put(at: Location, value: Data) -> Callable[[Draft], Draft]:

@@ -11,6 +11,7 @@ from provision.linkerd.knowledge.defaults import DEFAULTS, Default
 from provision.linkerd.knowledge.schema import Key, Kind, Object
 from provision.linkerd.knowledge.versions import BOUNDARIES, FIRST, LAST, RELEASES
 from provision.linkerd.pages import CHECKS
+from provision.linkerd.pages.manifests import MANIFESTS
 
 MADE = "<!-- Made by `make docs` from the data in provision/linkerd/knowledge; a test fails when it is stale. -->"
 
@@ -19,7 +20,7 @@ PROTOCOLS = tuple(kind.id for kind in KNOWLEDGE.families["router"].kinds)
 
 def pages() -> dict[str, str]:
     """File names below docs/linkerd and their texts."""
-    return {"findings.md": findings(), "versions.md": versions()}
+    return {"findings.md": findings(), "manifests.md": manifests(), "versions.md": versions()}
 
 
 def findings() -> str:
@@ -30,12 +31,36 @@ def findings() -> str:
     head = [
         "# What `meshctl mesh validate` finds",
         MADE,
-        """Errors are what linkerd refuses when it starts: ML301 to ML328 are the checks of 0.8.5 in its own order, ML329 is a
-later one. Traps are
-what it takes without a word. `meshctl explain ML301` prints the same page.""",
+        """Errors are what linkerd refuses when it starts: ML301 to ML332, of which ML329 came with 1.2.0, and ML360. Traps are
+what it takes without a word, and what fails requests afterwards. `meshctl explain ML301` prints the same page.""",
         "\n".join(["| id | severity | |", "|---|---|---|", *rows]),
     ]
     return "\n\n".join([*head, *(check.text().rstrip() for check in CHECKS)]) + "\n"
+
+
+def manifests() -> str:
+    """What is looked at in Kubernetes manifests, and each trap in short."""
+    rows = [
+        f"| [{check.id}](findings.md#{_anchor(check.id, check.title)}) | {check.title} | {check.matters} | {check.fix} |"
+        for check in MANIFESTS
+    ]
+    parts = [
+        "# What `meshctl mesh validate` looks at in Kubernetes manifests",
+        MADE,
+        """A manifest is read for linkerd's configuration: the texts of ConfigMaps and of `stringData` of Secrets that have `routers:`,
+or two of linkerd's other keys, or one of them in an object that is called like linkerd. namerd's file is known by `storage` and
+`interfaces`, and judged as namerd's. What a container is given is found by its argument, its mounts and its volumes.""",
+        """Then the objects around it are judged: the pods that run linkerd by its image's own command, their Services, their account.
+Give all files in one call: a DaemonSet may stand in one, its ConfigMap, its Service and its bindings in others. The release is the
+image's; the cluster's is what `--kubernetes` says, and otherwise what the API's group of the DaemonSet tells (`extensions/v1beta1`
+is an old one, `apps/v1` is 1.9 or later). What neither tells is not judged.""",
+        "\n".join(["| id | what | why it matters | what to do |", "|---|---|---|---|", *rows]),
+        """The configuration inside is judged with what the pod tells: its network (ML349), its environment (ML322), its DNS: names of
+the cluster are looked for wherever a host can stand, in namers, transformers, interpreters, identifiers, telemeters, tracers and
+dtabs (ML354). The exit code is 1 for errors, 15 when no configuration was found and nothing else is refused
+([exit codes](../exit-codes.md)).""",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _anchor(id_: str, title: str) -> str:

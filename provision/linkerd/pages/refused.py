@@ -42,7 +42,7 @@ REFUSED = (
         happens="`routers` is empty, or is not there at all.",
         matters="linkerd does not start: without a router it has nothing to do.",
         fix="Add a router.",
-        linkerd="At least one router must be specified in the configuration.",
+        linkerd="io.buoyant.config.NoRoutersSpecified$",
         example="routers: []\n",
         near_miss="""
             routers:
@@ -56,7 +56,7 @@ REFUSED = (
         happens="Each router has its own label; one without a label is called by its protocol, so two http routers need labels.",
         matters="linkerd does not start, and its log holds only the name of the error's class.",
         fix="Give each router its own `label`.",
-        linkerd="Multiple routers with the label …",
+        linkerd="io.buoyant.config.ConflictingLabels",
         example="""
             routers:
             - protocol: http
@@ -80,7 +80,7 @@ REFUSED = (
         for http. Equal ports on different addresses are allowed, but see ML360.""",
         matters="linkerd does not start, and its log holds only the name of the error's class.",
         fix="Take another port.",
-        linkerd="Server conflict on port …",
+        linkerd="io.buoyant.config.ConflictingPorts",
         example="""
             routers:
             - protocol: http
@@ -119,7 +119,8 @@ REFUSED = (
     refused(
         "ML315",
         "a port out of range, or an address that is none",
-        happens="A port is a number up to 65535, and `ip` is an address in digits, not a name.",
+        happens="""A port is a number up to 65535, and `ip` is an address in digits, not a name. It is one of IPv4: linkerd's start script
+        turns IPv6 off.""",
         matters="linkerd does not start.",
         fix="`0.0.0.0` listens everywhere, `127.0.0.1` is what localhost means.",
         linkerd="'localhost' is not an IP string literal.",
@@ -131,14 +132,15 @@ REFUSED = (
         near_miss="""
             routers:
             - protocol: http
-              servers: [{port: 4140, ip: "::1"}]
+              servers: [{port: 4140, ip: "::ffff:127.0.0.1"}]
         """,
     ),
     refused(
         "ML316",
         "a dtab or a path that cannot be read",
         happens="""The text of a dtab, or of a path such as `dstPrefix`, breaks the grammar: entries are `prefix => tree`, parted by `;`
-        (a new line parts nothing), and every name begins with `/`.""",
+        (a new line parts nothing), and every name begins with `/`. The same holds for paths that linkerd makes of other values: the
+        `host` of consul, and the daemonset transformer's `k8sHost`, `namespace`, `service` and `port`; and for `announce`.""",
         matters="linkerd does not start.",
         fix="The finding points at the place; `meshctl mesh route` shows what a dtab does.",
         linkerd="… expected but '…' found at '…'",
@@ -163,7 +165,8 @@ REFUSED = (
         "ML317",
         "the folder or file of a namer is not there",
         happens="""The file namer's `rootDir` is not a folder, or the `dtabFile` of the file interpreter is not a file. meshctl looks
-        only when it is told where linkerd is started, for names may be relative, and the files of another machine.""",
+        only when it is told where linkerd is started, for names may be relative, and the files of another machine; an empty name is none
+        anywhere.""",
         matters="linkerd does not start.",
         fix="Make the folder, or mount it at this place.",
         linkerd="… is not a directory",
@@ -305,7 +308,7 @@ REFUSED = (
         fix="0.001 traces one request of a thousand.",
         linkerd="Sample rate not within the valid range of 0-1, was …",
         example="""
-            tracers: [{kind: io.l5d.zipkin, sampleRate: 5}]
+            tracers: [{kind: io.l5d.zipkin, sampleRate: 5.0}]
             routers:
             - protocol: http
               servers: [{port: 4140, ip: 0.0.0.0}]
@@ -386,9 +389,9 @@ REFUSED = (
         "ML328",
         "a binding cache of no size",
         happens="A cache of `bindingCache` holds 0, or less.",
-        matters="The first request ends in an assertion.",
+        matters="linkerd does not start.",
         fix="1000 each is a good size.",
-        linkerd="assertion failed: maxCacheSize > 0",
+        linkerd="java.lang.AssertionError: assertion failed",
         example="""
             routers:
             - protocol: http

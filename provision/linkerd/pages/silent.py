@@ -55,7 +55,9 @@ SILENT = (
     trap(
         "ML346",
         "a key stands twice",
-        happens="Before 1.0.1 the last one wins and nothing is said. From 1.0.1 on linkerd refuses the file: there it is an error.",
+        happens="""Before 1.0.1 one of them wins and nothing is said: the last one of what a class is made with, such as `port` of `admin`,
+        the first one of what is set afterwards, such as `label`, `client` or `servers` of an http router and everything in its servers. Of
+        a second `kind` it says that it does not know it; and from 1.0.1 on it refuses all of them: there it is an error.""",
         matters="A whole section may be without effect, for example a second `client:` that somebody added below.",
         fix="Keep one of the two.",
         linkerd="Duplicate field '…'",
@@ -133,11 +135,11 @@ SILENT = (
     ),
     trap(
         "ML354",
-        "a tracer by cluster DNS name, on the node's network before Kubernetes 1.6",
+        "a name of the cluster's DNS, on the node's network",
         happens="""A pod with hostNetwork asks the node's DNS, not the cluster's; `dnsPolicy: ClusterFirstWithHostNet`, which changes that,
-        came with Kubernetes 1.6.""",
-        matters="The tracer's name is not found, and no trace arrives.",
-        fix="Give `host` the Service's ClusterIP, or a node's address.",
+        came with Kubernetes 1.6. It holds wherever a host can stand: tracers and telemeters, namers, interpreters, transformers, dtabs.""",
+        matters="The name is not found: no trace arrives, no namerd, registry or mixer answers.",
+        fix="Give `host` the Service's ClusterIP, or a node's address; from 1.6 on `dnsPolicy: ClusterFirstWithHostNet`.",
         options="--kubernetes 1.5 --host-network",
         place=Place(host_network=True, kubernetes="1.5"),
         example="""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provision.linkerd.knowledge.place import Place
-from provision.linkerd.pages.model import trap
+from provision.linkerd.pages.model import refused, trap
 
 UNROUTED = (
     trap(
@@ -203,7 +203,7 @@ UNROUTED = (
               servers: [{port: 4140, ip: 0.0.0.0}]
         """,
     ),
-    trap(
+    refused(
         "ML360",
         "a port that something else of linkerd has, on another address",
         happens="""Two servers, or a server and the admin port, have one port, one of them on 0.0.0.0. linkerd's own check compares

@@ -11,6 +11,7 @@ import yaml
 from provision.linkerd.knowledge.place import Place
 from provision.linkerd.knowledge.versions import Version, number
 from provision.linkerd.routing import dtab
+from provision.linkerd.routing.bound import NEEDED, Namer
 from provision.linkerd.routing.routers import Router, routers
 from provision.linkerd.text import (
     Inside,
@@ -21,6 +22,20 @@ from provision.linkerd.text import (
     spot,
     text,
 )
+
+LOCAL = ("default",)
+"""Interpreters that read the router's dtab."""
+
+ASKED = {
+    "io.l5d.namerd": "namerd",
+    "io.l5d.namerd.http": "namerd",
+    "io.l5d.mesh": "namerd",
+    "io.l5d.fs": "a file for its dtab",
+    "io.l5d.k8s.configMap": "Kubernetes for a ConfigMap",
+    "io.l5d.consul.interpreter": "Consul",
+    "io.l5d.k8s.istio": "Istio",
+}
+"""Who has the dtab of each interpreter but the default one."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,21 @@ class Routing:
         except dtab.DtabError:
             return ()
 
+    @property
+    def unreadable(self) -> bool:
+        """Whether there is a dtab that linkerd could not read."""
+        try:
+            return dtab.parse(self.router.dtab) is None
+        except dtab.DtabError:
+            return True
+
+    @property
+    def transformers(self) -> tuple[str, ...]:
+        """The kinds of its interpreter's transformers."""
+        return tuple(
+            text(one, "kind") or "" for one in items(get(self.router.fields.get("interpreter"), "transformers"))
+        )
+
     @cached_property
     def leaves(self) -> tuple[tuple[dtab.Entry, dtab.Path], ...]:
         """Every path of every tree, with its entry."""
@@ -45,7 +75,19 @@ class Routing:
     @property
     def interpreter(self) -> str:
         """Who reads the dtab: linkerd itself is `default`."""
-        return text(self.router.fields.get("interpreter"), "kind") or "default"
+        written = self.router.fields.get("interpreter")
+        return "default" if written is None else text(written, "kind") or "default"
+
+    @property
+    def remote(self) -> bool:
+        """Whether another process reads the dtab, with namers of its own."""
+        return self.interpreter not in (*LOCAL, "io.l5d.fs", "io.l5d.k8s.configMap", "io.l5d.consul.interpreter")
+
+    @property
+    def asked(self) -> str:
+        """Who is asked for the dtab, in words."""
+        who = ASKED.get(self.interpreter)
+        return f"{who} ({self.interpreter})" if who else f"{self.interpreter}, which is none of linkerd's interpreters,"
 
 
 @dataclass(frozen=True)
@@ -78,12 +120,26 @@ class Config:
         return tuple(self._namers())
 
     def _namers(self) -> Iterator[tuple[str, dtab.Path]]:
+        for namer in self.bindable:
+            yield namer.kind, namer.prefix
+
+    @cached_property
+    def bindable(self) -> tuple[Namer, ...]:
+        """The configured namers, with what their names need."""
+        return tuple(self._bindable())
+
+    def _bindable(self) -> Iterator[Namer]:
         for namer in items(get(self.root, "namers")):
             kind = text(namer, "kind") or ""
+            needs = NEEDED.get(kind, ())
+            if kind == "io.l5d.consul" and (text(namer, "includeTag") or "").lower() == "true":
+                needs = ("datacentre", "tag", "service")
             try:
-                yield kind, dtab.parse_path(text(namer, "prefix") or f"/{kind}")
+                prefix = dtab.parse_path(text(namer, "prefix") or f"/{kind}")
             except dtab.DtabError:
                 continue
+            rewriting = ("pattern", "name") if kind == "io.l5d.rewrite" else ()
+            yield Namer(kind, prefix, needs, *(text(namer, key) or "" for key in rewriting))
 
     def transformers(self) -> Iterator[tuple[Location, yaml.Node]]:
         """Every transformer, of routers and of namers, with its place."""

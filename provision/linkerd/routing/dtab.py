@@ -238,11 +238,12 @@ class _Parser:
     def _number(self) -> float:
         start = self.index
         while self._peek() and self._peek() in "0123456789.":
+            if self._peek() == "." and "." in self.text[start : self.index]:
+                raise self._illegal("number char", self.index)
             self.index += 1
-        try:
-            return float(self.text[start : self.index])
-        except ValueError:
-            raise self._illegal("number", start) from None
+        if self.text[start : self.index] == ".":
+            raise self._illegal("weight", start)
+        return float(self.text[start : self.index])
 
     def _simple(self) -> Tree:
         self._space()
@@ -329,7 +330,9 @@ def show_prefix(prefix: Prefix) -> str:
 
 
 def _show_label(label: bytes) -> str:
-    return "".join(chr(byte) if chr(byte) in SHOWABLE else f"\\x{byte:02x}" for byte in label)
+    """As linkerd shows it: one odd byte, and all are written as numbers."""
+    text = label.decode("latin-1")
+    return text if SHOWABLE.issuperset(text) else "".join(f"\\x{byte:02x}" for byte in label)
 
 
 def show_tree(tree: Tree) -> str:
@@ -381,3 +384,14 @@ def leaves(tree: Tree) -> Iterator[Path]:
                 yield from leaves(share.tree)
         case _:
             return
+
+
+def symbols(tree: Tree) -> bool:
+    """Whether a tree holds `!` or `$`: its owner means that nothing, or no endpoint, is found."""
+    match tree:
+        case Alt(trees):
+            return any(map(symbols, trees))
+        case Union(parts):
+            return any(symbols(share.tree) for share in parts)
+        case _:
+            return isinstance(tree, Fail | Empty)

@@ -20,6 +20,9 @@ LOOPBACK = "127.0.0.1"
 HTTP = ("http", "h2")
 """Protocols that have identifiers."""
 
+FAMILIES = {"http": "identifier", "h2": "h2Identifier"}
+"""The family of a protocol's identifiers in the knowledge."""
+
 
 class Listener(NamedTuple):
     """Where a server of a router listens; without `ip` that is loopback, without port the protocol's own."""
@@ -58,7 +61,9 @@ class Router(NamedTuple):
     @property
     def identifiers(self) -> tuple[Mapping[str, str], ...]:
         """The scalars of each of its identifiers, with the release's default."""
-        return _identifiers(self.fields.get("identifier"), self.protocol, self.release)
+        found = _identifiers(self.fields.get("identifier"), self.protocol, self.release)
+        method = _text(self.fields.get("thriftMethodInDst"))
+        return found if method is None else tuple({**one, "thriftMethodInDst": method} for one in found)
 
     @property
     def dtab_key(self) -> str:
@@ -141,4 +146,6 @@ def default_identifier(protocol: str, version: str) -> str:
     if protocol not in HTTP:
         return protocol
     found = default("routers[].identifier", protocol, version)
-    return str(found["kind"]) if isinstance(found, Mapping) else "io.l5d.header.token"
+    if isinstance(found, Mapping):
+        return str(found["kind"])
+    return "io.l5d.headerToken" if number(version) < (1, 0, 0) else "io.l5d.header.token"

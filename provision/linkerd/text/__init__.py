@@ -5,7 +5,12 @@ imported where it is used, since a validation does without.
 """
 
 from provision.linkerd.text.document import (
+    ALIAS,
+    BOOL,
+    FLOAT,
+    INT,
     NULL,
+    TEXT,
     Inside,
     Location,
     Spot,
@@ -25,7 +30,12 @@ from provision.linkerd.text.document import (
 )
 
 __all__ = [
+    "ALIAS",
+    "BOOL",
+    "FLOAT",
+    "INT",
     "NULL",
+    "TEXT",
     "Inside",
     "Location",
     "Spot",

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
+from typing import Any
 
 import yaml
-from yaml import ScalarNode
+from yaml import MappingNode, ScalarNode, SequenceNode
 
 Location = tuple[str | int, ...]
 
@@ -25,23 +26,52 @@ REMEMBERED = 100_000
 
 NULL = "tag:yaml.org,2002:null"
 INT = "tag:yaml.org,2002:int"
+FLOAT = "tag:yaml.org,2002:float"
+BOOL = "tag:yaml.org,2002:bool"
 TEXT = "tag:yaml.org,2002:str"
-_IMPLICIT = yaml.SafeLoader.yaml_implicit_resolvers
+
+ALIAS = "*"
+"""The style of a scalar that stands for an alias: no other node has it."""
+
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), NULL),
+    **{
+        form: BOOL
+        for word in ("yes", "no", "true", "false", "on", "off")
+        for form in (word, word.title(), word.upper())
+    },
+}
+_NUMBERS = (
+    # What SnakeYAML 1.15 calls a whole number is one to Jackson 2.8 when it has digits only, and a text otherwise.
+    (re.compile(r"-?(?:0[0-7]*|[1-9][0-9]*)"), INT),
+    (re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|[1-9][0-9_]*(?::[0-5]?[0-9])+)"), TEXT),
+    (
+        re.compile(
+            r"[-+]?(?:[0-9_]+(?:\.[0-9_]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+        ),
+        FLOAT,
+    ),
+)
 
 
 @cache
 def _resolve(kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool]) -> str:
-    """The tag of a node that has none, as PyYAML's resolver has it, but quickly: libyaml asks for every node.
+    """The tag of a node that has none, as linkerd's parser takes it. Quickly: libyaml asks for every node.
 
-    Unbounded within a text, as a cache that forgets is slower than none on one with more values than it holds.
+    That is SnakeYAML 1.15 and what Jackson 2.8 makes of it: `on` and `yes` are true, `1e3` and `09` are fractions, and `+5`, `1_0` and
+    `0x10` are texts. Unbounded within a text, as a cache that forgets is slower than none on one with more values than it holds.
     """
     if kind is ScalarNode and value is not None and implicit[0]:
         if value.isdecimal() and value.isascii() and value[0] != "0":
             return INT
-        for tag, pattern in _IMPLICIT.get(value[:1], ()):
-            if pattern.match(value):
-                return str(tag)
+        if value[:1] in _NUMERIC:
+            return next((tag for pattern, tag in _NUMBERS if pattern.fullmatch(value)), TEXT)
+        return _WORDS.get(value, TEXT)
     return TEXT
+
+
+_NUMERIC = frozenset("+-.0123456789")
 
 
 _Loader = type(
@@ -73,17 +103,47 @@ class Spot:
 
 
 def compose(text: str) -> yaml.Node | None:
-    """The node tree of the first document, which is all that linkerd reads; None of an empty file. Raises Unreadable."""
-    return next(iter(compose_all(text, most=1)), None)
+    """The node tree of the first document, which is all that linkerd reads; None of an empty file. Raises Unreadable.
+
+    An alias is a text: the name of its anchor. linkerd's parser hands on no more of it.
+    """
+    if _may_alias(text) and not _is_json(text):
+        with _readable(text):
+            _check_nesting(text)
+            return _First(text).node()
+    return next(iter(_composed(text, 1)), None)
 
 
-def compose_all(text: str, most: int | None = None) -> list[yaml.Node]:
-    """The node trees of the documents of a text, the first `most` of them. Raises Unreadable."""
-    if text.lstrip()[:1] == "{":
+def compose_all(text: str) -> list[yaml.Node]:
+    """The node trees of the documents of a text, as other programs read them: an alias is what its anchor holds. Raises Unreadable."""
+    return _composed(text, None)
+
+
+def _composed(text: str, most: int | None) -> list[yaml.Node]:
+    if _is_json(text):
         return [_json(text)]
-    try:
+    with _readable(text):
         _check_nesting(text)
         return list(islice(_documents(text), most))
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip()[:1] == "{"
+
+
+_ALIAS = re.compile(r"(?:^|[\s\[{,])\*[^\s,\[\]{}]")
+
+
+def _may_alias(text: str) -> bool:
+    """Whether an alias may stand in a text; dtabs have `*` behind `/`."""
+    return "*" in text and _ALIAS.search(text) is not None
+
+
+@contextmanager
+def _readable(text: str) -> Iterator[None]:
+    """The parser's exceptions as Unreadable."""
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -92,9 +152,51 @@ def compose_all(text: str, most: int | None = None) -> list[yaml.Node]:
         line = text.count("\n", 0, error.position) + 1
         raise Unreadable(f"the character {error.character!r} is not allowed: {error.reason}", line, 1) from error
     except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, Unreadable):
+            raise
         raise Unreadable(str(error), 1, 1) from error
     except RecursionError as error:
         raise Unreadable("nested too deeply", 1, 1) from error
+
+
+class _First:
+    """The first document of a text out of its events, aliases as texts: libyaml's own composer would resolve them."""
+
+    def __init__(self, text: str) -> None:
+        self.events: Iterator[Any] = iter(
+            yaml.parse(text, Loader=_Loader)
+        )  # whose types say nothing of tags and styles
+
+    def node(self) -> yaml.Node | None:
+        """The root. Raises yaml.YAMLError, Unreadable."""
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                return self._node(next(self.events))
+        return None
+
+    def _node(self, event: Any) -> yaml.Node:
+        begin = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            return ScalarNode(TEXT, event.anchor, begin, event.end_mark, style=ALIAS)  # type: ignore[arg-type]
+        if isinstance(event, yaml.ScalarEvent):
+            tag = event.tag if event.tag not in (None, "!") else _resolve(ScalarNode, event.value, event.implicit)
+            return ScalarNode(tag, event.value, begin, event.end_mark, style=event.style)  # type: ignore[arg-type]
+        if isinstance(event, yaml.SequenceStartEvent):
+            found, last = self._many(yaml.SequenceEndEvent)
+            return SequenceNode(event.tag or TEXT, found, begin, last.end_mark, flow_style=event.flow_style)
+        found, last = self._many(yaml.MappingEndEvent)
+        for key in found[::2]:
+            if getattr(key, "style", None) == ALIAS:
+                place = spot(key)
+                raise Unreadable("Expected a field name (Scalar value in YAML), got an alias", place.line, place.column)
+        pairs = list(zip(found[::2], found[1::2], strict=True))
+        return MappingNode(event.tag or TEXT, pairs, begin, last.end_mark, flow_style=event.flow_style)
+
+    def _many(self, end: type[yaml.Event]) -> tuple[list[yaml.Node], Any]:
+        found: list[yaml.Node] = []
+        while not isinstance(event := next(self.events), end):
+            found.append(self._node(event))
+        return found, event
 
 
 def _check_nesting(text: str) -> None:

@@ -137,14 +137,17 @@ class Draft:
         """Takes a key out of its mapping, or an item out of its list; comments stay. A mapping that it was alone in goes too."""
         return self._removed(self._widened(at), keep_comments=True)
 
-    def remove_hidden(self, at: Location) -> Draft:
-        """Takes out all but the last of keys that stand twice, which is the one that linkerd reads."""
+    def remove_hidden(self, at: Location, *, first: bool = False) -> Draft:
+        """Takes out one of keys that stand twice and do not count: of those before the last; `first`: of those behind the first."""
         parent = self._node(at[:-1])
         pairs = parent.value if isinstance(parent, yaml.MappingNode) else []
         twice = [index for index, (key, _) in enumerate(pairs) if scalar(key) == at[-1]]
         if len(twice) < 2:
             raise CannotEdit(f"{text_of(at)} stands once")
-        return self._cut(parent, twice[0], lambda _: None, at, keep_comments=True)
+        if not first:
+            return self._cut(parent, twice[0], lambda _: None, at, keep_comments=True)
+        left = plain(pairs[twice[-2]][1])
+        return self._cut(parent, twice[-1], lambda meant: _set(meant, str(at[-1]), left), at, keep_comments=True)
 
     def put(self, at: Location, value: Data, before: str = "", after: str = "") -> Draft:
         """Writes a new key, with the mappings that lead to it; where it is told, else at the end. Raises CannotEdit when it is there."""
@@ -378,3 +381,8 @@ def _every(node: yaml.Node) -> Iterator[yaml.Node]:
     for child in node.value:
         for part in child if isinstance(child, tuple) else (child,):
             yield from _every(part)
+
+
+def _set(meant: Plain, name: str, value: Plain) -> None:
+    assert isinstance(meant, dict)  # noqa: S101 - the parent is a mapping
+    meant[name] = value

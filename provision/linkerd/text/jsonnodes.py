@@ -11,6 +11,7 @@ import yaml
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
+_WHOLE = re.compile(r"-?[0-9]+")
 _TAGS = {"t": "bool", "f": "bool", "n": "null"}
 
 DEEPEST = 200
@@ -114,7 +115,8 @@ class _Reader:
         if found is None:
             raise self._unexpected("a value")
         self.index = found.end()
-        kind = _TAGS.get(found.group()[0], "float")
+        number = "int" if _WHOLE.fullmatch(found.group()) else "float"
+        kind = _TAGS.get(found.group()[0], number)
         return yaml.ScalarNode(f"tag:yaml.org,2002:{kind}", found.group(), start, self._mark())
 
     def _mark(self) -> yaml.Mark:

@@ -9,10 +9,11 @@ from pathlib import Path
 from provision.base.errors import MeshctlError
 from provision.cli.ending import CLOSED_PIPE, SIGNALS
 from provision.cli.failure import BUG
+from provision.cli.mesh_validate import NOTHING_FOUND
 from provision.cli.provision import CHANGES_PENDING
 from provision.guests import ssh  # noqa: F401 - defines HostKeyMismatch
 
-ENDINGS = {0, 2, CHANGES_PENDING, BUG, CLOSED_PIPE, *(128 + number for number in SIGNALS)}
+ENDINGS = {0, 2, CHANGES_PENDING, NOTHING_FOUND, BUG, CLOSED_PIPE, *(128 + number for number in SIGNALS)}
 DOCS = Path(__file__).parents[3] / "docs" / "exit-codes.md"
 
 

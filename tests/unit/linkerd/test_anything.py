@@ -20,7 +20,10 @@ from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.pages import CHECKS
 
 DATA = Path(__file__).parents[2] / "data" / "linkerd"
-REAL = [*(path.read_text() for path in sorted(DATA.rglob("*.*"))), *(check.example for check in CHECKS)]
+REAL = [
+    *(path.read_text() for path in sorted([*DATA.rglob("*.yaml"), *DATA.rglob("*.json")])),
+    *(check.example for check in CHECKS),
+]
 
 KEYS = sorted(
     {key.name for thing in KNOWLEDGE.objects.values() for key in thing.keys}
@@ -28,7 +31,8 @@ KEYS = sorted(
 )
 KINDS = sorted({kind.id for family in KNOWLEDGE.families.values() for kind in family.kinds})
 TEXTS = ["/svc => /#/x", "/svc/* => 0.5 * /a & /b | ~ ;", "/a/\\x2", "ConfigMap", "0.0.0.0", "::1", "", "\0"]
-SCALARS = st.sampled_from([*KINDS, *TEXTS, 4140, -1, 0.5, 2**70, True, None])
+NUMBERS = [4140, -1, 0.5, 2**70, 10**400, float("inf"), float("nan"), "1e400", "9" * 5000, "+5"]
+SCALARS = st.sampled_from([*KINDS, *TEXTS, *NUMBERS, True, None])
 TREES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),

@@ -21,6 +21,7 @@ admin: {ip: 127.0.0.1}
 routers:
 - protocol: http
   bindingCache: {clients: 1000}
+  baseDtab: /http/*/* => /$/inet/127.0.0.1/8080
   servers: [{port: 4140, ip: 0.0.0.0}]
 """
 

@@ -213,7 +213,7 @@ def one(keys: str, top: str = "") -> str:
         ("1.0.0", "0.9.1", "client: {tls: {disableValidation: true}}\n", "client: {tls: {kind: io.l5d.noValidation}}"),
         ("1.0.0", "0.9.1", "client: {kind: io.l5d.global, failFast: true}\n", "\n  failFast: true"),
         ("1.6.4", "1.7.0", "maxRequestKB: 8\nmaxHeadersKB: 8\n", "\n  maxHeadersKB: 8\n"),
-        ("0.8.5", "1.0.1", "label: a # first\nlabel: b\n", "# first\n  label: b"),
+        ("0.8.5", "1.0.1", "label: a # first\nlabel: b\n", "label: a # first\n"),
     ],
 )
 def test_each_move(source: str, target: str, written: str, became: str) -> None:

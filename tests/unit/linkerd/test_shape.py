@@ -126,7 +126,7 @@ def test_keys_and_kinds_of_a_router_by_release(key: str, accepted: list[str], re
         ("routers: [{protocol: http, servers: [], identifier: []}]", "ML326"),
         ("routers: [{protocol: http, servers: [], bindingCache: {clients: 0}}]", "ML328"),
         ("routers: []\nnamers: [{kind: io.l5d.marathon}]", "ML318"),
-        ("routers: []\ntracers: [{kind: io.l5d.zipkin, sampleRate: 2}]", "ML324"),
+        ("routers: []\ntracers: [{kind: io.l5d.zipkin, sampleRate: 2.0}]", "ML324"),
         ("routers: []\ntelemetry: [{kind: io.l5d.tracelog, level: loud}]", "ML325"),
         (
             "routers: [{protocol: http, servers: [], interpreter: {kind: default, transformers:"
@@ -153,8 +153,8 @@ def test_a_bad_dtab_is_pointed_at() -> None:
     assert finding.linkerd == "'>' expected but ' ' found"
 
 
-def test_numbers_and_truth_in_quotes_are_taken_as_jackson_takes_them() -> None:
-    text = "routers: [{protocol: http, servers: [{port: '4140'}], failFast: 'true', client: null}]"
+def test_declared_numbers_in_quotes_are_taken() -> None:
+    text = "routers: [{protocol: http, servers: [{port: '4140'}], failFast: yes, client: null}]"
     assert found(text) == []
 
 
