@@ -86,7 +86,11 @@ def test_a_host_that_fails_in_the_middle_is_left_and_others_go_on(world: World, 
         """Somebody takes hv1's pool away while its volume's turn has not come."""
         events.append(event)
         if isinstance(event, Changed) and (event.where, event.object) == ("hv1", "network meshctl"):
-            pool = world.hypervisors["hv1"]._connection.use("do it by hand", changes=True).storagePoolLookupByName("meshctl")
+            pool = (
+                world.hypervisors["hv1"]
+                ._connection.use("do it by hand", changes=True)
+                .storagePoolLookupByName("meshctl")
+            )
             pool.destroy()
             pool.undefine()
 
