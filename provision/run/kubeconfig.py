@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from provision.base.errors import ConflictError, MeshctlError
+from provision.base.errors import ConflictError, MeshctlError, cause
 from provision.base.secret import Secret
 from provision.kubernetes import kubeconfig as texts
 
