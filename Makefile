@@ -1,6 +1,6 @@
 # Names only: what a target does stands in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint docs mutants clean
+.PHONY: help setup demo test test-fast lint docs faults mutants clean
 
 help:       ## this list
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ lint:       ## ruff, mypy, import contracts
 
 docs:       ## makes the pages of docs/ that come from data anew
 	@.ci/docs
+
+faults:     ## kills a run at every change that it makes, and tries two runs in every phase shift
+	@.ci/faults
 
 mutants:    ## plants 30 faults one after the other: does a fast test kill each?
 	@.ci/mutants

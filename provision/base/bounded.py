@@ -5,6 +5,7 @@ A call into C that hangs (libvirt, a file on a dead mount) can neither be ended 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -67,7 +68,9 @@ class _Worker(threading.Thread):
 
 
 _idle: list[_Worker] = []
-"""Threads with nothing to do: a hand-over to one costs a third of what a new one does."""
+"""Threads with nothing to do: a hand-over to one costs a third of what a new one does. A fork has none of them."""
+
+os.register_at_fork(after_in_child=_idle.clear)
 
 _given_up: list[tuple[Future[Any], str]] = []
 

@@ -8,7 +8,7 @@ them all. Sizes are bytes inside; `8GiB` outside.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import netaddr
 from pydantic import Field, field_validator, model_validator
@@ -28,8 +28,10 @@ from provision.base.strict import Strict
 from provision.base.units import KIB, MIB
 from provision.inventory.jump import parse_jump
 from provision.linkerd.wanted import Mesh
-from provision.specs import Owner
 from provision.storage import Pool, Storage, Volume
+
+if TYPE_CHECKING:
+    from provision.specs import Owner
 
 SEED_SYSCTL: dict[str, int | str] = {
     "net.ipv4.tcp_tw_reuse": 1,
@@ -372,6 +374,8 @@ class Cluster(Strict):
     @property
     def owner(self) -> Owner:
         """The owner of all that is made for this cluster."""
+        from provision.specs import Owner  # not above: checking an inventory does without
+
         return Owner(self.cluster, self.id or "")
 
     def host(self, name: str) -> Host:

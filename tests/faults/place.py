@@ -24,7 +24,7 @@ apiVersion: meshctl/v1
 cluster: demo
 id: 0123456789abcdef
 hosts:
-- {{name: hv1, uri: "{uri}", reserved_memory: 0MiB, cpu: {{policy: shared}}, nosharepages: false, pool: {{path: {pool}}}}}
+- {{name: hv1, uri: "{uri}", reserved_memory: 0MiB, cpu: {{policy: shared}}, nosharepages: false, require: any, pool: {{path: {pool}}}}}
 network: {{cidr: 10.77.0.0/24, bridge: meshbr9}}
 storage: {{require: any}}
 nodes:

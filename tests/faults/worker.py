@@ -46,7 +46,7 @@ def main(inventory: str, deed: str, mode: str, at: str) -> int:
     fault = Faulty(mode=mode, at=int(at))
     setattr(guests, "settle", lambda *_: None)  # nothing boots in a minute here
     setattr(hypervisor, "KVM_PROBE_S", 0.2)
-    setattr(engine, "Calls", lambda: fault)
+    setattr(engine, "Calls", lambda **_: fault)
     try:
         with opened(load(inventory), nowhere) as world:
             DEEDS[deed](world)

@@ -25,6 +25,7 @@ from tests.unit.bundle.test_bundle import lay_out
 INVENTORY = """\
 apiVersion: meshctl/v1
 cluster: demo
+id: 0123456789abcdef
 hosts:
 - name: hv1
   uri: {uri}
@@ -38,7 +39,7 @@ network: {{cidr: 10.77.0.0/24, bridge: meshbr9}}
 nodes:
 - {{name: cp1, role: control-plane, vcpus: 1, memory: 2GiB, disk: 8GiB}}
 ssh:
-  public_key: ssh-ed25519 AAAA test
+  public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test
   proxy_command: ["false"]
 kubernetes: {{version: v1.20.2, bundle: {bundle}}}
 """
