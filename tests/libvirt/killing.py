@@ -58,7 +58,7 @@ def build(inventory: str) -> None:
 def raze(inventory: str) -> None:
     """`destroy --purge`."""
     with opened(cluster_of(inventory), lambda _: None) as world:
-        destroy(world, plan_removal(world, purge=True))
+        destroy(world, plan_removal(world, purge=True), purge=True)
 
 
 def points(calls: Sequence[str]) -> Iterator[tuple[int, str]]:
