@@ -16,7 +16,6 @@ from provision.specs import (
     marked_copy,
     owned_stem,
     owned_volume,
-    stamped_volume,
 )
 from provision.storage import OWN_TAG, THIN_POOL, claims
 
@@ -146,9 +145,7 @@ def _in_progress(seen: HostSeen) -> Collection[str]:
 
 
 def _purged(host: Host, seen: HostSeen, owner: Owner) -> Iterator[Removal]:
-    """Base images and bundles that nobody lives on, unless another cluster has guests here; then our own pool when it is empty."""
-    if any(stamped_volume(v.name) and not owned_volume(owner, v.name) for v in seen.volumes):
-        return
+    """Base images and bundles that nobody lives on, whoever it may be; then our own pool when it is empty."""
     among, busy = _staying(owner, seen), _in_progress(seen)
     cached = {v.name for v in seen.volumes if is_artifact(v.name)}
     gone = {name for name in cached if name not in busy and not holders(name, among)}

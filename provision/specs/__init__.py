@@ -39,7 +39,6 @@ from provision.specs.volume_names import (
     owned_stem,
     owned_volume,
     stamped_stem,
-    stamped_volume,
     stem,
     volume_name,
 )
@@ -79,7 +78,6 @@ __all__ = [
     "stamp_element",
     "stamp_of",
     "stamped_stem",
-    "stamped_volume",
     "stem",
     "upload_of",
     "volume_name",

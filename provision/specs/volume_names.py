@@ -44,13 +44,8 @@ def owned_stem(owner: Owner, name: str) -> tuple[str, str] | None:
     return (node, kind) if cluster == owner.cluster and found == mark(owner, node, kind) else None
 
 
-def stamped_volume(name: str) -> bool:
-    """Whether a file is named as those of some cluster, whoever owns that."""
-    return _stem_of_file(name) is not None
-
-
 def stamped_stem(name: str) -> bool:
-    """The same for a logical volume or a claim. Whose mark it is can be told by its owner only."""
+    """Whether something is named as the volumes of some cluster are. Whose mark it is can be told by its owner only."""
     return STAMPED.fullmatch(name) is not None
 
 

@@ -388,7 +388,9 @@ def test_the_next_run_sends_the_rest_and_makes_the_volumes(inventory: Path) -> N
     done = meshctl("provision", inventory, "--yes", "--until", "volumes", "--json")
     assert done.status == 0
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {event["where"] for event in events if event["event"] == "Changed" and event["change"].startswith("sent")} == {"hv3"}
+    assert {
+        event["where"] for event in events if event["event"] == "Changed" and event["change"].startswith("sent")
+    } == {"hv3"}
     volumes = {host: sorted(path.name for path in pool(host).glob("*.root.*")) for host in NAMES}
     assert [len(found) for found in volumes.values()] == [1, 1, 1]
 

@@ -76,8 +76,8 @@ MUTANTS = (
     Mutant(
         "purges-others-images",
         "provision/plan/removal.py",
-        "if any(stamped_volume(v.name) and not owned_volume(owner, v.name) for v in seen.volumes):",
-        "if False:",
+        "gone = {name for name in cached if name not in busy and not holders(name, among)}",
+        "gone = {name for name in cached if name not in busy}",
         PLAN,
     ),
     Mutant(

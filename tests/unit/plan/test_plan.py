@@ -302,8 +302,14 @@ def test_purge_also_removes_the_caches_and_our_own_pool_when_it_is_empty_then() 
 
 
 def test_purge_keeps_base_images_that_another_cluster_lives_on() -> None:
-    other = VolumeSeen(volume_name(Owner("other"), "n", "root", "qcow2"), "", 1)
-    found = removals(Owner("lab"), [(CLUSTER.hosts[0], complete(volumes=(*complete().volumes, other)))], purge=True)
+    """Its overlay holds the base image and its guest the bundle; the pool stays with them."""
+    name = volume_name(Owner("other"), "n", "root", "qcow2")
+    theirs = (
+        Holder("volume", f"/srv/pool/{name}", (f"/srv/pool/{BASE}",)),
+        Holder("domain", "other-n", (f"/srv/pool/{BUNDLE}",)),
+    )
+    volumes = (*complete().volumes, VolumeSeen(name, f"/srv/pool/{name}", 1))
+    found = removals(Owner("lab"), [(CLUSTER.hosts[0], complete(volumes=volumes, holders=theirs))], purge=True)
     assert all(removal.order <= 2 for removal in found)
 
 
