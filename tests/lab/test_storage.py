@@ -44,7 +44,6 @@ from provision.run.engine import (
     plan_removal,
     provision,
 )
-from provision.specs import Owner
 from provision.specs.volume_names import stem
 from provision.storage import Pool
 from provision.storage.allot import Allotment, Wish, allot, claims
@@ -100,7 +99,7 @@ def disk(path: Path, size: int, *partitions: str) -> Iterator[str]:
 
 
 def inventory(pool: dict[str, Any], *, require: str = "any", volumes: bool = True) -> dict[str, Any]:
-    said = for_lab(LAB)
+    said = for_lab(LAB) | {"id": "0123456789abcdef"}
     said["hosts"][0]["pool"] |= pool
     said["storage"] = {"require": require}
     node = said["nodes"][0] | {"memory": "2GiB", "disk": "9GiB"}
@@ -348,14 +347,14 @@ def test_a_guest_on_logical_volumes(tmp_path: Path, mapper: str) -> None:
             sh.run(["lvcreate", "--driverloaded", "n", "--activate", "n", "--zero", "n", "--wipesignatures", "n", "--yes",
                     "--type", "linear", "--size", "8m", "--name", "theirs", GROUP])  # fmt: skip
             seen = observe_storage(sh, made.cluster.hosts[0].pool)
-            names = [*(volume.name for volume in plan.desired.volumes), stem(Owner("lab"), "cp1", "data-late")]
+            names = [*(volume.name for volume in plan.desired.volumes), stem(made.cluster.owner, "cp1", "data-late")]
             ready = dict.fromkeys(names, (READY_TAG,))
             assert {one.name: one.tags for one in seen.logicals} == {**ready, "theirs": ()}
-            destroy(made, plan_removal(made, purge=True))
+            destroy(made, plan_removal(made, purge=True), purge=True)
             seen = observe_storage(sh, made.cluster.hosts[0].pool)
             assert [one.name for one in seen.logicals] == ["theirs"]
             sh.run(["lvremove", "--driverloaded", "n", "--yes", f"{GROUP}/theirs"])
-            destroy(made, plan_removal(made, purge=True))
+            destroy(made, plan_removal(made, purge=True), purge=True)
             seen = observe_storage(sh, made.cluster.hosts[0].pool)
             assert (dict(seen.groups), seen.named[loop].signatures) == ({}, ())
 
