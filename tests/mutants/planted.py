@@ -69,8 +69,8 @@ MUTANTS = (
     Mutant(
         "destroys-all-stamped",
         "provision/plan/removal.py",
-        "if domain.stamp is not None and owner.owns(domain.stamp):",
-        "if domain.stamp is not None:",
+        "if domain.stamp is not None and owner.owns(domain.stamp):\n            yield Removal(",
+        "if domain.stamp is not None:\n            yield Removal(",
         PLAN + OWNERSHIP,
     ),
     Mutant(
