@@ -140,7 +140,10 @@ class Running:
         folder = Path(f"/proc/{self.process.pid}/fd")
 
         def look() -> Ready[None] | NotYet:
-            links = [os.readlink(entry) for entry in folder.iterdir() if entry.is_symlink()]
+            try:
+                links = [os.readlink(entry) for entry in folder.iterdir()]
+            except FileNotFoundError:  # closed while we looked
+                return NotYet("it closes files")
             return Ready(None) if any(link.startswith("socket:") for link in links) else NotYet(", ".join(links))
 
         wait_until(look, what="its connection to libvirt", within_s=30, every_s=0.05)
