@@ -51,7 +51,7 @@ from provision.hosts import (
     remove_logical,
 )
 from provision.inventory import Cluster, Host
-from provision.libvirt_xml import DomainSeen, judged_domains
+from provision.libvirt_xml import DomainSeen
 from provision.placement import Placement, Tenant, Topology, as_map, cell_maps, place, tenants
 from provision.plan import (
     CACHED,
@@ -74,6 +74,7 @@ from provision.run.addresses import answering_addresses, remembered_addresses, t
 from provision.run.identity import Identity, identified
 from provision.run.lease import leased
 from provision.run.observe import (
+    all_domains,
     fits,
     observe_hosts,
     observe_inside,
@@ -100,9 +101,7 @@ class World:
 
     def domains(self) -> tuple[DomainSeen, ...]:
         """All domains of all hosts, those that are ours with their stamps."""
-        return tuple(
-            one for door in self.hypervisors.values() for one in judged_domains(self.cluster.owner, door.domains())
-        )
+        return all_domains(self.cluster.owner, self.hypervisors)
 
     def doors(self, sealed: bundle.Bundle) -> Doors:
         """The doors as stages get them."""

@@ -14,7 +14,7 @@ from provision.hosts import Hypervisor, abandoned
 from provision.inventory import Cluster, Host
 from provision.kubernetes import Archive, Kubectl, Program, Spec, judge_pods, kubectl_for, observe, profile_for
 from provision.kubernetes.kubectl import title
-from provision.libvirt_xml import judged_domains, judged_networks
+from provision.libvirt_xml import DomainSeen, judged_domains, judged_networks
 from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.wanted import Mesh
 from provision.mesh import POD_DIGEST, Manifest, Platform, configuration, manifests, pod_digests
@@ -34,6 +34,11 @@ def observe_hosts(
     """Every host as it is now. With `probe`, where no guest of ours shows whether KVM works, it is tried out."""
     seen = for_each(cluster.hosts, lambda host: observe_host(cluster.owner, host, hypervisors[host.name], probe=probe))
     return {host.name: one for host, one in zip(cluster.hosts, seen, strict=True)}
+
+
+def all_domains(owner: Owner, hypervisors: Mapping[str, Hypervisor]) -> tuple[DomainSeen, ...]:
+    """All domains of all hosts, one bulk read for each; only what is the owner's has his stamp."""
+    return tuple(one for door in hypervisors.values() for one in judged_domains(owner, door.domains()))
 
 
 def observe_host(

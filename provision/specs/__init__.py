@@ -34,7 +34,7 @@ from provision.specs.objects import (
     domain_name,
 )
 from provision.specs.owner import OLD, Owner, new_id
-from provision.specs.stamp import Stamp, read_stamp, stamp_element, stamp_of, with_pins
+from provision.specs.stamp import Stamp, read_stamp, stamp_element, with_pins
 from provision.specs.volume_names import (
     owned_stem,
     owned_volume,
@@ -76,7 +76,6 @@ __all__ = [
     "owned_volume",
     "read_stamp",
     "stamp_element",
-    "stamp_of",
     "stamped_stem",
     "stem",
     "upload_of",

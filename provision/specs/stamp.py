@@ -77,11 +77,6 @@ def with_pins(stamp: Stamp, guest: GuestSpec) -> Stamp:
     )
 
 
-def stamp_of(root: Any) -> Stamp | None:
-    """The stamp of a domain or network, None for one that is not ours."""
-    return read_stamp(root)[0]
-
-
 def read_stamp(root: Any) -> tuple[Stamp | None, str]:
     """The stamp of a domain or network, None for one that is not ours; and what of an element that looks like a stamp
     cannot be read: it is no stamp then, whoever wrote it.

@@ -12,7 +12,7 @@ from provision.guests import Sessions, Ssh, target
 from provision.hosts import Hypervisor
 from provision.inventory import Cluster
 from provision.kubernetes import Kubectl, kubectl_for
-from provision.libvirt_xml import judged_domains
+from provision.run.observe import all_domains
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,7 @@ class Doors:
 
     def shells(self) -> dict[str, Ssh]:
         """A session to every node, by name, from the stamps as they are now (one bulk read per host)."""
-        domains = [
-            one for door in self.hypervisors.values() for one in judged_domains(self.cluster.owner, door.domains())
-        ]
+        domains = all_domains(self.cluster.owner, self.hypervisors)
         return {node.name: self.sessions.to(target(self.cluster, node.name, domains)) for node in self.cluster.nodes}
 
     def kubectl(self) -> Kubectl:
