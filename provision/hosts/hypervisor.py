@@ -271,7 +271,7 @@ class Hypervisor:
             except libvirt.libvirtError as error:
                 if error.get_error_code() not in NO_KVM:
                     raise
-                return _one_line(error)
+                return last_words(str(error.get_error_message()))
         return self._survives_kvm() if offered else "libvirt does not offer it"
 
     def put_lease(self, lease: Lease) -> bool:
@@ -478,7 +478,7 @@ class Hypervisor:
             except libvirt.libvirtError as error:
                 if error.get_error_domain() in CONNECTION_LOST:
                     raise
-                return _one_line(error)
+                return last_words(str(error.get_error_message()))
             try:
                 return "" if _stays_up(domain) else "a throw-away guest ended within two seconds"
             finally:
@@ -486,9 +486,13 @@ class Hypervisor:
                     domain.destroy()
 
 
-def _one_line(error: libvirt.libvirtError) -> str:
-    """What libvirt says, QEMU's last words within it, without QEMU's clock: equal causes are equal texts."""
-    return " ".join(re.sub(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z ", "", str(error.get_error_message())).split())
+def last_words(said: str) -> str:
+    """QEMU's last words in what libvirt says of a guest that did not start, without its clock: equal causes are equal texts. libvirt puts
+    different ones before them, by whether QEMU ended before or after it answered on its monitor (qemu_monitor.c, qemu_process.c).
+    """
+    plain = " ".join(re.sub(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z ", "", said).split())
+    _, program, words = plain.partition("qemu-system-")
+    return program + words or plain
 
 
 def _is_libvirts(value: Any) -> bool:
