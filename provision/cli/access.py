@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from provision.base.secret import Secret
+    from provision.run import World
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -29,7 +30,7 @@ def ssh(inventory: str, node: str, command: tuple[str, ...]) -> None:
     from provision.run import ssh_argv
 
     with session(inventory) as world:
-        argv = ssh_argv(world, node, command)
+        argv = ssh_argv(_seeing(world), node, command)
     replace_process(argv)
 
 
@@ -49,11 +50,21 @@ def kubeconfig(inventory: str, output: str | None, merge: bool) -> None:
     if merge == (output is not None):
         raise click.UsageError("say where it goes: --output FILE, --merge, or --output - for stdout")
     with session(inventory) as world:
-        text = read_kubeconfig(world)
+        text = read_kubeconfig(_seeing(world))
     if output == "-":
         click.echo(text.reveal(), nl=False)
     else:
         _keep(world.cluster.cluster, text, output)
+
+
+def _seeing(whole: World) -> World:
+    """The world of the hosts that answer: what is looked for may well be there."""
+    from provision.run import answering
+
+    world, away = answering(whole)
+    for one in away:
+        world.emit(one.but("it is not looked at"))
+    return world
 
 
 def _keep(cluster: str, text: Secret, output: str | None) -> None:

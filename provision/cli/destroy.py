@@ -21,7 +21,6 @@ def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: f
 
     A host that does not answer is left as it is: that is said first, and exit code 15 at the end.
     """
-    from provision.base.events import Warned
     from provision.cli.session import confirm_by_name, session
     from provision.run import answering, plan_removal
     from provision.run import destroy as run
@@ -33,7 +32,7 @@ def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: f
             more = f", {removal.detail}" if removal.detail else ""
             click.echo(f"  - {removal.host}: {removal.kind} {removal.name}{more}", err=True)
         for one in away:
-            world.emit(Warned(str(one), one.error.hint))
+            world.emit(one.but("what it holds of the cluster is left"))
         if not agreed and not away:
             click.echo(f"Nothing carries the stamp of cluster {world.cluster.cluster}.", err=True)
             return

@@ -111,13 +111,14 @@ def _mark(hypervisor: Hypervisor, pool: PoolSpec, copy: str) -> None:
 def remove_copy(hypervisor: Hypervisor, pool: str, name: str) -> tuple[str, ...]:
     """Removes a copy with its mark, unless somebody lives on it: gives who does. A mark without a copy goes as well.
 
-    Looks at the host once more: what was planned may be minutes old.
+    Looks at the host once more: what was planned may be minutes old. The mark goes last: a copy without one, after a run that was
+    ended here, would be taken for somebody's upload.
     """
     copy = marked_copy(name) or name
     users = holders(copy, hypervisor.holders())
     if not users:
-        hypervisor.delete_volume(pool, mark_name(copy))
         hypervisor.delete_volume(pool, copy)
+        hypervisor.delete_volume(pool, mark_name(copy))
         _forget(copy)
     return users
 

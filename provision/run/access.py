@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 from provision.base import data
-from provision.base.errors import CommandFailed, InventoryError, KubernetesError
+from provision.base.errors import CommandFailed, InventoryError, KubernetesError, Unreachable
 from provision.base.secret import Secret
 from provision.guests import Identity, Target, identity, proxy, target
 from provision.kubernetes import admin_conf
@@ -16,11 +16,17 @@ from provision.run.engine import World
 
 
 def node_target(world: World, node: str) -> Target:
-    """How to reach a node. Raises InventoryError for a name that is not in the inventory."""
+    """How to reach a node. Raises InventoryError for a name that is not in the inventory, and Unreachable for one that no host has."""
     names = [known.name for known in world.cluster.nodes]
     if node not in names:
         raise InventoryError(f"there is no node {node}", hint=f"the nodes are {', '.join(names)}")
-    return target(world.cluster, node, world.domains())
+    try:
+        return target(world.cluster, node, world.domains())
+    except Unreachable as error:
+        if not world.silent:
+            raise
+        hint = f"it may be on {' or '.join(sorted(world.silent))}, from which there is no answer"
+        raise Unreachable(f"{node}: none of the hosts that answer has it", hint=hint) from error
 
 
 def ssh_argv(world: World, node: str, command: Sequence[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from provision.base.errors import HypervisorError
+from provision.base.events import Warned
 from provision.base.parallel import for_each
 from provision.inventory import Host
 from provision.libvirt_xml import DomainSeen, judged_domains
@@ -19,9 +20,10 @@ class Away:
     error: HypervisorError
     unseen: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    def but(self, consequence: str) -> Warned:
+        """What to say of it: what comes of its being away, and which guests that may concern."""
         guests = f", perhaps {', '.join(self.unseen)}" if self.unseen else ""
-        return f"{self.error.message}; what it holds of the cluster is left{guests}"
+        return Warned(f"{self.error.message}; {consequence}{guests}", self.error.hint)
 
 
 def answering(world: World) -> tuple[World, tuple[Away, ...]]:
@@ -38,7 +40,8 @@ def answering(world: World) -> tuple[World, tuple[Away, ...]]:
     gone = {one.host for one in away}
     here = cluster.model_copy(update={"hosts": tuple(host for host in cluster.hosts if host.name not in gone)})
     doors = {host.name: world.hypervisors[host.name] for host in here.hosts}
-    return replace(world, cluster=here, hypervisors=doors), tuple(replace(one, unseen=unseen) for one in away)
+    seeing = replace(world, cluster=here, hypervisors=doors, silent=frozenset(gone))
+    return seeing, tuple(replace(one, unseen=unseen) for one in away)
 
 
 def _look(world: World, host: Host) -> tuple[DomainSeen, ...] | Away:

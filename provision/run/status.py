@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from provision.base.errors import InventoryError, KubernetesError, ShellError
 from provision.base.shell import Shell
-from provision.guests import target
 from provision.kubernetes import WARN_DAYS, Expiry, expiries, kubectl_for, profile_for
 from provision.libvirt_xml import DomainSeen
+from provision.run.access import node_target
 from provision.run.engine import World
 from provision.run.observe import observe_hosts
 
@@ -66,22 +66,19 @@ def cluster_status(world: World) -> ClusterStatus:
     certificates: tuple[Expiry, ...] = ()
     error = ""
     try:
-        shell = _control_plane(world, [domain for _, domain in ours.values()])
+        shell = world.sessions.to(node_target(world, world.cluster.control_plane.name))
         certificates = expiries(shell)  # first: an API server whose certificate has expired says nothing
         nodes, pods = _ask_kubernetes(world, shell)
     except (ShellError, KubernetesError, InventoryError) as failure:
         error = failure.message
-    guests = tuple(_guest(node.name, ours.get(node.name), nodes, pods) for node in world.cluster.nodes)
+    unseen = "unknown" if world.silent else "absent"
+    guests = tuple(_guest(node.name, ours.get(node.name), nodes, pods, unseen) for node in world.cluster.nodes)
     renewal = profile_for(world.cluster.kubernetes.generation).renewal
     return ClusterStatus(world.cluster.cluster, guests, error, certificates, renewal)
 
 
 def _is_ours(domain: DomainSeen, cluster: str) -> bool:
     return domain.stamp is not None and domain.stamp.cluster == cluster
-
-
-def _control_plane(world: World, domains: list[DomainSeen]) -> Shell:
-    return world.sessions.to(target(world.cluster, world.cluster.control_plane.name, domains))
 
 
 def _ask_kubernetes(world: World, shell: Shell) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -96,22 +93,25 @@ def _ask_kubernetes(world: World, shell: Shell) -> tuple[dict[str, Any], dict[st
 
 
 def _guest(
-    name: str, found: tuple[str, DomainSeen] | None, nodes: Mapping[str, Any], pods: Mapping[str, Any]
+    name: str, found: tuple[str, DomainSeen] | None, nodes: Mapping[str, Any], pods: Mapping[str, Any], unseen: str
 ) -> GuestStatus:
+    inside = GuestStatus(
+        name, ABSENT, unseen, ABSENT, 0, (), ABSENT,
+        ready=_condition(nodes[name]) if name in nodes else ABSENT,
+        kubernetes=nodes[name]["status"]["nodeInfo"]["kubeletVersion"] if name in nodes else ABSENT,
+        mesh=_mesh(pods[name]) if name in pods else ABSENT,
+    )  # fmt: skip
     if found is None:
-        return GuestStatus(name, ABSENT, "absent", ABSENT, 0, (), ABSENT)
+        return inside
     host, domain = found
-    return GuestStatus(
-        node=name,
+    return replace(
+        inside,
         host=host,
         state=domain.halted.partition(":")[0] or ("running" if domain.active else "shut off"),
         address=domain.stamp.address if domain.stamp else ABSENT,
         memory_mib=domain.memory_mib,
         vcpu_pins=domain.vcpu_cpus,
         emulator_cpus=domain.emulator_cpus,
-        ready=_condition(nodes[name]) if name in nodes else ABSENT,
-        kubernetes=nodes[name]["status"]["nodeInfo"]["kubeletVersion"] if name in nodes else ABSENT,
-        mesh=_mesh(pods[name]) if name in pods else ABSENT,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -102,14 +103,19 @@ def _gone(*deeds: Callable[[], object] | None) -> None:
             deed()
 
 
-@contextmanager
-def place(folder: Path) -> Iterator[Place]:
-    """Makes it; ends the daemon."""
+def prepared(folder: Path) -> Path:
+    """Makes a base image in a cache, and a bundle, for all places; gives the bundle."""
     os.environ["MESHCTL_CACHE"] = str(folder / "cache")
     os.environ["MESHCTL_STATE"] = str(folder / "state")
+    _image(folder)
     bundle = lay_out(folder / "bundle", "v1.20.2", "meshctl/l5d-standin:0.8.5", "meshctl/kubectl:v1.20.2")
     seal(bundle, "v1.20.2")
-    _image(folder)
+    return bundle
+
+
+@contextmanager
+def place(folder: Path, bundle: Path) -> Iterator[Place]:
+    """Makes a place that takes its artifacts from what is `prepared`; ends the daemon."""
     with daemon(folder / "libvirt") as uri:
         connection = libvirt.open(uri)
         connection.defineXML(THEIRS[0])
@@ -131,9 +137,12 @@ def _image(folder: Path) -> None:
 def do(at: Place, deed: str, fault: Faulty | None = None) -> tuple[int, str]:
     """Does it in a process of its own; its status (0, a class's exit code, SPENT when the fault ended it) and what it said last."""
     harm = fault or Faulty()
-    argv = [sys.executable, "-m", "tests.faults.worker", str(at.inventory), deed, harm.mode, str(harm.at)]
+    daemon = (at.folder / "libvirt" / "run" / "libvirtd.pid").read_text().strip()
+    argv = [sys.executable, "-m", "tests.faults.worker", str(at.inventory), deed, harm.mode, str(harm.at), daemon]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=WITHIN_S, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         return -1, f"not within {WITHIN_S:.0f} s"
+    finally:
+        os.kill(int(daemon), signal.SIGCONT)  # a fault may have stopped it
     return done.returncode, (done.stdout + done.stderr).strip()[-600:]

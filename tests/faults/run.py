@@ -1,5 +1,6 @@
-"""`make faults`: at every change that a run makes, it is killed before it, killed after it, or loses its connection; then one more run must
-finish the work, and destroy must leave nothing of ours and all of others'. A table at the end; exit code 1 when a point does not hold.
+"""`make faults`: at every change that a run makes, it is killed before it, killed after it, loses its connection, or the daemon hangs; in
+the midst of every upload too. Then one more run must finish the work, and destroy must leave nothing of ours and all of others'. A table
+at the end; exit code 1 when a point does not hold.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.calls import SPENT, Faulty
-from tests.faults.place import Place, do, place
+from provision.base.parallel import for_each
+from tests.faults.calls import SPENT, UPLOAD, Faulty
+from tests.faults.place import Place, do, place, prepared
 
-MODES = ("before", "after", "drops")
+MODES = ("before", "after", "drops", "hangs")
+UPLOADS = (f"{UPLOAD}killed", f"{UPLOAD}drops", f"{UPLOAD}hangs")
 
 
 @dataclass(frozen=True)
@@ -29,23 +33,32 @@ class Point:
         return f"{self.deed}, {self.mode} change {self.at}"
 
 
+AT_ONCE = 2
+"""Daemons, each with its own points: a run waits for libvirt and QEMU for most of its time."""
+
+
 def main(words: list[str]) -> int:
     """Tries every point, or every n-th one from a given first: `run STEP FIRST`."""
     step, first = int(words[0]) if words else 1, int(words[1]) if len(words) > 1 else 0
-    with tempfile.TemporaryDirectory(prefix="meshctl-faults-") as folder:
-        Path(folder).chmod(0o755)
-        with place(Path(folder)) as at:
-            return report(tried(at, chosen(at, step, first)))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshctl-faults-")))
+        folder.chmod(0o755)
+        artifacts = prepared(folder)
+        places = [stack.enter_context(place(folder / str(number), artifacts)) for number in range(AT_ONCE)]
+        points = chosen(places[0], step, first)
+        parts = for_each(list(enumerate(places)), lambda one: tried(one[1], points[one[0] :: AT_ONCE]))
+        return report({point: outcome for part in parts for point, outcome in part.items()})
 
 
 def chosen(at: Place, step: int, first: int) -> list[Point]:
     """The points, as many as the deeds make changes."""
-    counts = {}
+    points = []
     for deed in ("build", "raze"):
         status, said = do(at, deed)
         assert status == 0, said
-        counts[deed] = int(said.split()[0])
-    points = [Point(deed, mode, n) for deed, count in counts.items() for mode in MODES for n in range(1, count + 1)]
+        changes, uploads = (int(word) for word in said.split() if word.isdigit())
+        points += [Point(deed, mode, n) for mode in MODES for n in range(1, changes + 1)]
+        points += [Point(deed, mode, n) for mode in UPLOADS for n in range(1, uploads + 1)]
     return points[first % step :: step]
 
 
@@ -56,11 +69,9 @@ def tried(at: Place, points: list[Point]) -> dict[Point, tuple[str, float]]:
         started = time.monotonic()
         wrong = fault(at, point)
         found[point] = (wrong, time.monotonic() - started)
+        print(f"{at.folder.name}: {number}/{len(points)} {point}: {wrong or 'ok'}, {found[point][1]:.1f} s", flush=True)
         if wrong:
-            print(f"{number}/{len(points)} {point}: {wrong}", flush=True)
             at.wipe()
-        elif number % 10 == 0:
-            print(f"{number}/{len(points)}", flush=True)
     return found
 
 
@@ -70,7 +81,7 @@ def fault(at: Place, point: Point) -> str:
         return said
     status, said = do(at, point.deed, Faulty(mode=point.mode, at=point.at))
     # Without its connection a run ends with HypervisorError; destroy with Unfinished, since other hosts could go on.
-    ended = {SPENT} if point.mode != "drops" else {6, 15}
+    ended = {6, 15} if point.mode.endswith(("drops", "hangs")) else {SPENT}
     if status not in (*ended, 0):
         return f"ended with {status}: {said}"
     steps = ("build", "check", "raze") if point.deed == "build" else ("raze",)
@@ -93,12 +104,12 @@ def report(found: dict[Point, tuple[str, float]]) -> int:
     rows: dict[tuple[str, str], list[tuple[str, float]]] = defaultdict(list)
     for point, outcome in found.items():
         rows[point.deed, point.mode].append(outcome)
-    print(f"\n{'deed':6} {'fault':7} {'points':>6} {'converged':>9} {'orphans':>7} {'seconds':>7}")
+    print(f"\n{'deed':6} {'fault':13} {'points':>6} {'converged':>9} {'orphans':>7} {'seconds':>7}")
     for (deed, mode), outcomes in rows.items():
         good = sum(not wrong for wrong, _ in outcomes)
         orphans = sum("orphans" in wrong for wrong, _ in outcomes)
         seconds = sum(seconds for _, seconds in outcomes)
-        print(f"{deed:6} {mode:7} {len(outcomes):6} {good:9} {orphans:7} {seconds:7.0f}")
+        print(f"{deed:6} {mode:13} {len(outcomes):6} {good:9} {orphans:7} {seconds:7.0f}")
     wrong = sum(bool(one) for one, _ in found.values())
     print(f"{len(found)} points, {len(found) - wrong} converged")
     return 1 if wrong or not found else 0

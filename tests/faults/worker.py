@@ -1,13 +1,15 @@
-"""What is done to a place, with a fault: `worker INVENTORY DEED MODE AT`, a process of its own that the fault may end."""
+"""What is done to a place, with a fault: `worker INVENTORY DEED MODE AT DAEMON`, a process of its own that the fault may end."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from provision.base.errors import MeshctlError
 from provision.base.events import nowhere
 from provision.hosts import hypervisor
+from provision.hosts.connection import Patience
 from provision.inventory import load
 from provision.run import destroy, engine, make_plan, plan_removal, provision
 from provision.run.engine import World, opened
@@ -41,11 +43,19 @@ def raze(world: World) -> None:
 DEEDS: dict[str, Callable[[World], None]] = {"build": build, "check": check, "raze": raze}
 
 
-def main(inventory: str, deed: str, mode: str, at: str) -> int:
+PATIENCE = Patience(open=2.0, read=4.0, change=10.0, slow=20.0)
+"""Enough for a daemon on a busy machine that does nothing else; ours is ten times that, which is what hangs would take here."""
+
+
+def main(inventory: str, deed: str, mode: str, at: str, daemon: str) -> int:
     """0, or the exit code of what went wrong."""
-    fault = Faulty(mode=mode, at=int(at))
+    fault = Faulty(mode=mode, at=int(at), daemon=int(daemon))
     setattr(guests, "settle", lambda *_: None)  # nothing boots in a minute here
     setattr(hypervisor, "KVM_PROBE_S", 0.2)
+    setattr(hypervisor, "_send", fault.midway)
+    if mode.endswith("hangs"):
+        setattr(hypervisor, "ALIVE_S", 1)
+        setattr(engine, "Hypervisor", partial(hypervisor.Hypervisor, patience=PATIENCE))
     setattr(engine, "Calls", lambda **_: fault)
     try:
         with opened(load(inventory), nowhere) as world:
@@ -53,7 +63,7 @@ def main(inventory: str, deed: str, mode: str, at: str) -> int:
     except MeshctlError as error:
         print(f"{type(error).__name__}: {error.message}")
         return error.exit_code
-    print(f"{fault.mutations} mutations")
+    print(f"{fault.mutations} changes, {fault.uploads} uploads")
     return 0
 
 

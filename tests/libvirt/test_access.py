@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from provision.base.errors import InventoryError
+from provision.base.errors import HypervisorError, InventoryError
 from provision.base.shell import Local
 from provision.base.waiting import NotYet
 from provision.guests import KeyRefused
+from provision.hosts import Hypervisor
 from provision.inventory.model import Cluster
 from provision.libvirt_xml import domain_xml
-from provision.run import ssh_argv
+from provision.run import answering, ssh_argv
 from provision.run.access import node_target
 from provision.run.engine import World, opened
 from provision.run.stages.guests import look
@@ -92,3 +93,17 @@ def test_a_refused_key_is_waited_for_during_the_first_boot_only(world: World, ss
     assert "refused the key" in booting.seen
     with pytest.raises(KeyRefused, match=f"cp1: {sshd.target.user}@10.77.0.11 refused the key {sshd.user}"):
         look(shell, world.cluster, lambda: FINISHED)
+
+
+def test_a_guest_is_reached_while_another_host_is_away(world: World) -> None:
+    gone = world.cluster.hosts[0].model_copy(update={"name": "hv2", "uri": "test:///no/such/node.xml"})
+    whole = replace(
+        world,
+        cluster=world.cluster.model_copy(update={"hosts": (*world.cluster.hosts, gone)}),
+        hypervisors={**world.hypervisors, "hv2": Hypervisor("hv2", gone.uri)},
+    )
+    with pytest.raises(HypervisorError):
+        said(whole, "true")
+    here, away = answering(whole)
+    assert [one.host for one in away] == ["hv2"]
+    assert said(here, "echo here") == "here\n"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from provision.base.errors import HypervisorError, Unfinished
+from provision.base.errors import HypervisorError, Unfinished, Unreachable
 from provision.base.events import Changed, Event, Warned
+from provision.cli.access import kubeconfig, ssh
 from provision.cli.destroy import destroy as command
+from provision.cli.status import status
 from provision.inventory import Cluster, load
 from provision.libvirt_xml import network_xml, pool_xml, upload_volume_xml
 from provision.plan.desired import pool_spec
@@ -106,8 +110,9 @@ def test_who_is_away_is_said_with_the_nodes_that_may_be_there(cluster: Cluster, 
         here, away = answering(world)
         assert [host.name for host in here.cluster.hosts] == ["hv1"]
         (one,) = away
-        assert str(one).startswith(f"hv2: no connection to test://{tmp_path}/gone.xml: ")
-        assert str(one).endswith("what it holds of the cluster is left, perhaps cp1")
+        said = one.but("its guests are not seen").message
+        assert said.startswith(f"hv2: no connection to test://{tmp_path}/gone.xml: ")
+        assert said.endswith("its guests are not seen, perhaps cp1")
 
 
 def test_when_no_host_answers_nothing_is_begun(cluster: Cluster, tmp_path: Path) -> None:
@@ -130,3 +135,32 @@ def test_the_command_removes_what_it_can_reach_and_ends_with_15(
     assert done.exception.exit_code == 15
     assert "warning: hv2: no connection to " in done.stderr
     assert "what it holds of the cluster is left, perhaps cp1" in done.stderr
+
+
+@pytest.fixture
+def half_away(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The inventory of a cluster whose second host is away; on the first is what `world` made there."""
+    monkeypatch.setenv("MESHCTL_STATE", str(tmp_path / "state"))
+    inventory = tmp_path / "x.yaml"
+    inventory.write_text(_inventory(f"test://{tmp_path}/one.xml", f"test://{tmp_path}/gone.xml"))
+    return str(inventory)
+
+
+def test_status_shows_what_is_seen_and_says_who_is_away(half_away: str) -> None:
+    done = CliRunner().invoke(status, [half_away, "--json"])
+    assert isinstance(done.exception, HypervisorError)
+    assert "not all is seen: no answer from hv2" in str(done.exception)
+    assert "warning: hv2: no connection to " in done.stderr
+    assert "its guests are not seen, perhaps cp1" in done.stderr
+    (guest,) = json.loads(done.stdout)["guests"]
+    assert (guest["node"], guest["state"]) == ("cp1", "unknown")
+
+
+@pytest.mark.parametrize(("command", "words"), [(ssh, ("cp1", "--", "true")), (kubeconfig, ("--output", "-"))])
+def test_what_may_be_on_a_host_that_is_away_is_not_said_to_be_absent(
+    half_away: str, command: click.Command, words: tuple[str, ...]
+) -> None:
+    done = CliRunner().invoke(command, [half_away, *words])
+    assert isinstance(done.exception, Unreachable)
+    assert done.exception.message == "cp1: none of the hosts that answer has it"
+    assert "it may be on hv2" in done.exception.hint
