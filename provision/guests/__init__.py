@@ -9,6 +9,7 @@ from provision.guests.hostkey import new_host_key
 from provision.guests.keys import Ask, Identity, identity, nobody, public_key
 from provision.guests.seed import seed_digest
 from provision.guests.sessions import THROUGH_JUMP, Sessions, proxy, target
+from provision.guests.settings import set_sysctl
 from provision.guests.ssh import HostKeyMismatch, KeyRefused, Ssh, Target
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "proxy",
     "public_key",
     "seed_digest",
+    "set_sysctl",
     "target",
 ]

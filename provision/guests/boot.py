@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.base.shell import Shell
+from provision.guests.settings import SETTINGS, sysctl_file
 
 _MARK = "== sysctl"
 
@@ -51,26 +52,28 @@ class Differing:
 @dataclass(frozen=True)
 class Boot:
     """A guest's first boot. `waiting` is what is not finished yet, `failed` cloud-init's errors, `degraded` what it
-    reports as recoverable (its exit code 2), `sysctl` the settings that differ, `unmounted` where
-    data volumes should be mounted and are not.
+    reports as recoverable (its exit code 2), `sysctl` the settings that differ, `old_file` whether the file that sets them at
+    each start is not the inventory's, `unmounted` where data volumes should be mounted and are not.
     """
 
     waiting: str = ""
     failed: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
     sysctl: tuple[Differing, ...] = ()
+    old_file: bool = False
     unmounted: tuple[str, ...] = ()
 
     @property
     def faults(self) -> tuple[str, ...]:
         """Everything that is not as it must be; being degraded is not among it."""
         missing = (f"no volume is mounted at {mount}" for mount in self.unmounted)
-        return (*([self.waiting] if self.waiting else []), *self.failed, *map(str, self.sysctl), *missing)
+        old = ["what is set at each start is not the inventory's sysctl"] if self.old_file and not self.sysctl else []
+        return (*([self.waiting] if self.waiting else []), *self.failed, *map(str, self.sysctl), *old, *missing)
 
 
 def observe_boot(shell: Shell, sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> Boot:
     """Reads a guest; `mounts` are where its data volumes belong. Raises Unreachable when there is no session."""
-    files = [*map(_path, sorted(sysctl)), *([_MOUNTS] if mounts else [])]
+    files = [SETTINGS, *map(_path, sorted(sysctl)), *([_MOUNTS] if mounts else [])]
     status, _, settings = shell.read(["sh", "-c", _READ, "boot", *files]).stdout.partition(_MARK)
     return judge(status, settings, sysctl, mounts)
 
@@ -90,14 +93,19 @@ def judge(status: str, settings: str, sysctl: Mapping[str, int | str], mounts: S
         failed=tuple(f"cloud-init {name}: {error}" for name, error in _said(stages, "errors")),
         degraded=tuple(f"{name}: {error}" for name, error in _said(stages, "recoverable_errors")),
         sysctl=tuple(_differing(settings, sysctl)),
+        old_file=_lines(SETTINGS, settings) != sysctl_file(sysctl).splitlines(),
         unmounted=tuple(mount for mount in mounts if mount not in _mounted(settings)),
     )
 
 
 def _mounted(settings: str) -> set[str]:
-    """Where something is mounted: the second word of each line of the kernel's list, behind grep's FILE:."""
-    lines = (line.removeprefix(f"{_MOUNTS}:") for line in settings.splitlines() if line.startswith(f"{_MOUNTS}:"))
-    return {line.split()[1] for line in lines}
+    """Where something is mounted: the second word of each line of the kernel's list."""
+    return {line.split()[1] for line in _lines(_MOUNTS, settings)}
+
+
+def _lines(file: str, settings: str) -> list[str]:
+    """What grep printed of one file, without its FILE:."""
+    return [line.removeprefix(f"{file}:") for line in settings.splitlines() if line.startswith(f"{file}:")]
 
 
 def _stages(status: str) -> Mapping[str, Any]:

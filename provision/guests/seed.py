@@ -16,6 +16,7 @@ import jinja2
 
 from provision.base import data
 from provision.base.secret import Secret
+from provision.guests.settings import sysctl_file
 from provision.inventory import Cluster, mac_address
 from provision.specs import Member
 from provision.storage import Volume
@@ -62,11 +63,6 @@ def hosts_file(members: Sequence[Member]) -> str:
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
     lines += [f"{member.address} {member.name}" for member in sorted(members, key=lambda member: member.name)]
     return "\n".join(lines) + "\n"
-
-
-def sysctl_file(settings: Mapping[str, int | str]) -> str:
-    """/etc/sysctl.d form of the inventory's settings."""
-    return "".join(f"{key} = {value}\n" for key, value in sorted(settings.items()))
 
 
 def render(cluster: Cluster, member: Member, members: Sequence[Member], public_key: str, key: HostKey) -> SeedFiles:

@@ -32,6 +32,8 @@ _PAUSED = {
 _ENDED = {3: "it crashed", 5: "its memory is saved, and it goes on from there", 6: "its last start failed"}
 _DISK_ERRORS = {1: "I/O error", 2: "no space left"}
 
+PASSES = "wait for the end of that"
+
 _BUSY = frozenset((2, 3, 4, 8, 9, 11, 12))
 """Reasons of a pause that ends by itself."""
 
@@ -54,7 +56,7 @@ def halted(name: str, state: int, reason: int, disk_errors: Mapping[str, int] | 
 def _step(name: str, reason: int) -> str:
     if reason == PAUSED_IOERROR:
         return f"see what its disks lie on (`df`, `dmesg`), make room, then `virsh resume {name}`"
-    return "wait for the end of that" if reason in _BUSY else f"`virsh resume {name}` when nothing speaks against it"
+    return PASSES if reason in _BUSY else f"`virsh resume {name}` when nothing speaks against it"
 
 
 def ended(state: int, reason: int) -> str:

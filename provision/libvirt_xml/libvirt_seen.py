@@ -7,6 +7,7 @@ from typing import Any
 
 from provision.base.units import KIB, MIB
 from provision.libvirt_xml.definition import Settings, domain_settings, network_settings
+from provision.libvirt_xml.domain_states import PASSES
 from provision.libvirt_xml.values import cpus_or_none, ip_network, parsed, scaled_bytes, whole
 from provision.specs import Stamp, read_stamp
 
@@ -55,6 +56,11 @@ class DomainSeen:
     def definition(self) -> DomainSeen:
         """What it will be at its next start: itself where nothing else is known."""
         return self.next_start or self
+
+    @property
+    def passing(self) -> bool:
+        """Whether it stands still for as long as something takes that ends by itself: its start, a snapshot, a migration."""
+        return self.halted.endswith(PASSES)
 
 
 @dataclass(frozen=True)

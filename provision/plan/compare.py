@@ -309,7 +309,7 @@ def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
     seeds = {seed.node: seed.name for seed in wanted.seeds}
     for host, domain in observed.stamped(wanted.cluster):
         if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
-            yield f"{host}: {domain.name} was made with an older seed (user, key, sysctl or network): applies when it is rebuilt"
+            yield f"{host}: {domain.name} was made with an older seed; of that, user, key and network apply when it is rebuilt"
     for host in sorted({guest.host for guest in wanted.guests}):
         seen = observed.hosts[host]
         yield from upload_notes(host, seen)

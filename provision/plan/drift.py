@@ -274,5 +274,5 @@ def trespasses(
 
 
 def sysctl_drift(guest: GuestSpec, key: str, wanted: str, found: str) -> Drift:
-    """A kernel setting of a guest that is not the inventory's: the stage guests names it and stops, it does not set it."""
-    return Drift(guest.host, f"guest {guest.node}", f"sysctl {key}", wanted, found, Mend.NONE, (View.KERNEL,))
+    """A kernel setting of a guest that is not the inventory's: the stage guests sets it."""
+    return Drift(guest.host, f"guest {guest.node}", f"sysctl {key}", wanted, found, Mend.LIVE, (View.KERNEL,))

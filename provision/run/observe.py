@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
-from provision.base.errors import KubernetesError, MeshError, ShellError
+from provision.base.errors import KubernetesError, MeshError, ShellError, StageTimeout
 from provision.base.parallel import for_each
-from provision.base.waiting import NotYet
+from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import Bundle, MeshImage
 from provision.guests import Sessions, Ssh, observe_boot, target
 from provision.hosts import Hypervisor, abandoned
@@ -53,7 +53,7 @@ def observe_host(
 
     `sized`: by its name, whether a volume's size and age are wanted: a plan needs those of what is sent.
     """
-    domains = judged_domains(owner, hypervisor.domains())
+    domains = _at_rest(owner, hypervisor) if probe else judged_domains(owner, hypervisor.domains())
     ours = next((d for d in domains if d.stamp is not None and owner.owns(d.stamp)), None)
     fault = hypervisor.kvm_fault() if ours is None and probe else ""
     kvm = ours.type == "kvm" if ours is not None else probe and not fault
@@ -67,6 +67,24 @@ def observe_host(
         abandoned=abandoned(hypervisor, volumes),
         kvm_fault=fault,
     )
+
+
+PASSING_S = 30.0
+"""A start takes seconds, with much memory a minute. What takes longer is the user's to wait for."""
+
+
+def _at_rest(owner: Owner, hypervisor: Hypervisor) -> tuple[DomainSeen, ...]:
+    """A host's domains, as soon as none of ours is about to start: the last run may have been ended a moment ago."""
+
+    def look() -> Ready[tuple[DomainSeen, ...]] | NotYet:
+        seen = judged_domains(owner, hypervisor.domains())
+        passing = [one.halted for one in seen if one.passing and one.stamp is not None and owner.owns(one.stamp)]
+        return NotYet(passing[0]) if passing else Ready(seen)
+
+    try:
+        return wait_until(look, what=f"{hypervisor.host}: guests", within_s=PASSING_S, every_s=0.5)
+    except StageTimeout:
+        return judged_domains(owner, hypervisor.domains())  # whoever needs them says what they wait for
 
 
 def observe_topologies(cluster: Cluster, hypervisors: Mapping[str, Hypervisor]) -> dict[str, Topology]:

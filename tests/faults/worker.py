@@ -11,7 +11,7 @@ from provision.base.events import nowhere
 from provision.hosts import hypervisor
 from provision.hosts.connection import Patience
 from provision.inventory import load
-from provision.run import destroy, engine, make_plan, plan_removal, provision
+from provision.run import destroy, engine, lease, make_plan, plan_removal, provision
 from provision.run.engine import World, opened
 from provision.run.stages import guests
 from tests.faults.calls import Faulty
@@ -43,7 +43,7 @@ def raze(world: World) -> None:
 DEEDS: dict[str, Callable[[World], None]] = {"build": build, "check": check, "raze": raze}
 
 
-PATIENCE = Patience(open=2.0, read=4.0, change=10.0, slow=20.0)
+PATIENCE = Patience(open=1.0, read=3.0, change=5.0, slow=10.0)
 """Enough for a daemon on a busy machine that does nothing else; ours is ten times that, which is what hangs would take here."""
 
 
@@ -55,6 +55,8 @@ def main(inventory: str, deed: str, mode: str, at: str, daemon: str) -> int:
     setattr(hypervisor, "_send", fault.midway)
     if mode.endswith("hangs"):
         setattr(hypervisor, "ALIVE_S", 1)
+        setattr(hypervisor, "ALIVE_COUNT", 2)
+        setattr(lease, "BEAT_S", 1.0)
         setattr(engine, "Hypervisor", partial(hypervisor.Hypervisor, patience=PATIENCE))
     setattr(engine, "Calls", lambda **_: fault)
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from provision.base.errors import CommandFailed, Unreachable
 from provision.base.parallel import for_each
@@ -182,14 +183,32 @@ def test_a_private_key_that_was_not_invited_is_refused(place: Place, tmp_path: P
         stranger.read(["true"])
 
 
-def test_a_sysctl_that_somebody_changed_fails_the_stage_with_both_values(place: Place) -> None:
-    shell = ssh_to(place, "w1")
+def test_a_sysctl_is_set_on_the_living_cluster_and_at_its_next_start(place: Place) -> None:
+    """One that somebody changed by hand, one that the inventory changes and one that it adds; back again; and one that no kernel has."""
+    shell, text = ssh_to(place, "w1"), place.inventory.read_text()
+    said = yaml.safe_load(text)
+    said["sysctl"] = {"net.core.somaxconn": 4096, "net.ipv4.tcp_fin_timeout": 17, "net.core.netdev_max_backlog": 2222}
     shell.run(["sysctl", "-w", "net.core.somaxconn=128"])
-    done = place.meshctl("provision", str(place.inventory), "--yes", "--until", "guests")
-    assert done.status == 1
-    assert "error: guests: w1: sysctl is not as the inventory says" in done.stderr
-    assert "net.core.somaxconn: wanted 4096, found 128" in done.stderr
-    shell.run(["sysctl", "-w", "net.core.somaxconn=4096"])
+    place.inventory.write_text(yaml.safe_dump(said, sort_keys=False))
+    planned = place.meshctl("plan", str(place.inventory)).stdout
+    assert "net.core.somaxconn: wanted 4096, found 128" in planned
+    assert place.meshctl("provision", str(place.inventory), "--yes").status == 0
+    keys = ("net.core.somaxconn", "net.ipv4.tcp_fin_timeout", "net.core.netdev_max_backlog")
+    assert shell.read(["sysctl", "-n", *keys]).stdout.split() == ["4096", "17", "2222"]
+    # What systemd-sysctl does at each start.
+    shell.run(["sysctl", "-w", "net.ipv4.tcp_fin_timeout=60"])
+    shell.run(["systemctl", "restart", "systemd-sysctl.service"])
+    assert shell.read(["sysctl", "-n", "net.ipv4.tcp_fin_timeout"]).stdout == "17\n"
+    assert place.meshctl("plan", str(place.inventory), "--detailed-exitcode").status == 0
+    said["sysctl"]["net.core.no_such_key"] = 1
+    place.inventory.write_text(yaml.safe_dump(said, sort_keys=False))
+    refused = place.meshctl("provision", str(place.inventory), "--yes", "--until", "guests")
+    assert refused.status == 1
+    assert "the kernel does not take what the inventory says" in refused.stderr
+    assert "net.core.no_such_key: wanted 1, found nothing" in refused.stderr
+    place.inventory.write_text(text)
+    assert place.meshctl("provision", str(place.inventory), "--yes").status == 0
+    assert shell.read(["sysctl", "-n", "net.core.somaxconn"]).stdout == "4096\n"
     shell.close()
 
 

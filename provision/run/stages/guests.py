@@ -1,4 +1,4 @@
-"""Stage guests: seed, domain, first boot, and the proof that cloud-init and sysctl did what was asked."""
+"""Stage guests: seed, domain, first boot, the proof that cloud-init did what was asked, and the kernel's settings."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from provision.guests import (
     identity,
     new_host_key,
     observe_boot,
+    set_sysctl,
 )
 from provision.guests import seed as seeds
 from provision.hosts import copy_path
@@ -39,7 +40,7 @@ SHUTDOWN_S = 300.0
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Makes and starts what the plan says, then waits for first boots and checks sysctl.
+    """Makes and starts what the plan says, then waits for first boots and sets sysctl where it differs.
 
     While a cluster is still to be made only the control plane is waited for: workers boot and prepare while it
     initialises, and the stage kubernetes settles them.
@@ -92,8 +93,8 @@ def start_anew(guest: GuestSpec, doors: Doors) -> None:
 
 
 def settle(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
-    """Waits until a guest has finished its first boot. Raises MeshctlError when cloud-init failed, or when a kernel
-    setting is not the inventory's: with key, wanted and found value.
+    """Waits until a guest has finished its first boot, and sets its kernel as the inventory says. Raises MeshctlError when
+    cloud-init failed, or when the kernel does not take a setting: with key, wanted and found value.
     """
     boot = _booted(guest, shell, doors)
     for text in boot.degraded:
@@ -102,12 +103,23 @@ def settle(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
     if boot.failed:
         raise MeshctlError(f"{guest.node}: {'; '.join(boot.failed)}", hint="see /var/log/cloud-init.log in the guest")
     _mount(guest.node, boot, shell, doors)
-    if boot.sysctl:
+    if boot.sysctl or boot.old_file:
+        _set_kernel(guest.node, boot, shell, doors)
+
+
+def _set_kernel(node: str, boot: Boot, shell: Ssh, doors: Doors) -> None:
+    """Sets the kernel of a running guest, now and for each start, and reads it back. What the inventory no longer names keeps its value
+    until the next start.
+    """
+    said = set_sysctl(shell, doors.cluster.sysctl)
+    left = observe_boot(shell, doors.cluster.sysctl).sysctl
+    if left:
         raise MeshctlError(
-            f"{guest.node}: sysctl is not as the inventory says:\n" + "\n".join(f"    {line}" for line in boot.sysctl),
-            hint=f"somebody set it by hand, or the guest is older than the inventory: meshctl ssh INVENTORY {guest.node}"
-            " -- sudo sysctl -w KEY=VALUE, or rebuild it; `found nothing`: its kernel does not know the key",
+            f"{node}: the kernel does not take what the inventory says:\n" + "\n".join(f"    {line}" for line in left),
+            hint=f"sysctl says: {said or 'nothing'}; `found nothing`: it does not know the key. The others are set",
         )
+    changes = ", ".join(f"{one.key} = {one.wanted}" for one in boot.sysctl) or "for the next start"
+    doors.emit(Changed(node, "sysctl", changes))
 
 
 def _mount(node: str, boot: Boot, shell: Ssh, doors: Doors) -> None:

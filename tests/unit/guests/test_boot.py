@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from provision.base.shell import Local
 from provision.guests.boot import Boot, Differing, judge, observe_boot
 
 WANTED: dict[str, int | str] = {"net.core.somaxconn": 4096, "net.ipv4.ip_local_port_range": "1024 65000"}
-RIGHT = "/proc/sys/net/core/somaxconn:4096\n/proc/sys/net/ipv4/ip_local_port_range:1024\t65000\n"
+FILE = """\
+/etc/sysctl.d/90-meshctl.conf:net.core.somaxconn = 4096
+/etc/sysctl.d/90-meshctl.conf:net.ipv4.ip_local_port_range = 1024 65000
+"""
+RIGHT = FILE + "/proc/sys/net/core/somaxconn:4096\n/proc/sys/net/ipv4/ip_local_port_range:1024\t65000\n"
 
 
 def status(**stages: Any) -> str:
@@ -42,9 +48,20 @@ def test_errors_are_faults_and_recoverable_ones_are_not() -> None:
 
 
 def test_each_setting_that_differs_is_named_with_both_values() -> None:
-    found = judge(status(), RIGHT.replace("4096", "128"), WANTED)
+    found = judge(status(), RIGHT.replace(":4096", ":128"), WANTED)
     assert list(map(str, found.sysctl)) == ["net.core.somaxconn: wanted 4096, found 128"]
     assert judge(status(), "", {"net.x": 1}).sysctl == (Differing("net.x", "1", "nothing"),)
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["", FILE.replace("4096", "128"), FILE + "/etc/sysctl.d/90-meshctl.conf:vm.swappiness = 1\n"],
+    ids=["none", "another value", "a key that was taken out"],
+)
+def test_a_setting_that_would_be_lost_at_the_next_start_is_a_fault(file: str) -> None:
+    found = judge(status(), RIGHT.replace(FILE, file), WANTED)
+    assert (found.sysctl, found.old_file) == ((), True)
+    assert found.faults == ("what is set at each start is not the inventory's sysctl",)
 
 
 def test_a_data_volume_that_is_not_mounted_is_a_fault() -> None:
@@ -59,4 +76,4 @@ def test_this_machine_is_read_as_a_guest_would_be() -> None:
     assert found.waiting or found.sysctl == (Differing("net.no.such", "1", "nothing"),)
     assert observe_boot(Local(), {}, ["/"]).unmounted == ()
     settings = Local().read(["grep", "-H", "", "/proc/sys/kernel/ostype"]).stdout
-    assert judge(status(), settings, {"kernel.ostype": "Linux"}) == Boot()
+    assert judge(status(), settings, {"kernel.ostype": "Linux"}).sysctl == ()
