@@ -10,7 +10,7 @@ import click
 CHANGES_PENDING = 20
 """Exit code of `plan --detailed-exitcode` when there is something to do, and of `status --drift` when there is drift."""
 
-STAGES = ("hosts", "images", "networks", "volumes", "guests", "kubernetes", "mesh", "verify")
+STAGES = ("hosts", "images", "networks", "volumes", "guests", "kubernetes", "mesh", "removal", "verify")
 """The names of `run.stages.order`, written out because that loads libvirt, which --help does without; a test holds both to each other."""
 
 ADOPT = click.option(
@@ -31,6 +31,13 @@ RESTART = click.option(
     "--restart", is_flag=True, help="Also start guests anew that run with something else than wanted, one at a time."
 )
 
+REMOVE = click.option(
+    "--remove",
+    multiple=True,
+    metavar="NODE",
+    help="Drain and take away this node, which the inventory no longer has. Can be given several times.",
+)
+
 WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under storage.wipe."
 
 
@@ -40,15 +47,24 @@ WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit code 20 when changes are pending.")
 @RESTART
+@REMOVE
 @ADOPT
-def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool, restart: bool, adopt: bool) -> None:
+def plan(
+    inventory: str,
+    as_json: bool,
+    wipe: bool,
+    detailed_exitcode: bool,
+    restart: bool,
+    remove: tuple[str, ...],
+    adopt: bool,
+) -> None:
     """Show what provision would create, change or leave, and why. Changes nothing."""
     from provision.cli.session import session
     from provision.report.plan_text import as_data, as_text
     from provision.run import make_plan
 
     with session(inventory, adopt=adopt, careful=True) as world:
-        found = make_plan(world, wipe=wipe, restart=restart)
+        found = make_plan(world, wipe=wipe, restart=restart, remove=remove)
     click.echo(json.dumps(as_data(found), indent=2) if as_json else as_text(found))
     if detailed_exitcode and found.changes:
         sys.exit(CHANGES_PENDING)
@@ -60,6 +76,7 @@ def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool, res
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--until", "last", type=click.Choice(STAGES), help="Stop after this stage.")
 @RESTART
+@REMOVE
 @ADOPT
 @LOCK_TIMEOUT
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
@@ -70,13 +87,14 @@ def provision(
     wipe: bool,
     last: str | None,
     restart: bool,
+    remove: tuple[str, ...],
     adopt: bool,
     lock_timeout: float,
     as_json: bool,
     verbose: bool,
 ) -> None:
     """Turn the inventory into a serving mesh: checks the hosts, shows the plan, asks, plans again, runs the stages."""
-    from provision.cli.session import confirm, session
+    from provision.cli.session import confirm, confirm_by_name, session
     from provision.report.plan_text import as_text
     from provision.run import admit, make_plan
     from provision.run import provision as run
@@ -86,8 +104,12 @@ def provision(
         inventory, as_json=as_json, verbose=verbose, logged=True, stages=stages, adopt=adopt, careful=True
     ) as world:
         admit(world)
-        agreed = make_plan(world, wipe=wipe, restart=restart)
+        agreed = make_plan(world, wipe=wipe, restart=restart, remove=remove)
         click.echo(as_text(agreed), err=True)
-        if agreed.changes and not yes:
+        if remove and not yes:
+            names = " ".join(sorted(remove))
+            question = f"Make these {len(agreed.changes)} changes, and remove {names} for good? Type {names}"
+            confirm_by_name(world.emit, question, names)
+        elif agreed.changes and not yes:
             confirm(world.emit, f"Make these {len(agreed.changes)} changes?")
-        run(world, agreed, last, wipe=wipe, restart=restart, patience_s=lock_timeout)
+        run(world, agreed, last, wipe=wipe, restart=restart, remove=remove, patience_s=lock_timeout)

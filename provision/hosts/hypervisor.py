@@ -402,6 +402,13 @@ class Hypervisor:
         with self._reading(f"look at {name}") as connection:
             return bool(connection.lookupByName(name).isActive())
 
+    def stop_domain(self, name: str) -> None:
+        """Ends a domain at once, as when the plug is pulled; that it is off is fine."""
+        with self._changing(f"stop {name}") as connection:
+            domain = connection.lookupByName(name)
+            if domain.isActive():
+                domain.destroy()
+
     def remove_domain(self, name: str) -> None:
         """Ends a domain at once and undefines it, with NVRAM, saved memory, and what libvirt knows of its snapshots."""
         with self._changing(f"remove {name}") as connection:

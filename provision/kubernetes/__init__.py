@@ -13,6 +13,7 @@ To live here a line knows kubeadm, kubectl or the API's objects; which guest is 
 
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.diagnose import diagnose
+from provision.kubernetes.drain import drain
 from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.kubeadm import credentials, initialise, join
 from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, nodes_ready, patiently
@@ -41,6 +42,7 @@ __all__ = [
     "admin_conf",
     "credentials",
     "diagnose",
+    "drain",
     "expiries",
     "initialise",
     "join",

@@ -88,7 +88,7 @@ class Kubectl:
         argv = ["get", kind, *([name] if name else []), *_scope(namespace)]
         if labels:
             argv += ["-l", selector(labels)]
-        completed = self._read(_argv(*argv, "-o", "json"))
+        completed = self._read(kubectl_argv(*argv, "-o", "json"))
         # Where there is nothing, some versions print an empty List and some print nothing.
         answer = json.loads(_checked(completed, f"kubectl get {kind} {name}".rstrip()).stdout or '{"items": []}')
         if not isinstance(answer, dict):
@@ -147,12 +147,12 @@ class Kubectl:
 
     def _send(self, verb: tuple[str, ...], manifests: Iterable[Manifest], what: str) -> None:
         # Without validation on this side: the texts are ours, and the server judges them anyhow.
-        argv = _argv(*verb, "--validate=false", "-f", "-")
+        argv = kubectl_argv(*verb, "--validate=false", "-f", "-")
         _checked(self.shell.run(argv, stdin=_stream(manifests), within_s=180, check=False), what)
 
     def delete(self, kind: str, name: str, *, namespace: str = "") -> None:
         """Deletes an object; one that is not there is fine."""
-        argv = _argv("delete", kind, name, *_scope(namespace))
+        argv = kubectl_argv("delete", kind, name, *_scope(namespace))
         completed = self.shell.run(argv, within_s=300, check=False)
         if completed.status != 0 and "not found" not in completed.stderr.lower():
             _checked(completed, f"kubectl delete {kind} {name}")
@@ -244,7 +244,8 @@ def _node_state(node: Manifest | None) -> str:
     return "NotReady" + (f" ({ready['message']})" if ready.get("message") else "")
 
 
-def _argv(*words: str) -> list[str]:
+def kubectl_argv(*words: str) -> list[str]:
+    """Argv of kubectl as the administrator, for a root shell on the control plane."""
     # kubectl keeps what the server can do in 80 files of its home and has each written to the disk: 18 s when guests
     # start beside it. In memory it costs nothing.
     return ["env", "HOME=/run/meshctl", "kubectl", "--kubeconfig", ADMIN_CONF, *words]

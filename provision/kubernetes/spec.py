@@ -71,7 +71,8 @@ class Credentials:
 class Spec:
     """A cluster as this room needs it. `version` is exact (``v1.20.2``): a label would make kubeadm ask the internet.
 
-    `nameservers` are those that pods inherit; the node's own resolv.conf may name a resolver on loopback.
+    `nameservers` are those that pods inherit; the node's own resolv.conf may name a resolver on loopback. `leaving` are nodes that are
+    made no longer, and reached as long as they are there.
     """
 
     version: str
@@ -82,6 +83,7 @@ class Spec:
     bundle_digest: str
     programs: tuple[Program, ...]
     archives: tuple[Archive, ...]
+    leaving: tuple[Member, ...] = ()
 
     @property
     def generation(self) -> str:
@@ -98,26 +100,31 @@ class Spec:
         """The member that runs the API server."""
         return next(member for member in self.members if member.role == CONTROL_PLANE)
 
+    @property
+    def reached(self) -> tuple[Member, ...]:
+        """All that have routes and a name on every node."""
+        return self.members + self.leaving
+
     @cached_property
     def names(self) -> frozenset[str]:
-        """Of all members."""
-        return frozenset(member.name for member in self.members)
+        """Of all that are reached."""
+        return frozenset(member.name for member in self.reached)
 
     @cached_property
     def host_lines(self) -> tuple[str, ...]:
         """A line of /etc/hosts for each member, by name: worked out once, and on every node."""
-        return tuple(f"{one.address} {one.name}" for one in sorted(self.members, key=lambda one: one.name))
+        return tuple(f"{one.address} {one.name}" for one in sorted(self.reached, key=lambda one: one.name))
 
     @cached_property
     def ways(self) -> tuple[tuple[str, str], ...]:
         """Each member's name with the route to its pods, by address: the same on every node but its own."""
-        ordered = sorted(self.members, key=lambda one: netaddr.IPAddress(one.address))
+        ordered = sorted(self.reached, key=lambda one: netaddr.IPAddress(one.address))
         return tuple((one.name, f"{one.pod_subnet} via {one.address}") for one in ordered)
 
     @cached_property
     def inside(self) -> tuple[str, ...]:
         """What pods reach under their own address: all pods, and every member."""
-        return (self.pod_cidr, *sorted(f"{member.address}/32" for member in self.members))
+        return (self.pod_cidr, *sorted(f"{member.address}/32" for member in self.reached))
 
     def digest(self, member: Member, archives: tuple[Archive, ...]) -> str:
         """Over what preparation installs from the bundle: 16 hex digits, with the version in front.

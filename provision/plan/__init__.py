@@ -3,6 +3,7 @@
 To live here a line compares what should be with what was seen. It changes nothing and asks nobody.
 """
 
+from provision.plan import departure
 from provision.plan.action import Action, Verb
 from provision.plan.artifacts import UPLOAD
 from provision.plan.compare import Plan, basis_of, effective, guest_digest, plan
@@ -29,6 +30,7 @@ __all__ = [
     "Removal",
     "Verb",
     "basis_of",
+    "departure",
     "desired",
     "effective",
     "guest_digest",

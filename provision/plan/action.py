@@ -13,6 +13,7 @@ class Verb(StrEnum):
     CHANGE = "change"
     START = "start"
     LEAVE = "leave"
+    REMOVE = "remove"
 
 
 @dataclass(frozen=True)

@@ -302,10 +302,6 @@ def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
         for domain in seen.domains:
             if domain.not_ours:
                 yield f"{host}: domain {domain.name} carries our stamp but is not ours: {domain.not_ours}; it is left alone"
-    known = {guest.domain for guest in wanted.guests}
-    for host, domain in observed.stamped(wanted.cluster):
-        if domain.name not in known:
-            yield f"{host}: guest {domain.name} is ours but not in the inventory: left running"
     seeds = {seed.node: seed.name for seed in wanted.seeds}
     for host, domain in observed.stamped(wanted.cluster):
         if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):

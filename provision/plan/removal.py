@@ -30,6 +30,7 @@ class Removal:
     """One thing to remove from a host; `order` keeps users before what they use.
 
     `pool` is where a volume is: libvirt's pool, an LVM volume group, or nothing for a device, by `store` as for `VolumeSpec`.
+    `node` is whose it is, empty for what is the whole cluster's.
     """
 
     order: int
@@ -39,6 +40,7 @@ class Removal:
     pool: str = ""
     store: str = "dir"
     detail: str = ""
+    node: str = ""
 
 
 def removals(owner: Owner, hosts: Iterable[tuple[Host, HostSeen]], *, purge: bool) -> tuple[Removal, ...]:
@@ -54,7 +56,7 @@ def removals(owner: Owner, hosts: Iterable[tuple[Host, HostSeen]], *, purge: boo
 def _of_host(owner: Owner, host: Host, seen: HostSeen, purge: bool) -> Iterator[Removal]:
     for domain in seen.domains:
         if domain.stamp is not None and owner.owns(domain.stamp):
-            yield Removal(0, host.name, "guest", domain.name)
+            yield Removal(0, host.name, "guest", domain.name, node=domain.stamp.node)
     for network in seen.networks:
         if network.stamp is not None and owner.owns(network.stamp):
             yield Removal(1, host.name, "network", network.name)
@@ -98,21 +100,21 @@ def _others_on(volume: str, owner: Owner, seen: HostSeen) -> Iterator[str]:
 
 
 def _volumes(owner: Owner, host: Host, seen: HostSeen) -> Iterator[Removal]:
-    for volume, kind in _files(owner, seen):
-        yield Removal(2, host.name, f"{kind} volume", volume.name, host.pool.name)
+    for volume, node, kind in _files(owner, seen):
+        yield Removal(2, host.name, f"{kind} volume", volume.name, host.pool.name, node=node)
     for logical in seen.storage.logicals:
         if found := owned_stem(owner, logical.name):
-            yield Removal(2, host.name, f"{found[1]} volume", logical.name, logical.group, "logical")
+            yield Removal(2, host.name, f"{found[1]} volume", logical.name, logical.group, "logical", node=found[0])
     for path, claim in claims(seen.storage).items():
         if found := owned_stem(owner, claim.name):
-            yield Removal(2, host.name, f"{found[1]} volume", path, store="block")
+            yield Removal(2, host.name, f"{found[1]} volume", path, store="block", node=found[0])
 
 
-def _files(owner: Owner, seen: HostSeen) -> Iterator[tuple[VolumeSeen, str]]:
-    """The cluster's files in the pool, with their kind."""
+def _files(owner: Owner, seen: HostSeen) -> Iterator[tuple[VolumeSeen, str, str]]:
+    """The cluster's files in the pool, with node and kind."""
     for volume in seen.volumes:
         if found := owned_volume(owner, volume.name):
-            yield volume, found[1]
+            yield volume, *found
 
 
 def holders(volume: str, among: Iterable[Holder]) -> tuple[str, ...]:
@@ -125,7 +127,7 @@ def holders(volume: str, among: Iterable[Holder]) -> tuple[str, ...]:
 def _staying(owner: Owner, seen: HostSeen) -> tuple[Holder, ...]:
     """Those that do not go with the cluster: others' domains and volumes."""
     domains = {one.name for one in seen.domains if one.stamp is not None and owner.owns(one.stamp)}
-    going = {volume.path for volume, _ in _files(owner, seen)}
+    going = {volume.path for volume, _, _ in _files(owner, seen)}
     return tuple(one for one in seen.holders if one.name not in (domains if one.what == "domain" else going))
 
 
@@ -155,7 +157,7 @@ def _purged(host: Host, seen: HostSeen, owner: Owner) -> Iterator[Removal]:
     yield from _emptied_group(host, seen, owner)
     wanted = pool_spec(host)
     ours = any(found.name == wanted.name and found.uuid == wanted.uuid for found in seen.pools)
-    files = {volume.name for volume, _ in _files(owner, seen)}
+    files = {volume.name for volume, _, _ in _files(owner, seen)}
     if ours and not {volume.name for volume in seen.volumes} - gone - marks - files:
         yield Removal(5, host.name, "pool", wanted.name)
 

@@ -9,7 +9,7 @@ from provision.placement import page_name
 from provision.plan import Plan, Verb
 from provision.specs import GuestSpec
 
-SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.START: ">", Verb.LEAVE: "="}
+SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.START: ">", Verb.LEAVE: "=", Verb.REMOVE: "-"}
 
 
 def as_text(plan: Plan) -> str:
@@ -47,7 +47,8 @@ def _sum(plan: Plan) -> str:
     count = {verb: sum(action.verb is verb for action in plan.actions) for verb in Verb}
     if not plan.changes:
         return f"No changes: {count[Verb.LEAVE]} things are as wanted."
-    parts = (f"{count[verb]} to {verb}" for verb in (Verb.CREATE, Verb.CHANGE, Verb.START))
+    verbs = (Verb.CREATE, Verb.CHANGE, Verb.START, *([Verb.REMOVE] if count[Verb.REMOVE] else []))
+    parts = (f"{count[verb]} to {verb}" for verb in verbs)
     return f"{', '.join(parts)}, {count[Verb.LEAVE]} left as they are."
 
 

@@ -6,7 +6,8 @@ To live here a line joins doors and pure rooms in the order of a command; how a 
 from provision.run.access import read_kubeconfig, ssh_argv
 from provision.run.away import answering
 from provision.run.checkup import admit, check_hosts
-from provision.run.engine import Intent, World, destroy, drifted, intent, make_plan, opened, plan_removal, provision
+from provision.run.destruction import destroy, plan_removal
+from provision.run.engine import Intent, World, drifted, intent, make_plan, opened, provision
 from provision.run.identity import Identity
 from provision.run.kubeconfig import kubectls_file, merge, save
 from provision.run.lease import leases

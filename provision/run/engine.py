@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 from provision import bundle, images
 from provision.base import interruption
@@ -21,10 +19,8 @@ from provision.base.errors import (
     MeshctlError,
     PlacementError,
     StorageError,
-    Unfinished,
 )
 from provision.base.events import (
-    Changed,
     Emit,
     Failed,
     RunFinished,
@@ -34,7 +30,7 @@ from provision.base.events import (
     StageStarted,
     Warned,
 )
-from provision.base.parallel import begin, for_each
+from provision.base.parallel import begin
 from provision.base.shell import Shell
 from provision.guests import Ask, Sessions, identity, nobody, seed_digest, target
 from provision.hosts import (
@@ -43,31 +39,22 @@ from provision.hosts import (
     check_backing,
     host_shell,
     look_at_pools,
-    observe_disks,
     observe_live,
-    release,
-    remove_copy,
-    remove_group,
-    remove_logical,
 )
-from provision.inventory import Cluster, Host
+from provision.inventory import Cluster
 from provision.libvirt_xml import DomainSeen
 from provision.placement import Placement, Tenant, Topology, as_map, cell_maps, place, tenants
 from provision.plan import (
-    CACHED,
     Drift,
     HostSeen,
     Plan,
-    Removal,
+    departure,
     desired,
-    hindrances,
     host_drifts,
     members,
     plan,
-    removals,
     repaired,
     restarts,
-    staying,
     trespasses,
 )
 from provision.run.addresses import answering_addresses, remembered_addresses, taken_by_others
@@ -83,7 +70,7 @@ from provision.run.observe import (
 from provision.run.stages.doors import Doors
 from provision.run.stages.order import Stage, until
 from provision.specs import Artifact, Desired, HostTraits, base_image, bundle_disk
-from provision.storage import Allotment, StorageSeen
+from provision.storage import Allotment
 
 
 @dataclass(frozen=True)
@@ -194,10 +181,10 @@ def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
     return Intent(wanted, placement, sealed, topologies, current, pools, answering)
 
 
-def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Plan:
-    """Observes everything and compares it with what the inventory wants; `wipe` and `restart` as for `provision`.
+def make_plan(world: World, *, wipe: bool = False, restart: bool = False, remove: Collection[str] = ()) -> Plan:
+    """Observes everything and compares it with what the inventory wants; `wipe`, `restart` and `remove` as for `provision`.
 
-    Raises StorageError with every fault of every host's pool.
+    Raises StorageError with every fault of every host's pool, and ConflictError for a node that cannot be removed.
     """
     meant = intent(world, wipe=wipe)
     if meant.pools.faults:
@@ -211,7 +198,7 @@ def make_plan(world: World, *, wipe: bool = False, restart: bool = False) -> Pla
     wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes}
     found = plan(meant.wanted, replace(observed, wipes=wipes, answering=meant.answering))
     whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
-    return repaired(whole, drifts, restart=restart)
+    return departure.taking_away(repaired(whole, drifts, restart=restart), world.cluster, observed, remove)
 
 
 def _require_kvm(cluster: Cluster, meant: Intent) -> None:
@@ -292,7 +279,8 @@ def _desired(
     }
     pinnings = {pinning.node: pinning for pinning in placement.pinnings}
     devices = {name: device for one in allotments.values() for name, device in one.devices.items()}
-    return desired(cluster, pinnings, traits, remembered, artifacts, seeds, devices, taken)
+    wanted = desired(cluster, pinnings, traits, remembered, artifacts, seeds, devices, taken)
+    return replace(wanted, leaving=departure.leaving(cluster, hosts))
 
 
 def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequence[Tenant]) -> Placement:
@@ -309,13 +297,21 @@ def placed(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequen
 
 
 def provision(
-    world: World, agreed: Plan, last: str | None, *, wipe: bool = False, restart: bool = False, patience_s: float = 0.0
+    world: World,
+    agreed: Plan,
+    last: str | None,
+    *,
+    wipe: bool = False,
+    restart: bool = False,
+    remove: Collection[str] = (),
+    patience_s: float = 0.0,
 ) -> None:
     """Runs the stages up to `last`. Plans again first, holding the hosts, and refuses when that is no longer the plan agreed to.
 
     Without changes nothing is held: it only looks then.
 
-    `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew. Both as the plan was made.
+    `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew; `remove`: the nodes that the inventory no
+    longer has and that go. All as the plan was made.
     """
     if agreed.halted:
         raise ConflictError(
@@ -327,7 +323,7 @@ def provision(
         _run_stages(world, agreed, last)
         return
     with leased(world.hypervisors, world.calls, f"provision {agreed.cluster}", world.emit, patience_s=patience_s):
-        found = make_plan(world, wipe=wipe, restart=restart)
+        found = make_plan(world, wipe=wipe, restart=restart, remove=remove)
         _check_agreement(found, agreed)
         world.identity.keep(found.desired.owner_id, world.emit)
         _run_stages(world, found, last)
@@ -383,105 +379,3 @@ def recorded(world: World, command: str) -> Iterator[None]:
     finally:
         seconds = time.monotonic() - started
         world.emit(RunFinished(outcome, seconds, world.calls.reads, world.calls.mutations - mutations_before))
-
-
-def plan_removal(world: World, *, purge: bool) -> tuple[Removal, ...]:
-    """What `destroy` would remove. A base image or bundle that somebody else lives on stays, and is warned of.
-
-    Raises ConflictError when something of others hangs on the cluster's own things: nothing was touched then.
-    """
-    seen = _seen_for_removal(world)
-    for text in staying(world.cluster.owner, seen, purge=purge):
-        world.emit(Warned(text))
-    return _doomed(world, seen, purge=purge)
-
-
-def _doomed(world: World, seen: list[tuple[Host, HostSeen]], *, purge: bool) -> tuple[Removal, ...]:
-    owner = world.cluster.owner
-    doomed = removals(owner, seen, purge=purge)
-    if in_the_way := [text for host, one in seen for text in hindrances(owner, host, one, doomed)]:
-        raise ConflictError(
-            "nothing was removed, as something hangs on it:\n" + "\n".join(f"  {text}" for text in in_the_way),
-            hint="look at each; what is yours to end, end it, then run destroy again",
-        )
-    attached = {host.name: world.hypervisors[host.name].attachments() for host, _ in seen}
-    return tuple(_detailed(removal, attached) for removal in doomed)
-
-
-def _detailed(removal: Removal, attached: Mapping[str, Mapping[str, tuple[str, ...]]]) -> Removal:
-    """A guest's removal, with what goes with it."""
-    found = attached[removal.host].get(removal.name, ()) if removal.kind == "guest" else ()
-    return replace(removal, detail=f"with {', '.join(found)}") if found else removal
-
-
-def _seen_for_removal(world: World) -> list[tuple[Host, HostSeen]]:
-    cluster = world.cluster
-    hosts = observe_hosts(cluster, world.hypervisors, probe=False)
-    looked = [host for host in cluster.hosts if host.pool.type != "dir"]
-    seen = observe_disks(looked, hosts, world.shell)
-    needs = for_each(cluster.hosts, lambda host: world.hypervisors[host.name].holders())
-    return [
-        (host, replace(hosts[host.name], storage=seen.get(host.name, StorageSeen()), holders=held))
-        for host, held in zip(cluster.hosts, needs, strict=True)
-    ]
-
-
-def destroy(
-    world: World,
-    agreed: tuple[Removal, ...],
-    away: Mapping[str, MeshctlError] = MappingProxyType({}),
-    *,
-    purge: bool = False,
-    patience_s: float = 0.0,
-) -> None:
-    """Removes what was agreed to, holding the hosts: guests first, all of one order at once. A host that fails is left as it is,
-    others go on.
-
-    Raises ConflictError, with nothing removed, when what `plan_removal` finds is no longer that; Unfinished when something
-    is left, which is warned of, and for hosts that were `away` from the beginning.
-    """
-    failures, command = dict(away), f"destroy {world.cluster.cluster}"
-    with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "destroy"):
-        if _doomed(world, _seen_for_removal(world), purge=purge) != agreed:
-            raise ConflictError("the world changed since it was shown", hint="run the command again")
-        for order in sorted({removal.order for removal in agreed}):
-            work = partial(_try, world=world, given_up=frozenset(failures), failures=failures)
-            for_each([removal for removal in agreed if removal.order == order], work)
-        if failures:
-            raise Unfinished("\n".join(error.message for error in failures.values()))
-
-
-def _try(removal: Removal, world: World, given_up: frozenset[str], failures: dict[str, MeshctlError]) -> None:
-    """Removes one thing, unless its host failed before it, and notes a failure."""
-    try:
-        if removal.host not in given_up:
-            return _remove(removal, world)
-    except MeshctlError as error:
-        failures.setdefault(removal.host, error)
-    return world.emit(Warned(f"{removal.host}: {removal.kind} {removal.name} is left"))
-
-
-def _remove(removal: Removal, world: World) -> None:
-    hypervisor = world.hypervisors[removal.host]
-    if removal.kind == "guest":
-        hypervisor.remove_domain(removal.name)
-    elif removal.kind == "network":
-        hypervisor.remove_network(removal.name)
-    elif removal.kind == "pool":
-        if left := hypervisor.volumes(removal.name):
-            world.emit(Warned(f"{removal.host}: pool {removal.name} stays: it holds {left[0].name}"))
-            return
-        hypervisor.remove_pool(removal.name)
-    elif removal.kind == "volume group":
-        remove_group(world.reached(removal.host), removal.name)
-    elif removal.store == "logical":
-        remove_logical(world.reached(removal.host), removal.pool, removal.name)
-    elif removal.store == "block":
-        release(world.reached(removal.host), removal.name)
-    elif removal.kind == CACHED:
-        if users := remove_copy(hypervisor, removal.pool, removal.name):
-            world.emit(Warned(f"{removal.host}: {removal.name} stays: needed by {', '.join(users)}"))
-            return
-    else:
-        hypervisor.delete_volume(removal.pool, removal.name)
-    world.emit(Changed(removal.host, f"{removal.kind} {removal.name}", "remove"))

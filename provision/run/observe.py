@@ -96,7 +96,7 @@ def observe_topologies(cluster: Cluster, hypervisors: Mapping[str, Hypervisor]) 
     }
 
 
-def kubernetes_spec(cluster: Cluster, members: tuple[Member, ...], sealed: Bundle) -> Spec:
+def kubernetes_spec(cluster: Cluster, wanted: Desired, sealed: Bundle) -> Spec:
     """The cluster as the room `kubernetes` wants it, from the inventory and the bundle."""
     archives: dict[str, list[str]] = defaultdict(list)
     for image in sealed.images:
@@ -105,7 +105,8 @@ def kubernetes_spec(cluster: Cluster, members: tuple[Member, ...], sealed: Bundl
     network = cluster.network
     return Spec(
         version=cluster.kubernetes.version,
-        members=members,
+        members=wanted.members,
+        leaving=wanted.leaving,
         pod_cidr=cluster.kubernetes.pod_cidr,
         service_cidr=cluster.kubernetes.service_cidr,
         nameservers=network.nameservers or ((network.gateway_address,) if network.mode == "nat" else ()),
@@ -119,7 +120,7 @@ def observe_inside(
     cluster: Cluster, wanted: Desired, hosts: Mapping[str, HostSeen], sealed: Bundle, sessions: Sessions
 ) -> Observed:
     """Every running guest from inside, all at once, and the mesh through the control plane."""
-    spec = kubernetes_spec(cluster, wanted.members, sealed)
+    spec = kubernetes_spec(cluster, wanted, sealed)
     domains = [domain for seen in hosts.values() for domain in seen.domains]
     ours = {d.name: d for d in domains if d.active and d.stamp is not None}
     there = {m.name: ours.get(domain_name(cluster.cluster, m.name)) for m in spec.members}

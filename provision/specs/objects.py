@@ -248,7 +248,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Desired:
-    """Everything that should exist for a cluster; `owner_id` is its owner's (`Owner`)."""
+    """Everything that should exist for a cluster; `owner_id` is its owner's (`Owner`). `leaving` are guests that are there and that the
+    inventory no longer has.
+    """
 
     cluster: str
     owner_id: str
@@ -260,6 +262,7 @@ class Desired:
     seeds: tuple[SeedSpec, ...]
     guests: tuple[GuestSpec, ...]
     members: tuple[Member, ...]
+    leaving: tuple[Member, ...] = ()
 
     def guest(self, node: str) -> GuestSpec:
         """The guest of a node."""

@@ -162,6 +162,36 @@ def test_a_host_that_is_away_keeps_nobody_from_the_others(inventory: Path) -> No
     assert "it may be on hv3" in lost.stderr
 
 
+# ── a node less ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_node_that_left_the_inventory_stays_until_it_is_named(inventory: Path) -> None:
+    said = yaml.safe_load(inventory.read_text())
+    said["nodes"] = [node for node in said["nodes"] if node["name"] != "w1"]
+    inventory.write_text(yaml.safe_dump(said, sort_keys=False))
+    done = meshctl("plan", inventory, "--detailed-exitcode")
+    assert done.status == 0  # its routes stay as they are, too
+    assert "w1 is ours but not in the inventory: it goes on as a member; `provision --remove w1`" in done.stdout
+
+
+def test_by_name_it_is_drained_and_taken_away_with_all_that_it_has(inventory: Path) -> None:
+    done = meshctl("provision", inventory, "--remove", "w1", "--yes", "--json")
+    assert done.status == 0
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    changed = [f"{one['object'].partition('.')[0]}: {one['change']}" for one in events if one["event"] == "Changed"]
+    assert changed[:2] == ["node w1: drain", "node w1: delete from Kubernetes"]
+    assert changed.index("guest lab-hosts-w1: remove") > changed.index("root volume lab-hosts: remove")
+    assert domains("hv2") == []
+    assert list((LAB.at("hv2").libvirt / "meshctl").glob("lab-hosts.w1.*")) == []
+    names = "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o name"
+    assert inside(inventory, "cp1", names).split() == ["node/cp1", "node/w2"]
+    for node in ("cp1", "w2"):
+        ways = inside(inventory, node, "ip route show proto 201; grep -c w1 /etc/hosts; true")
+        assert ways.count(" via ") == 1
+        assert ways.splitlines()[-1] == "0"
+    assert meshctl("plan", inventory, "--detailed-exitcode").status == 0
+
+
 def test_destroy_with_a_running_guest_on_a_host_that_is_away(inventory: Path) -> None:
     with unplugged("hv3", LAB):
         done = meshctl("destroy", inventory, "--yes", "--purge", within_s=600)

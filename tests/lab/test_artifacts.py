@@ -27,7 +27,8 @@ from provision.inventory import load
 from provision.lab import Lab, down, up
 from provision.libvirt_xml import VolumeSeen, domain_xml
 from provision.plan import Plan
-from provision.run.engine import World, destroy, make_plan, opened, plan_removal
+from provision.run.destruction import destroy, plan_removal
+from provision.run.engine import World, make_plan, opened
 from provision.run.stages import guests as guests_stage
 from provision.run.stages.order import until
 from provision.specs import Artifact, PoolSpec, complete_copy, mark_name

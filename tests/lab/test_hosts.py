@@ -31,7 +31,8 @@ from provision.lab import Lab, connect_argv, down, exec_argv, host_uri, up
 from provision.lab.logins import client
 from provision.lab.processes import lives, members
 from provision.libvirt_xml import network_xml
-from provision.run.engine import destroy, opened, plan_removal
+from provision.run.destruction import destroy, plan_removal
+from provision.run.engine import opened
 from provision.specs import NetworkSpec, Owner
 from tests.lab.conftest import MESHCTL
 

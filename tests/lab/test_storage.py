@@ -36,12 +36,11 @@ from provision.lab import Lab, down, exec_argv, up
 from provision.libvirt_xml.libvirt_seen import parse_domain
 from provision.plan.compare import Plan
 from provision.report.plan_text import as_text
+from provision.run.destruction import destroy, plan_removal
 from provision.run.engine import (
     World,
-    destroy,
     make_plan,
     opened,
-    plan_removal,
     provision,
 )
 from provision.specs.volume_names import stem

@@ -18,7 +18,8 @@ from provision.images.builder import path as image_path
 from provision.inventory.model import Cluster
 from provision.libvirt_xml import upload_volume_xml
 from provision.plan import Plan, Verb
-from provision.run.engine import World, destroy, make_plan, plan_removal, provision
+from provision.run.destruction import destroy, plan_removal
+from provision.run.engine import World, make_plan, provision
 from provision.run.stages.order import until
 from tests.libvirt.test_engine import _sealed, cluster, events, guests_too, world
 

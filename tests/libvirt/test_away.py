@@ -20,7 +20,8 @@ from provision.inventory import Cluster, load
 from provision.libvirt_xml import network_xml, pool_xml, upload_volume_xml
 from provision.plan.desired import pool_spec
 from provision.run.away import answering
-from provision.run.engine import World, destroy, opened, plan_removal
+from provision.run.destruction import destroy, plan_removal
+from provision.run.engine import World, opened
 from provision.specs import NetworkSpec, Owner
 from provision.specs.volume_names import volume_name
 from tests.libvirt.conftest import NODE

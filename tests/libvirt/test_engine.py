@@ -18,12 +18,11 @@ from provision.libvirt_xml.domain_xml import network_xml
 from provision.libvirt_xml.libvirt_seen import NetworkSeen
 from provision.plan.compare import Verb
 from provision.report.plan_text import as_data, as_text
+from provision.run.destruction import destroy, plan_removal
 from provision.run.engine import (
     World,
-    destroy,
     make_plan,
     opened,
-    plan_removal,
     provision,
 )
 from provision.run.stages.guests import _bring_up

@@ -13,7 +13,8 @@ import pytest
 from provision.base.errors import ConflictError, InventoryError
 from provision.inventory.model import Cluster, Network
 from provision.plan import Plan, Verb
-from provision.run.engine import World, destroy, make_plan, opened, plan_removal, provision
+from provision.run.destruction import destroy, plan_removal
+from provision.run.engine import World, make_plan, opened, provision
 from provision.run.identity import Identity
 from provision.run.stages.guests import _bring_up
 from tests.libvirt import test_engine

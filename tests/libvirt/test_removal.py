@@ -8,7 +8,8 @@ import pytest
 
 from provision.base.errors import ConflictError
 from provision.libvirt_xml.domain_xml import upload_volume_xml
-from provision.run.engine import World, destroy, make_plan, plan_removal, provision
+from provision.run.destruction import destroy, plan_removal
+from provision.run.engine import World, make_plan, provision
 from provision.specs.volume_names import volume_name
 from tests.libvirt import test_engine
 from tests.libvirt.test_engine import guests_too

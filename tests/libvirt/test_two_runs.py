@@ -21,7 +21,8 @@ from provision.base.events import nowhere
 from provision.hosts.hypervisor import Hypervisor
 from provision.inventory.model import Cluster, Network
 from provision.run import lease
-from provision.run.engine import World, destroy, make_plan, opened, plan_removal, provision
+from provision.run.destruction import destroy, plan_removal
+from provision.run.engine import World, make_plan, opened, provision
 from provision.run.stages import guests
 from tests.libvirt import test_engine
 

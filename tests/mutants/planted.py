@@ -179,7 +179,7 @@ MUTANTS = (
         "provision/inventory/addresses.py",
         "        if address in self.addresses:\n            return True\n",
         "",
-        OWNERSHIP,
+        ("tests/unit/inventory/test_addresses.py", *OWNERSHIP),
     ),
     Mutant(
         "pods-of-others",

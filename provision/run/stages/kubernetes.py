@@ -27,7 +27,7 @@ READY_S = 900.0
 
 def run(plan: Plan, doors: Doors) -> None:
     """Prepares, initialises, joins what the plan says, then waits until every node is Ready."""
-    spec = kubernetes_spec(doors.cluster, plan.desired.members, doors.bundle)
+    spec = kubernetes_spec(doors.cluster, plan.desired, doors.bundle)
     profile = profile_for(spec.generation)
     shells = doors.shells()
     control_plane = shells[spec.control_plane.name]

@@ -13,6 +13,7 @@ from provision.run.stages import (
     kubernetes,
     mesh,
     networks,
+    removal,
     verify,
     volumes,
 )
@@ -41,6 +42,7 @@ STAGES = (
     Stage(guests.NAME, guests.TITLE, guests.run),
     Stage(kubernetes.NAME, kubernetes.TITLE, kubernetes.run),
     Stage(mesh.NAME, mesh.TITLE, mesh.run),
+    Stage(removal.NAME, removal.TITLE, removal.run),
     Stage(verify.NAME, verify.TITLE, verify.run, checks=True),
 )
 

@@ -24,6 +24,9 @@ FLAGS = {
     "--dry-run": False,
     "--save-config": False,
     "--validate": False,
+    "--ignore-daemonsets": False,
+    "--force": False,
+    "--delete-local-data": False,
 }
 KINDS = {
     "node": "Node",
@@ -54,7 +57,7 @@ def main(words: list[str]) -> None:
         verb, rest = rest[0], rest[1:]
     else:
         given, rest = flags(rest, FLAGS)
-    verbs = {"get": get, "apply": apply, "create": create, "delete": delete, "logs": logs}
+    verbs = {"get": get, "apply": apply, "create": create, "delete": delete, "drain": drain, "logs": logs}
     if verb not in verbs:
         fail(f'Error: unknown command "{verb}" for "kubectl"\nRun \'kubectl --help\' for usage.')
     _connect(given)
@@ -110,6 +113,23 @@ def delete(given: dict[str, str], words: list[str]) -> None:
     if not gone:
         fail(f'Error from server (NotFound): {kind}s "{name}" not found')
     print(f'{kind} "{name}" deleted')
+
+
+def drain(given: dict[str, str], words: list[str]) -> None:
+    """`drain NODE`, of pods that belong to DaemonSets only: 1.5 refuses them unless it is told to leave them."""
+    (name,) = words
+    with cluster() as state:
+        node = state.get("nodes", {}).get(name)
+        here = [pod for pod in state.get("pods", {}).values() if pod["node"] == name and not pod["gone"]]
+        if node is not None:
+            node["unschedulable"] = True
+    if node is None:
+        fail(f'Error from server (NotFound): nodes "{name}" not found')
+    print(f'node "{name}" cordoned')
+    if here and "--ignore-daemonsets" not in given:
+        names = ", ".join(pod["name"] for pod in here)
+        fail(f"error: DaemonSet-managed pods (use --ignore-daemonsets to ignore): {names}")
+    print(f'node "{name}" drained')
 
 
 def logs(given: dict[str, str], words: list[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.inventory.addresses import TooSmall, mac_address, node_addresses, pod_prefix_length, pod_subnet
+from provision.inventory.addresses import Taken, TooSmall, mac_address, node_addresses, pod_prefix_length, pod_subnet
 from provision.inventory.model import Network, Node
 
 NAMES = st.lists(st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True), min_size=1, max_size=20, unique=True)
@@ -90,6 +90,21 @@ def test_a_range_of_a_large_network_needs_only_its_own_slots() -> None:
     part = network("10.0.0.0/16", nodes="10.0.9.10-10.0.9.40")
     assert pod_prefix_length(part, "10.244.0.0/16") == 24
     assert netaddr.IPAddress(node_addresses(part, [node("w1")])["w1"]) in netaddr.IPRange("10.0.9.10", "10.0.9.40")
+
+
+@pytest.mark.parametrize(
+    ("address", "subnet", "has"),
+    [
+        ("10.77.0.5", "10.244.5.0/24", True),  # the address alone: who has it may run no pods
+        ("10.77.0.6", "10.245.7.0/24", True),
+        ("10.77.0.6", "10.245.0.0/16", True),
+        ("10.77.0.6", "10.244.5.0/24", False),
+    ],
+)
+def test_what_others_have_is_taken_by_address_and_by_subnet_each_for_itself(
+    address: str, subnet: str, has: bool
+) -> None:
+    assert Taken(frozenset({"10.77.0.5"}), frozenset({"10.245.7.0/24"})).has(address, subnet) is has
 
 
 def test_mac_addresses_differ_by_cluster_and_node() -> None:

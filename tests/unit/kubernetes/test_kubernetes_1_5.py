@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 from provision.base.errors import CommandFailed, KubernetesError, StageTimeout, Unreachable
-from provision.base.events import Event, Output, Warned
+from provision.base.events import Changed, Event, Output, Warned
 from provision.base.secret import Secret
 from provision.base.shell import Completed, OnLine
 from provision.base.waiting import NotYet, Ready, wait_until
@@ -30,6 +30,7 @@ from provision.kubernetes import (
     Phase,
     Pod,
     credentials,
+    drain,
     initialise,
     join,
     nodes_ready,
@@ -286,6 +287,39 @@ def test_one_more_node_changes_the_others_routes_and_names_only(cluster: Cluster
     assert "10.244.63.0/24" not in after
     assert "10.9.0.0/16" in after
     assert cluster[W1].read(["pgrep", "-of", "/usr/bin/kubelet"]).stdout == kubelet
+
+
+def test_a_node_that_leaves_keeps_its_routes_until_it_is_gone(cluster: Cluster) -> None:
+    staying = replace(cluster.spec, members=(CP,), leaving=(W1,))
+    assert observe(cluster[CP], PROFILE, staying, CP).unprepared == ()
+    gone = replace(staying, leaving=())
+    assert [file.path for file in observe(cluster[CP], PROFILE, gone, CP).stale_files] == [
+        "/etc/meshctl/routes",
+        "/etc/meshctl/no-masquerade",
+    ]
+
+
+def test_a_node_is_emptied_and_one_that_is_gone_is_fine(cluster: Cluster) -> None:
+    cluster.pods(CP, W1)
+    cluster.events.clear()
+    drain(cluster.kubectl, "w1", cluster.events.append)
+    drain(cluster.kubectl, "w9", cluster.events.append)
+    assert cluster.events == [Changed("cluster", "node w1", "drain")]
+
+
+def test_a_node_that_cannot_be_emptied_is_said_with_what_holds_it(cluster: Cluster) -> None:
+    program = "/usr/local/sbin/kubectl"
+    refusal = "Cannot evict pod as it would violate a disruption budget."
+    script = f"#!/bin/sh\necho 'node \"w1\" cordoned'\necho 'error when evicting pod \"db\": {refusal}' >&2\n"
+    cluster[CP].put(program, f"{script}exec sleep 60\n".encode(), mode=0o755)
+    try:
+        with pytest.raises(
+            KubernetesError, match=r"w1 could not be drained \(not within 2 s\): .*disruption"
+        ) as caught:
+            drain(cluster.kubectl, "w1", cluster.events.append, within_s=2)
+    finally:
+        cluster[CP].run(["rm", program])
+    assert "kubectl uncordon w1" in caught.value.hint
 
 
 def test_pods_leave_the_cluster_under_the_nodes_address(cluster: Cluster) -> None:

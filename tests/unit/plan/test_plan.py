@@ -243,13 +243,6 @@ def test_emulation_is_said() -> None:
     assert any("software emulation" in action.reason for action in found.of("guests"))
 
 
-def test_a_guest_that_left_the_inventory_is_noted_and_left() -> None:
-    gone = domain("w1", name="lab-w9", stamp=Stamp("lab", "w9", "x"))
-    found = planned(complete(domains=(domain("cp1"), domain("w1"), gone)))
-    assert found.changes == ()
-    assert any("lab-w9 is ours but not in the inventory" in note for note in found.notes)
-
-
 def test_all_conflicts_are_named_at_once_and_nothing_of_others_is_planned() -> None:
     seen = complete(
         domains=(domain("cp1", stamp=None), domain("w1", stamp=Stamp("other", "w1", "x"))),
