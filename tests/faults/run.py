@@ -1,6 +1,6 @@
 """`make faults`: at every change that a run makes, it is killed before it, killed after it, loses its connection, or the daemon hangs; in
-the midst of every upload too. Then one more run must finish the work, and destroy must leave nothing of ours and all of others'. A table
-at the end; exit code 1 when a point does not hold.
+the midst of every upload too, and on the nodes while they become members. Then one more run must finish the work, and destroy must leave
+nothing of ours and all of others'. A table at the end; exit code 1 when a point does not hold.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision.base.parallel import for_each
+from tests.faults import nodes
 from tests.faults.calls import SPENT, UPLOAD, Faulty
 from tests.faults.place import Place, do, place, prepared
 
@@ -59,6 +60,12 @@ def chosen(at: Place, step: int, first: int) -> list[Point]:
         changes, uploads = (int(word) for word in said.split() if word.isdigit())
         points += [Point(deed, mode, n) for mode in MODES for n in range(1, changes + 1)]
         points += [Point(deed, mode, n) for mode in UPLOADS for n in range(1, uploads + 1)]
+    points += [
+        Point(deed, mode, n)
+        for deed, count in nodes.counts().items()
+        for mode in nodes.MODES
+        for n in range(1, count + 1)
+    ]
     return points[first % step :: step]
 
 
@@ -67,7 +74,7 @@ def tried(at: Place, points: list[Point]) -> dict[Point, tuple[str, float]]:
     found = {}
     for number, point in enumerate(points, 1):
         started = time.monotonic()
-        wrong = fault(at, point)
+        wrong = nodes.fault(point.deed, point.mode, point.at) if point.deed in nodes.DEEDS else fault(at, point)
         found[point] = (wrong, time.monotonic() - started)
         print(f"{at.folder.name}: {number}/{len(points)} {point}: {wrong or 'ok'}, {found[point][1]:.1f} s", flush=True)
         if wrong:
