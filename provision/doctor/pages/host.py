@@ -43,10 +43,11 @@ HOST = (
         near_miss="Guests of 64 GiB and less start within seconds with one thread too: said from 64 GiB on only.",
         source="libvirt.org/formatdomain.html#memory-backing",
     ),
-    warning(
+    error(
         "MC105",
         "KVM does not start a guest",
-        happens="A throw-away guest did not survive two seconds under KVM: guests run in software emulation.",
+        happens="A throw-away guest did not survive two seconds under KVM: guests run in software emulation. Only a "
+        "warning where `require: any` takes them so, or where no guest is to run.",
         matters="Emulation is ten to fifty times slower, and pins cannot mend that. The device node alone proves nothing.",
         fix="{remedy}",
         fixes="switch virtualization (VT-x, AMD-V) on in {host}'s firmware, or nested virtualization in its hypervisor; "

@@ -286,6 +286,20 @@ def test_a_near_miss_is_not_found(id_: str) -> None:
     assert id_ not in {finding.id for finding in judge(CASES[id_][1])}
 
 
+def test_emulation_is_an_error_only_where_guests_are_to_run_under_kvm() -> None:
+    emulated = patient(seen={"virtualization": "qemu"})
+    anyhow = replace(emulated, host=emulated.host.model_copy(update={"require": "any"}))
+    found = {
+        name: judge(one)
+        for name, one in {"kvm": emulated, "any": anyhow, "no guest": replace(emulated, pinnings=())}.items()
+    }
+    assert {name: [one.severity for one in some if one.id == "MC105"] for name, some in found.items()} == {
+        "kvm": ["error"],
+        "any": ["warning"],
+        "no guest": ["warning"],
+    }
+
+
 def test_rules_that_libvirt_wrote_are_gone() -> None:
     lost = inventory(patient(network={"rules": DROP}), network=NAT)
     (finding,) = judge(lost)
