@@ -13,11 +13,11 @@ To live here a line knows kubeadm, kubectl or the API's objects; which guest is 
 
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.diagnose import diagnose
-from provision.kubernetes.drain import drain
+from provision.kubernetes.drain import drain, set_aside, take_back
 from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.kubeadm import credentials, initialise, join
 from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, nodes_ready, patiently
-from provision.kubernetes.node import NodeState, Phase, observe
+from provision.kubernetes.node import NodeState, Phase, is_member, observe
 from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
 from provision.kubernetes.prepare import prepare
 from provision.kubernetes.profile import Profile, Workloads
@@ -45,6 +45,7 @@ __all__ = [
     "drain",
     "expiries",
     "initialise",
+    "is_member",
     "join",
     "judge_pods",
     "kubectl_for",
@@ -55,4 +56,6 @@ __all__ = [
     "prepare",
     "profile_for",
     "reach",
+    "set_aside",
+    "take_back",
 ]

@@ -41,7 +41,7 @@ _OBSERVE = f"""
 say() {{ printf '%s\\t%s\\n' "$1" "$2"; }}
 each() {{ while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done; }}
 systemctl is-active {" ".join(_UNITS)} 2>/dev/null | each active
-cd {STATE} 2>/dev/null && for stamp in prepared loaded kubeadm.started kubeadm.done kubeadm.failed; do
+cd {STATE} 2>/dev/null && for stamp in prepared loaded drained kubeadm.started kubeadm.done kubeadm.failed; do
     [ -e "$stamp" ] && each "$stamp" < "$stamp"
 done
 for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf \\
@@ -98,6 +98,11 @@ class NodeState:
         """Whether kubeadm has made the node a member of the cluster."""
         return self.phase is Phase.MEMBER
 
+    @property
+    def drained(self) -> bool:
+        """Whether a run of ours has emptied the node and has not taken that back."""
+        return "drained" in self.said
+
     def active(self, unit: str) -> bool:
         """Whether a unit runs (docker.service, kubelet.service, meshctl's own)."""
         return _active(self.said, unit) == "active"
@@ -112,6 +117,11 @@ def observe(shell: Shell, profile: Profile, spec: Spec, member: Member) -> NodeS
     paths = (file.path for file in files_for(profile, spec, member))
     completed = shell.read(["sh", "-c", _OBSERVE, "observe", *paths], within_s=_OBSERVE_S)
     return compare(profile, spec, member, parse(completed.stdout))
+
+
+def is_member(shell: Shell) -> bool:
+    """Whether kubeadm has ended well on a node, in one quick look."""
+    return shell.read(["test", "-e", f"{STATE}/kubeadm.done"], check=False).status == 0
 
 
 def parse(text: str) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,7 @@ To live here a line compares what should be with what was seen. It changes nothi
 from provision.plan import departure
 from provision.plan.action import Action, Verb
 from provision.plan.artifacts import UPLOAD
-from provision.plan.compare import Plan, basis_of, effective, guest_digest, plan
+from provision.plan.compare import UNCORDON, Plan, basis_of, effective, guest_digest, plan
 from provision.plan.desired import desired, members, wishes
 from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
 from provision.plan.observed import HostSeen, NodeSeen, Observed
@@ -19,6 +19,7 @@ __all__ = [
     "MEANS",
     "PINS",
     "RESTART",
+    "UNCORDON",
     "UPLOAD",
     "Action",
     "Drift",

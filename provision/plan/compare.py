@@ -258,6 +258,9 @@ def _boot(node: str, seen: NodeSeen | None) -> Action:
     return Action("guests", verb, node, "boot", node, reason)
 
 
+UNCORDON = "uncordon"
+
+
 def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:
     for member in sorted(wanted.members, key=lambda member: member.role):
         seen = observed.nodes.get(member.name)
@@ -265,6 +268,9 @@ def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:
         yield _preparation(member.name, seen)
         if seen is not None and seen.member:
             yield Action("kubernetes", Verb.LEAVE, member.name, task, member.name, "is a member")
+            if seen.drained:
+                reason = "drained by a run that was ended: takes pods again"
+                yield Action("kubernetes", Verb.CHANGE, member.name, UNCORDON, member.name, reason)
         else:
             reason = f"not a member yet; pods in {member.pod_subnet}"
             yield Action("kubernetes", Verb.CREATE, member.name, task, member.name, reason)

@@ -46,13 +46,15 @@ class NodeSeen:
     """One guest, observed from inside. Empty tuples and strings mean «nothing to do».
 
     `unreachable` says why there is no answer; `unsettled` what of the first boot or of sysctl is not as it must be;
-    `unprepared` what differs in the node's software; `member` whether kubeadm has made it a member.
+    `unprepared` what differs in the node's software; `member` whether kubeadm has made it a member; `drained` whether a run of ours
+    has emptied it and was ended before it took that back.
     """
 
     unreachable: str = ""
     unsettled: tuple[str, ...] = ()
     unprepared: tuple[str, ...] = ()
     member: bool = False
+    drained: bool = False
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> N
         state = observe(shell, profile_for(spec.generation), spec, member)
     except ShellError as error:
         return NodeSeen(unreachable=error.message)
-    return NodeSeen(unsettled=boot.faults, unprepared=state.unprepared, member=state.joined)
+    return NodeSeen(unsettled=boot.faults, unprepared=state.unprepared, member=state.joined, drained=state.drained)
 
 
 def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:

@@ -230,6 +230,29 @@ def test_reading_keeps_its_shells_and_does_without_one_that_ended(place: Place) 
     shell.close()
 
 
+def test_a_restart_empties_the_node_first_and_ends_when_its_mesh_routes(place: Place) -> None:
+    said = yaml.safe_load(place.inventory.read_text())
+    (worker,) = (node for node in said["nodes"] if node["name"] == "w1")
+    worker["memory"] = "1792MiB"
+    place.inventory.write_text(yaml.safe_dump(said, sort_keys=False))
+    done = place.meshctl("provision", str(place.inventory), "--restart", "--yes", "--json")
+    assert done.status == 0
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(e["object"], e["change"]) for e in events if e["event"] == "Changed"] == [
+        ("guest w1", "change"),
+        ("node w1", "drain"),
+        ("guest w1", "start anew"),
+        ("node w1", "uncordon"),
+    ]
+    shell = ssh_to(place, "cp1")
+    node = json.loads(
+        shell.read(["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "get", "node", "w1", "-o", "json"]).stdout
+    )
+    shell.close()
+    assert not node["spec"].get("unschedulable")
+    assert place.meshctl("plan", str(place.inventory), "--restart", "--detailed-exitcode").status == 0
+
+
 def test_names_resolve_and_machine_ids_differ(place: Place) -> None:
     found = set()
     for node in ("cp1", "w1"):

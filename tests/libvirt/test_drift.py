@@ -18,7 +18,8 @@ from provision.report.drift_report import drift_report
 from provision.run.engine import World, drifted, intent, make_plan, provision
 from provision.run.stages import hosts, networks
 from provision.run.stages.doors import Doors
-from provision.run.stages.guests import _bring_up, put_back, start_anew
+from provision.run.stages.guests import _bring_up, put_back
+from provision.run.stages.rolling import start_anew
 from tests.libvirt import test_engine
 from tests.libvirt.test_engine import guests_too
 

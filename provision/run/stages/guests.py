@@ -28,15 +28,13 @@ from provision.inventory import Cluster
 from provision.libvirt_xml import domain_xml, judged_domains, upload_volume_xml
 from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective
 from provision.run.stages.doors import Doors
+from provision.run.stages.rolling import restart
 from provision.specs import GuestSpec, Member, Stamp, digest
 
 NAME, TITLE = "guests", "guests: define, boot, check"
 
 BOOT_S = 900.0
 """First boot to SSH takes about 75 s under software emulation with idle CPUs; ten times that when they are not."""
-
-SHUTDOWN_S = 300.0
-"""systemd gives a unit 90 s to stop (DefaultTimeoutStopSec), and kubelet's pods theirs before; emulation is slow."""
 
 
 def run(plan: Plan, doors: Doors) -> None:
@@ -47,7 +45,8 @@ def run(plan: Plan, doors: Doors) -> None:
     """
     for_each(plan.of(NAME, "guest"), lambda action: _bring_up(action, plan, doors))
     for_each(plan.of(NAME, PINS), lambda action: put_back(action, plan, doors))
-    _restart(plan, doors)
+    if actions := plan.of(NAME, RESTART):
+        restart(plan, actions, doors, settle)
     unsettled = [action.where for action in plan.of(NAME, "boot")]
     if plan.of("kubernetes"):
         unsettled = [name for name in unsettled if name == doors.cluster.control_plane.name]
@@ -61,35 +60,6 @@ def put_back(action: Action, plan: Plan, doors: Doors) -> None:
     pins = (guest.vcpu_pins, guest.emulator_cpus, guest.iothread_cpus)
     doors.hypervisors[action.where].pin_domain(guest.domain, *pins)
     doors.emit(Changed(action.where, f"{PINS} {guest.node}", action.verb))
-
-
-def _restart(plan: Plan, doors: Doors) -> None:
-    """Starts guests anew, one at a time, workers before the control plane; each is back before the next goes down."""
-    actions = plan.of(NAME, RESTART)
-    if not actions:
-        return
-    control_plane, shells = doors.cluster.control_plane.name, doors.shells()
-    for action in sorted(actions, key=lambda action: action.name == control_plane):
-        guest, shell = plan.desired.guest(action.name), shells[action.name]
-        shell.close()
-        start_anew(guest, doors)
-        settle(guest, shell, doors)
-
-
-def start_anew(guest: GuestSpec, doors: Doors) -> None:
-    """Shuts a guest down gracefully and starts it. Raises StageTimeout when it does not shut down: it is left running."""
-    hypervisor = doors.hypervisors[guest.host]
-    hypervisor.shut_down(guest.domain)
-    wait_until(
-        lambda: NotYet("it runs") if hypervisor.runs(guest.domain) else Ready(None),
-        what=f"{guest.node}: shutdown",
-        within_s=SHUTDOWN_S,
-        every_s=1.0,
-        emit=doors.emit,
-        hint=f"it is left as it is, and so are those that had to follow: virsh console {guest.domain} shows what it waits for",
-    )
-    hypervisor.start_domain(guest.domain)
-    doors.emit(Changed(guest.host, f"guest {guest.node}", "start anew"))
 
 
 def settle(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:

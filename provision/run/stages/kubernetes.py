@@ -12,8 +12,9 @@ from provision.kubernetes import (
     nodes_ready,
     prepare,
     profile_for,
+    take_back,
 )
-from provision.plan import Plan
+from provision.plan import UNCORDON, Plan
 from provision.run.observe import kubernetes_spec
 from provision.run.stages.doors import Doors
 from provision.run.stages.guests import settle
@@ -48,4 +49,6 @@ def run(plan: Plan, doors: Doors) -> None:
         for_each(workers, lambda m: join(shells[m.name], profile, spec, m, means, doors.emit))
     names = [member.name for member in spec.members]
     kubectl = kubectl_for(spec.generation, control_plane)
+    for action in plan.of(NAME, UNCORDON):
+        take_back(shells[action.name], kubectl, action.name, doors.emit)
     wait_until(lambda: nodes_ready(kubectl, names), what="nodes Ready", within_s=READY_S, every_s=3.0, emit=doors.emit)

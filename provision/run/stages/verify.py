@@ -72,7 +72,7 @@ def _mesh(node: str, shell: Ssh, doors: Doors) -> None:
 def _routed(node: str, shell: Ssh, doors: Doors) -> Routed:
     try:
         return wait_until(
-            lambda: _route(shell, doors),
+            lambda: ask_mesh(shell, doors),
             what=f"{node}: a request through the mesh",
             within_s=ROUTE_S,
             every_s=3.0,
@@ -83,7 +83,8 @@ def _routed(node: str, shell: Ssh, doors: Doors) -> Routed:
         raise MeshError(error.message, hint=hint) from error
 
 
-def _route(shell: Ssh, doors: Doors) -> Ready[Routed] | NotYet:
+def ask_mesh(shell: Ssh, doors: Doors) -> Ready[Routed] | NotYet:
+    """One request through a node's own mesh; for `wait_until`."""
     mesh, label = doors.cluster.mesh, configuration(doors.cluster.mesh).label
     # Its status is that of the last request only; each answer carries its own.
     asked = shell.read(probe_argv("echo", mesh.port, mesh.admin_port), within_s=90, check=False)

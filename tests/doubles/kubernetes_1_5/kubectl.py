@@ -57,7 +57,15 @@ def main(words: list[str]) -> None:
         verb, rest = rest[0], rest[1:]
     else:
         given, rest = flags(rest, FLAGS)
-    verbs = {"get": get, "apply": apply, "create": create, "delete": delete, "drain": drain, "logs": logs}
+    verbs = {
+        "get": get,
+        "apply": apply,
+        "create": create,
+        "delete": delete,
+        "drain": drain,
+        "uncordon": uncordon,
+        "logs": logs,
+    }
     if verb not in verbs:
         fail(f'Error: unknown command "{verb}" for "kubectl"\nRun \'kubectl --help\' for usage.')
     _connect(given)
@@ -130,6 +138,17 @@ def drain(given: dict[str, str], words: list[str]) -> None:
         names = ", ".join(pod["name"] for pod in here)
         fail(f"error: DaemonSet-managed pods (use --ignore-daemonsets to ignore): {names}")
     print(f'node "{name}" drained')
+
+
+def uncordon(given: dict[str, str], words: list[str]) -> None:
+    """`uncordon NODE`."""
+    (name,) = words
+    with cluster() as state:
+        node = state.get("nodes", {}).get(name)
+        was = node is not None and node.pop("unschedulable", False)
+    if node is None:
+        fail(f'Error from server (NotFound): nodes "{name}" not found')
+    print(f'node "{name}" {"uncordoned" if was else "already uncordoned"}')
 
 
 def logs(given: dict[str, str], words: list[str]) -> None:

@@ -39,6 +39,8 @@ from provision.kubernetes import (
     prepare,
     profile_for,
     reach,
+    set_aside,
+    take_back,
 )
 from provision.kubernetes.node import UNIT
 from provision.kubernetes.preflight import preflight
@@ -305,6 +307,17 @@ def test_a_node_is_emptied_and_one_that_is_gone_is_fine(cluster: Cluster) -> Non
     drain(cluster.kubectl, "w1", cluster.events.append)
     drain(cluster.kubectl, "w9", cluster.events.append)
     assert cluster.events == [Changed("cluster", "node w1", "drain")]
+
+
+def test_a_node_that_was_set_aside_is_known_until_it_is_taken_back(cluster: Cluster) -> None:
+    assert not cluster.observe(W1).drained
+    set_aside(cluster[W1], cluster.kubectl, "w1", cluster.events.append)
+    state = cluster.observe(W1)
+    assert (state.drained, state.unprepared, state.joined) == (True, (), True)
+    cluster.events.clear()
+    take_back(cluster[W1], cluster.kubectl, "w1", cluster.events.append)
+    assert not cluster.observe(W1).drained
+    assert cluster.events == [Changed("cluster", "node w1", "uncordon")]
 
 
 def test_a_node_that_cannot_be_emptied_is_said_with_what_holds_it(cluster: Cluster) -> None:

@@ -237,6 +237,12 @@ def test_a_stale_mesh_says_what_is_stale() -> None:
     ]
 
 
+def test_a_node_that_a_run_left_drained_takes_pods_again() -> None:
+    found = planned(complete(), MEMBERS | {"w1": NodeSeen(member=True, drained=True)})
+    (action,) = found.changes
+    assert (action.stage, action.kind, action.name) == ("kubernetes", "uncordon", "w1")
+
+
 def test_emulation_is_said() -> None:
     found = plan(wanted("qemu"), Observed({"hv1": replace(EMPTY, virtualization="qemu")}))
     assert any("software emulation" in note for note in found.notes)
