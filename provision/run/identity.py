@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from provision.base import data
 from provision.base.bounded import bounded
@@ -21,9 +22,12 @@ from provision.base.parallel import for_each
 from provision.guests import identity, seed_digest
 from provision.hosts import Hypervisor
 from provision.inventory import Cluster
-from provision.libvirt_xml import DomainSeen
+from provision.libvirt_xml import DomainSeen, NetworkSeen
 from provision.plan import members
-from provision.specs import OLD, Owner, new_id
+from provision.specs import OLD, Owner, Stamp, new_id
+
+Thing = DomainSeen | NetworkSeen
+NONE: Mapping[str, tuple[NetworkSeen, ...]] = MappingProxyType({})
 
 ANSWER_S = 5.0
 """As for `doctor`: a host that says nothing for so long is passed over. If it has a cluster of our name, plan refuses that later."""
@@ -62,14 +66,17 @@ class Identity:
         """Whether the id is known without a look at the hosts."""
         return bool(self._cluster.id) or (not self._adopt and bool(self.known()))
 
-    def found(self, domains: Mapping[str, Iterable[DomainSeen]]) -> str:
-        """The id, from the domains of each host: the known one, the one that is there, or a new one.
+    def found(
+        self, domains: Mapping[str, Iterable[DomainSeen]], networks: Mapping[str, Iterable[NetworkSeen]] = NONE
+    ) -> str:
+        """The id, from the domains of each host: the known one, the one that is there, or a new one. Without guests of the name its
+        networks say it: a first run may have been ended before it had defined any.
 
         Raises ConflictError when it cannot be told whose they are.
         """
         if self.settled():
             return self.known()
-        owners = self._owners(domains)
+        owners = self._owners(domains) or self._owners(networks)
         if not owners:
             return self.known() or new_id()
         if len(owners) > 1:
@@ -97,21 +104,21 @@ class Identity:
         except MeshctlError:
             return ""
 
-    def _owners(self, domains: Mapping[str, Iterable[DomainSeen]]) -> dict[str, list[DomainSeen]]:
-        """By id, the guests that are called as ours and are no clones. Those without id are those of an old cluster's, if it is there."""
-        found: dict[str, list[DomainSeen]] = defaultdict(list)
-        for domain in (domain for of_host in domains.values() for domain in of_host):
-            stamp = domain.definition.stamp or domain.stamp
+    def _owners(self, things: Mapping[str, Iterable[Thing]]) -> dict[str, list[Thing]]:
+        """By id, what is called as ours and is no clone. What is without id is an old cluster's, if it is there."""
+        found: dict[str, list[Thing]] = defaultdict(list)
+        for thing in (thing for of_host in things.values() for thing in of_host):
+            stamp = _stamp(thing)
             if stamp is None or stamp.cluster != self._cluster.cluster:
                 continue
-            if not Owner(stamp.cluster, stamp.owner).why_not(stamp, domain.name, domain.uuid):
-                found[stamp.owner].append(domain)
+            if not Owner(stamp.cluster, stamp.owner).why_not(stamp, thing.name, thing.uuid):
+                found[stamp.owner].append(thing)
         old = [owner for owner in found if owner.startswith(OLD)]
         if "" in found and len(old) == 1:
             found[old[0]] += found.pop("")
         return dict(found)
 
-    def _several(self, owners: Mapping[str, list[DomainSeen]]) -> ConflictError:
+    def _several(self, owners: Mapping[str, Sequence[Thing]]) -> ConflictError:
         lines = "\n".join(
             f"  owner {owner or 'without an id'}: {_names(guests)}" for owner, guests in sorted(owners.items())
         )
@@ -120,7 +127,7 @@ class Identity:
             hint="say which one this inventory is: `id:` with its owner's id",
         )
 
-    def _check_claim(self, owner: str, guests: list[DomainSeen]) -> None:
+    def _check_claim(self, owner: str, guests: Sequence[Thing]) -> None:
         if self._adopt or not self._careful or self._made_alike(owner, guests):
             return
         raise ConflictError(
@@ -134,9 +141,9 @@ class Identity:
             ),
         )
 
-    def _made_alike(self, owner: str, guests: list[DomainSeen]) -> bool:
+    def _made_alike(self, owner: str, guests: Sequence[Thing]) -> bool:
         """Whether one of these guests was given the very seed that this inventory would give it: key, user, address and all."""
-        stamps = {stamp.node: stamp for guest in guests if (stamp := guest.definition.stamp or guest.stamp)}
+        stamps = {stamp.node: stamp for guest in guests if (stamp := _stamp(guest))}
         cluster = self._cluster.model_copy(update={"id": owner or None})
         remembered = {node: stamp.address for node, stamp in stamps.items()}
         key = identity(cluster).public
@@ -152,20 +159,30 @@ def identified(
 ) -> tuple[Cluster, frozenset[str]]:
     """The cluster with its owner's id, and which hosts said nothing for ANSWER_S. Hosts are asked only where the id is not known."""
     names = [] if identity.settled() else list(hypervisors)
-    answers = dict(zip(names, for_each(names, lambda name: _domains(hypervisors[name])), strict=True))
-    found = identity.found({name: domains for name, domains in answers.items() if domains})
-    silent = frozenset(name for name, domains in answers.items() if domains is None)
+    answers = dict(zip(names, for_each(names, lambda name: _things(hypervisors[name])), strict=True))
+    there = {name: things for name, things in answers.items() if things}
+    domains = {name: found for name, (found, _) in there.items()}
+    found = identity.found(domains, {name: networks for name, (_, networks) in there.items()})
+    silent = frozenset(name for name, things in answers.items() if things is None)
     return cluster.model_copy(update={"id": found}), silent
 
 
-def _domains(hypervisor: Hypervisor) -> tuple[DomainSeen, ...] | None:
-    """None where nobody answers; one that answers with an error is met again by whoever needs the host."""
+def _things(hypervisor: Hypervisor) -> tuple[tuple[DomainSeen, ...], tuple[NetworkSeen, ...]] | None:
+    """Domains and networks. None where nobody answers; one that answers with an error is met again by whoever needs the host."""
+
+    def look() -> tuple[tuple[DomainSeen, ...], tuple[NetworkSeen, ...]]:
+        return hypervisor.domains(), hypervisor.networks()
+
     try:
-        return bounded(hypervisor.domains, f"{hypervisor.host}: list domains", within_s=ANSWER_S, changes=False)
+        return bounded(look, f"{hypervisor.host}: list domains", within_s=ANSWER_S, changes=False)
     except Overdue:
         return None
     except MeshctlError:
-        return ()
+        return (), ()
+
+
+def _stamp(thing: Thing) -> Stamp | None:
+    return (thing.definition.stamp if isinstance(thing, DomainSeen) else None) or thing.stamp
 
 
 def _kept_at(cluster: str, source: str) -> Path | None:
@@ -181,5 +198,5 @@ def _looks_like_an_id(text: str) -> bool:
     return len(digits) == 16 and set(digits) <= set("0123456789abcdef")
 
 
-def _names(guests: Iterable[DomainSeen]) -> str:
+def _names(guests: Iterable[Thing]) -> str:
     return ", ".join(sorted(guest.name for guest in guests))

@@ -106,6 +106,17 @@ def test_a_changed_inventory_elsewhere_goes_on_when_it_is_told_to(made: World) -
     assert seen_by(made, changed, careful=False) == MINE
 
 
+def test_a_first_run_that_was_ended_before_any_guest_goes_on_elsewhere_when_it_is_told_to(world: World) -> None:
+    """On another laptop: the network is there with its owner's id, and no guest whose seed could show whose it is."""
+    provision(world, make_plan(world), "networks")
+    same = world.cluster.model_copy(update={"id": None})
+    networks = {name: door.networks() for name, door in world.hypervisors.items()}
+    with pytest.raises(ConflictError, match=r"a cluster called demo is on these hosts already \(meshctl\)") as caught:
+        Identity(same).found({}, networks)
+    assert "--adopt" in caught.value.hint
+    assert Identity(same, adopt=True).found({}, networks) == MINE
+
+
 def test_two_owners_of_one_name_are_told_apart_by_nobody_but_the_user(made: World, by_hand: Any) -> None:
     xml = by_hand.lookupByName("demo-w1").XMLDesc()
     made.hypervisors["hv1"].remove_domain("demo-w1")
