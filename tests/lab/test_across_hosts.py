@@ -19,6 +19,7 @@ import yaml
 
 from provision.base.events import nowhere
 from provision.base.shell import Completed, Local
+from provision.base.waiting import NotYet, Ready, wait_until
 from provision.lab import Lab, down, exec_argv, up
 from tests.lab.conftest import MESHCTL
 from tests.lab.test_hosts import MIB, Way, for_lab_hosts, unplugged
@@ -160,6 +161,18 @@ def test_a_host_that_is_away_keeps_nobody_from_the_others(inventory: Path) -> No
     }
     assert lost.status == 7
     assert "it may be on hv3" in lost.stderr
+    # Back again, w2 is Ready when its kubelet has reached the API server.
+    settled = wait_until(
+        lambda: (
+            Ready(True)
+            if meshctl("plan", inventory, "--detailed-exitcode").status == 0
+            else NotYet("pods of w2 are not ready")
+        ),
+        what="the cluster as it was",
+        within_s=600,
+        every_s=5,
+    )
+    assert settled
 
 
 # ── a node less ───────────────────────────────────────────────────────────────────────────────────────────────
