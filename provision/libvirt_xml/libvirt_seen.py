@@ -7,7 +7,8 @@ from typing import Any
 
 from provision.base.units import KIB, MIB
 from provision.libvirt_xml.definition import Settings, domain_settings, network_settings
-from provision.libvirt_xml.values import cpus_or_none, ip_network, parsed, scaled_bytes, whole
+from provision.libvirt_xml.documents import parsed
+from provision.libvirt_xml.values import cpus_or_none, ip_network, scaled_bytes, whole
 from provision.specs import Stamp, read_stamp
 
 BALLOON_MODELS = ("virtio", "virtio-transitional", "virtio-non-transitional", "xen")

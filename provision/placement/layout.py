@@ -6,7 +6,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from provision.base.cpu_lists import cpu_list
 from provision.base.units import KIB, MIB
 from provision.inventory import Host
 from provision.placement.topology import Cell, Topology
@@ -75,20 +74,6 @@ def layout(host: Host, topology: Topology) -> HostLayout:
     share_mib = -(-host.reserved_memory // MIB // max(1, with_memory))
     cells = tuple(_cell(cell, reserved, share_mib) for cell in topology.cells)
     return HostLayout(cells, _distances(topology.cells))
-
-
-def absent(host: Host, topology: Topology) -> tuple[str, ...]:
-    """What the inventory says of a host's CPUs and NUMA nodes that the host does not have: nothing of it would have an effect."""
-    online, cells = {cpu.id for cpu in topology.cpus}, [cell.id for cell in topology.cells]
-    gone, near = set(host.reserved_cpus or ()) - online, host.pool.numa_node
-    found = []
-    if gone:
-        found.append(
-            f"reserved_cpus names {cpu_list(gone)}; the host has CPUs {cpu_list(online) or 'none'}, others are offline or not there"
-        )
-    if near is not None and near not in cells:
-        found.append(f"pool.numa_node is {near}; the host has NUMA nodes {cpu_list(cells) or 'none'}")
-    return tuple(found)
 
 
 def reserved_cpus(host: Host, topology: Topology) -> frozenset[int]:

@@ -75,7 +75,7 @@ class CellMap:
     stocks: tuple[Stock, ...]
 
     def __str__(self) -> str:
-        return f"{self.host} cell {self.cell}: {' | '.join(map(str, self.owners))}"
+        return f"{self.host} cell {self.cell}: {' | '.join(map(str, self.owners)) or 'no CPUs'}"
 
     def as_data(self) -> dict[str, Any]:
         """For JSON."""

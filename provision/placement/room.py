@@ -55,10 +55,10 @@ class CellRoom:
         return self.slack - self.ratio * alone - sharing >= -TINY
 
     def has_memory(self, share: Share) -> bool:
-        """Whether the memory, or the huge pages, are there."""
+        """Whether the memory, or the huge pages, are there. Guests of others may have more than there is: then nothing is left."""
         if share.page_kib:
-            return self.pages.get(share.page_kib, 0) >= share.pages
-        return self.layout.has_memory and self.memory_mib >= share.memory_mib
+            return max(0, self.pages.get(share.page_kib, 0)) >= share.pages
+        return self.layout.has_memory and max(0, self.memory_mib) >= share.memory_mib
 
     def is_free(self, cpu: int) -> bool:
         """Whether a CPU serves nobody."""

@@ -220,11 +220,7 @@ def _require_kvm(cluster: Cluster, meant: Intent) -> None:
     libvirt's test driver runs nothing.
     """
     used = {guest.host for guest in meant.wanted.guests}
-    hosts = [
-        host
-        for host in cluster.hosts
-        if host.name in used and host.require == "kvm" and not host.uri.startswith(("test:", "test+"))
-    ]
+    hosts = [host for host in cluster.hosts if host.name in used and host.require == "kvm" and host.real]
     faults = [f"{one.name}: {why}" for one in hosts if (why := _not_under_kvm(meant.hosts[one.name]))]
     if faults:
         raise HostUnfit(

@@ -214,6 +214,28 @@ def test_the_last_guest_is_refused_with_the_numbers(
     assert list(refusal.reasons) == reasons
 
 
+def test_free_cpus_that_sharing_guests_need_are_not_said_to_be_too_few() -> None:
+    former = Tenant("hv1", "t-gone", "gone", (*(frozenset({1, 2}),) * 6,), 2048)
+    shared = {"policy": "shared", "ratio": 1.0}
+    found = on("one-socket-no-smt", node("a", 1, cpu={"policy": "dedicated"}), current=[former], cpu=shared)
+    (refusal,) = on(
+        "one-socket-no-smt", node("a", 2, cpu={"policy": "dedicated"}), current=[former], cpu=shared
+    ).refusals
+    assert len(found.pinnings) == 1
+    assert refusal.reasons == (
+        "hv1 cell 0: 6 vCPUs share CPUs here at ratio 1: 1 of 5 free CPUs can be dedicated, 2 needed",
+    )
+
+
+def test_require_counts_what_whole_parts_of_cores_can_give() -> None:
+    taken = Tenant("hv1", "x", None, (frozenset({8}), frozenset({11})), 0)
+    four_threads = host(cells=1, cores=3, threads=4)  # cores 0+3+6+9, 1+4+7+10 and 2+5+8+11; the first is the host's
+    found = place(cluster({"name": "a", "vcpus": 6, "cpu": {"threads": "require"}}), {"hv1": four_threads}, [taken])
+    assert found.refusals[0].reasons == (
+        "hv1 cell 0: 4 dedicated CPUs free, 6 needed; 2 more are free only as lone siblings, which threads: require forbids",
+    )
+
+
 def test_memory_that_does_not_divide_into_the_hosts_huge_pages_is_refused() -> None:
     (refusal,) = on("two-sockets-smt", node("a", 2, "3GiB", numa_cells=2), hugepages="1GiB").refusals
     assert refusal.reasons == ("hv1: 3072 MiB is not a whole number of huge pages of 1GiB on each of 2 NUMA nodes",)

@@ -76,3 +76,52 @@ def test_the_ordinary_page_is_the_smallest_on_any_machine() -> None:
 def test_what_is_no_capabilities_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_capabilities(text)
+
+
+def cells(*named: tuple[str, str]) -> str:
+    """Capabilities with cells of these CPUs, each `NUMBER:SIBLINGS`."""
+    text = "".join(
+        f"<cell id='{cell}'><memory unit='GiB'>4</memory><cpus>{''.join(map(cpu, cpus.split()))}</cpus></cell>"
+        for cell, cpus in named
+    )
+    return f"<capabilities><host><topology><cells>{text}</cells></topology></host></capabilities>"
+
+
+def cpu(said: str) -> str:
+    number, _, siblings = said.partition(":")
+    return f"<cpu id='{number}' core_id='{number}' siblings='{siblings or number}'/>"
+
+
+@pytest.mark.parametrize(
+    ("named", "found", "strayed"),
+    [
+        ((("0", "0 1"), ("1", "0 1")), {0: [{0}, {1}], 1: []}, {0, 1}),
+        ((("0", "0 1"), ("1", "1 2")), {0: [{0}, {1}], 1: [{2}]}, {1}),
+        ((("0", "0:0,2 1:1,3"), ("1", "2:0,2 3:1,3")), {0: [{0, 2}, {1, 3}], 1: []}, {2, 3}),
+        ((("0", "0:0-1 0:0-1 1:0-1"),), {0: [{0, 1}]}, set()),
+        ((("0", "0:0-1 1:1-2 2"),), {0: [{0, 1, 2}]}, set()),
+        ((("0", "0:1 1:7"),), {0: [{0, 1}]}, set()),
+        ((("0", "0"), ("0", "1")), {0: [{0}]}, set()),
+        ((("0", ""), ("1", "0")), {0: [], 1: [{0}]}, set()),
+    ],
+)
+def test_a_cpu_stands_in_one_cell_and_a_core_is_whole(
+    named: tuple[tuple[str, str], ...], found: dict[int, list[set[int]]], strayed: set[int]
+) -> None:
+    topology = parse_capabilities(cells(*named))
+    cores = {cell.id: sorted({one.siblings for one in cell.cpus}, key=min) for cell in topology.cells}
+    assert cores == found
+    assert topology.strayed == strayed
+    assert bool(topology.stray_note) == bool(strayed)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("id='0'>", ">", "a <cell> has id='', which is no number"),
+        ("core_id='1'", "core_id='x'", "a <cpu> has core_id='x', which is no number"),
+    ],
+)
+def test_numbers_that_are_none_are_named(before: str, after: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_capabilities(cells(("0", "0 1")).replace(before, after))
