@@ -42,6 +42,7 @@ from provision.libvirt_xml.libvirt_seen import (
     parse_volume_holder,
     uuid_in,
 )
+from provision.libvirt_xml.memory_parts import MemoryPart
 from provision.libvirt_xml.values import check_domain, scaled_bytes
 from provision.libvirt_xml.whose import judged_domains, judged_networks
 
@@ -53,6 +54,7 @@ __all__ = [
     "DomainState",
     "Holder",
     "Lease",
+    "MemoryPart",
     "NetworkSeen",
     "PoolSeen",
     "Settings",

@@ -28,10 +28,11 @@ def check_domain(xml: str) -> None:
     for element in root.iter(tag=etree.Element):
         for name in ("cpuset", "nodeset"):
             parse_cpu_list(element.get(name, ""))
-    for element in (*root.findall("memory"), *root.findall("memoryBacking/hugepages/page")):
-        if _power(element.get("unit")) is None:
-            raise ValueError(f"there is no unit {element.get('unit')!r}")
-        int(element.get("size") or element.text or "")
+    for path in ("memory", "memoryBacking/hugepages/page", "cpu/numa/cell"):
+        for element in root.findall(path):
+            if _power(element.get("unit")) is None:
+                raise ValueError(f"there is no unit {element.get('unit')!r}")
+            int(element.get("size") or element.get("memory") or element.text or "")
 
 
 def whole(text: str | None, otherwise: int) -> int:

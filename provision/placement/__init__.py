@@ -7,7 +7,7 @@ from provision.placement.drawing import draw
 from provision.placement.fitness import TWO_MACHINES, absent, check_machines, foreign_architecture, one_machine
 from provision.placement.keep import claimed
 from provision.placement.layout import reserved_cpus
-from provision.placement.model import Pinning, Placement, Refusal, Tenant
+from provision.placement.model import MemoryHeld, Pinning, Placement, Refusal, Tenant
 from provision.placement.need import page_name
 from provision.placement.picture import CellMap, as_map, cell_maps, held_by
 from provision.placement.place import place
@@ -17,6 +17,7 @@ from provision.placement.topology import Topology, parse_capabilities
 __all__ = [
     "TWO_MACHINES",
     "CellMap",
+    "MemoryHeld",
     "Pinning",
     "Placement",
     "Refusal",

@@ -70,9 +70,8 @@ class HostLayout:
 def layout(host: Host, topology: Topology) -> HostLayout:
     """The layout of a host, its reserved CPUs and memory taken off."""
     reserved = reserved_cpus(host, topology)
-    with_memory = sum(1 for cell in topology.cells if cell.memory_mib)
-    share_mib = -(-host.reserved_memory // MIB // max(1, with_memory))
-    cells = tuple(_cell(cell, reserved, share_mib) for cell in topology.cells)
+    kept_mib = _kept_mib(topology.cells, -(-host.reserved_memory // MIB))
+    cells = tuple(_cell(cell, reserved, kept_mib[cell.id]) for cell in topology.cells)
     return HostLayout(cells, _distances(topology.cells))
 
 
@@ -84,10 +83,27 @@ def reserved_cpus(host: Host, topology: Topology) -> frozenset[int]:
     return frozenset(sibling for first in firsts for sibling in first.siblings)
 
 
-def _cell(cell: Cell, reserved: frozenset[int], share_mib: int) -> CellLayout:
+def _kept_mib(cells: Sequence[Cell], reserved_mib: int) -> dict[int, int]:
+    """What each cell keeps back for the host: equal parts of those that have CPUs, where the host's own programs run, as far as
+    their ordinary memory goes; what they cannot give is kept back by the others.
+    """
+    kept = dict.fromkeys((cell.id for cell in cells), 0)
+    rest = reserved_mib
+    for some in ([cell for cell in cells if cell.cpus], [cell for cell in cells if not cell.cpus]):
+        for left, cell in zip(range(len(some), 0, -1), sorted(some, key=_ordinary_mib), strict=True):
+            kept[cell.id] = min(_ordinary_mib(cell), -(-rest // left))
+            rest -= kept[cell.id]
+    return kept
+
+
+def _ordinary_mib(cell: Cell) -> int:
+    """Memory that is not set aside as huge pages."""
+    return max(0, cell.memory_mib - sum(size * count for size, count in cell.hugepages) // KIB)
+
+
+def _cell(cell: Cell, reserved: frozenset[int], kept_mib: int) -> CellLayout:
     cores = _cores(cell)
     usable = [(tuple(cpu for cpu in core if cpu not in reserved), len(core)) for core in cores]
-    paged_mib = sum(size * count for size, count in cell.hugepages) // KIB
     return CellLayout(
         id=cell.id,
         cores=tuple(core for core, _ in usable if core),
@@ -95,7 +111,7 @@ def _cell(cell: Cell, reserved: frozenset[int], share_mib: int) -> CellLayout:
         reserved=tuple(sorted(cpu.id for cpu in cell.cpus if cpu.id in reserved)),
         cpus=tuple(sorted(cpu.id for cpu in cell.cpus)),
         has_memory=cell.memory_mib > 0,
-        memory_mib=max(0, cell.memory_mib - share_mib - paged_mib),
+        memory_mib=_ordinary_mib(cell) - kept_mib,
         pages=cell.hugepages,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +163,12 @@ def _cores(cell: Cell, cpus: set[int]) -> tuple[tuple[int, ...], ...]:
 def _stocks(
     index: int, cell: Cell, plan: HostLayout, guests: Sequence[_Guest], others: Sequence[Tenant]
 ) -> Iterator[Stock]:
-    theirs = [(Who("foreign", one.name), one.hugepage_kib, dict(memory_of(plan, one)).get(index, 0)) for one in others]
+    theirs = [
+        (Who("foreign", one.name), page_kib, mib)
+        for one in others
+        for (cell_index, page_kib), mib in _summed(memory_of(plan, one)).items()
+        if cell_index == index
+    ]
     here = [(node, pin) for node, pin in guests if cell.id in pin.cells]
     ours = [(Who("guest", node.name), _page_kib(pin), node.memory_mib // len(pin.cells)) for node, pin in here]
     aside = _set_aside(cell, plan.cells[index])
@@ -173,6 +178,14 @@ def _stocks(
         paged = ((who, -(-mib * KIB // size)) for who, page_kib, mib in (*theirs, *ours) if page_kib == size)
         if count:
             yield Stock(size, count, tuple((who, pages) for who, pages in paged if pages))
+
+
+def _summed(memory: Iterable[tuple[int, int, int]]) -> dict[tuple[int, int], int]:
+    """MiB by cell and page size."""
+    found: dict[tuple[int, int], int] = defaultdict(int)
+    for cell, mib, page_kib in memory:
+        found[cell, page_kib] += mib
+    return found
 
 
 def _page_kib(pinning: Pinning) -> int:

@@ -38,6 +38,15 @@ def test_p03_refusal_names_the_wrong_reason() -> None:
     )
 
 
+@pytest.mark.parametrize(("inventory", "domains"), [("inventory.yaml", "unequal"), ("huge.yaml", "pages")])
+def test_p04_memory_of_others_by_cell(inventory: str, domains: str) -> None:
+    found = run("p04-memory-of-others-by-cell", inventory=inventory, domains=domains)
+    assert found.stdout.splitlines() == [
+        "hv1 cell 0: host 0 | free 1 2 3 4 5 6 7",
+        "hv1 cell 1: host 8 | cp1 9 10 | free 11 12 13 14 15",
+    ]
+
+
 def test_p05_xml_with_a_declaration() -> None:
     found = run("p05-xml-with-a-declaration", domains="d")
     assert (found.exit_code, found.stdout) == (0, "hv1 cell 0: host 0 | cp1 1 2 | free 3 4 5 6 7\n")

@@ -473,3 +473,51 @@ def test_the_map_shows_foreign_emulators_and_guests_that_are_to_go() -> None:
     ]
     text = as_map(place(inventory, topologies, there), inventory, topologies, there)
     assert text == "hv1 cell 0: host 0 | (db) 6 7 | (t-gone) 5 | a 1 2 | free 3 4"
+
+
+def sized(*cells: tuple[int, str]) -> Topology:
+    """Cells of so many MiB with these CPUs, one after the other."""
+    return Topology(
+        tuple(
+            Cell(number, mib, tuple(Cpu(int(i), 0, 0, int(i), frozenset({int(i)})) for i in cpus.split()))
+            for number, (mib, cpus) in enumerate(cells)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "left"),
+    [
+        (((8192, "0 1"), (8192, "2 3")), (6144, 6144)),
+        (((8192, "0 1"), (8192, "")), (4096, None)),  # the host's programs run where CPUs are
+        (((1024, "0 1"), (8192, "2 3")), (0, 5120)),  # what a small node cannot give, the other does
+        (((2048, "0 1"), (8192, "")), (0, None)),
+    ],
+)
+def test_the_hosts_reserve_is_kept_where_its_cpus_and_its_memory_are(
+    cells: tuple[tuple[int, str], ...], left: tuple[int | None, ...]
+) -> None:
+    inventory = cluster(node("a", 1, "100GiB"), reserved_memory="4GiB")
+    (refusal,) = place(inventory, {"hv1": sized(*cells)}, []).refusals
+    assert refusal.reasons[: len(left)] == tuple(
+        f"hv1 cell {number}: {'has no CPUs' if mib is None else f'{mib} MiB free, 102400 needed'}"
+        for number, mib in enumerate(left)
+    )
+
+
+PAGED = Topology(
+    tuple(replace(cell, hugepages=((2048, count),)) for cell, count in zip(host(2).cells, (0, 4096), strict=True))
+)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "free"),
+    [
+        (Tenant("hv1", "x", None, (frozenset(range(16)),), 4096, hugepage_kib=2048), 2048),
+        (Tenant("hv1", "x", None, (frozenset(range(16)),), 4096, hugepage_kib=2048, memory_cells=(0, 1)), 2048),
+        (Tenant("hv1", "x", None, (frozenset(range(16)),), 4096, hugepage_kib=2048, memory_cells=(0,)), 4096),
+    ],
+)
+def test_huge_pages_of_others_are_where_there_are_some(tenant: Tenant, free: int) -> None:
+    found = place(cluster(node("a", 1, "20GiB", hugepages="2MiB")), {"hv1": PAGED}, [tenant])
+    assert found.refusals[0].reasons[1] == f"hv1 cell 1: {free} free huge pages of 2MiB, 10240 needed"

@@ -146,7 +146,7 @@ def _lying(chance: Random, cells: Sequence[Cell]) -> Topology:
 
 
 @thorough
-@given(cases(most_cpus=16, most_guests=5), st.integers(0, 2**48))
+@given(cases(most_cpus=12, most_guests=4), st.integers(0, 2**48))
 def test_no_cpu_has_two_dedicated_owners_whatever_the_firmware_says(case: Case, seed: int) -> None:
     case = lying(seed, case)
     hosts = tuple(
