@@ -4,7 +4,14 @@ To live here a line decides who gets what of a host, or says and draws why. It r
 """
 
 from provision.placement.drawing import draw
-from provision.placement.fitness import TWO_MACHINES, absent, check_machines, foreign_architecture, one_machine
+from provision.placement.fitness import (
+    GUESTS_ARCHITECTURE,
+    TWO_MACHINES,
+    absent,
+    check_machines,
+    foreign_architecture,
+    one_machine,
+)
 from provision.placement.keep import claimed
 from provision.placement.layout import reserved_cpus
 from provision.placement.model import MemoryHeld, Pinning, Placement, Refusal, Tenant
@@ -15,6 +22,7 @@ from provision.placement.tenants import tenants
 from provision.placement.topology import Topology, parse_capabilities
 
 __all__ = [
+    "GUESTS_ARCHITECTURE",
     "TWO_MACHINES",
     "CellMap",
     "MemoryHeld",
