@@ -180,6 +180,11 @@ class NodeCpu(Strict):
     emulator: Literal["shared", "isolated"] = Field(
         "shared", description="shared: QEMU's own threads run on the reserved CPUs; isolated: on one CPU of their own"
     )
+    cores: Literal["alike", "performance", "efficient", "any"] = Field(
+        "alike",
+        description="hybrid hosts only. alike: cores of one kind, performance cores first; performance, efficient: that kind alone;"
+        " any: both in one guest",
+    )
 
     @model_validator(mode="after")
     def _threads_of_dedicated(self) -> Self:

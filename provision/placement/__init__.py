@@ -19,7 +19,7 @@ from provision.placement.need import page_name
 from provision.placement.picture import CellMap, as_map, cell_maps, held_by
 from provision.placement.place import place
 from provision.placement.tenants import tenants
-from provision.placement.topology import Topology, parse_capabilities
+from provision.placement.topology import Topology, parse_capabilities, replace_efficient
 
 __all__ = [
     "GUESTS_ARCHITECTURE",
@@ -43,6 +43,7 @@ __all__ = [
     "page_name",
     "parse_capabilities",
     "place",
+    "replace_efficient",
     "reserved_cpus",
     "tenants",
 ]

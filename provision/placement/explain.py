@@ -26,7 +26,8 @@ def reasons(host: HostRoom, need: Need, group: str | None) -> Iterator[str]:
     elif not host.cells:
         yield f"{name}: libvirt reports no CPUs"
     else:
-        yield from _of_cells(host, need)
+        for one in need.by_kind(host.layout.kinds):
+            yield from _of_cells(host, one)
 
 
 def _of_cells(host: HostRoom, need: Need) -> Iterator[str]:
@@ -69,7 +70,7 @@ def _per_cell(host: HostRoom, need: Need, count: int) -> Iterator[str]:
     faults = [obstacle(room, index, share, host) for index, room in enumerate(host.cells)]
     enough = faults.count("") >= count
     for room, fault in zip(host.cells, faults, strict=True):
-        where = f"{host.host.name} cell {room.layout.id}"
+        where = f"{host.host.name} cell {room.layout.id}{f', {need.cores} cores' if need.cores else ''}"
         if fault:
             yield f"{where}: {fault}" + (f" in each of {_nodes(count)}" if count > 1 and "needed" in fault else "")
         elif count > 1:
@@ -82,9 +83,10 @@ def obstacle(room: CellRoom, index: int, share: Share, host: HostRoom) -> str:
         return "has no CPUs"
     if not room.layout.has_memory:
         return "has no memory of its own"
-    cpus = Share(share.dedicated, share.threads, share.isolated, share.vcpus, 0, 0)
+    cpus = replace(share, memory_mib=0, page_kib=0)
     if best(room, index, cpus, pack=not host.shared):
         return _memory(room, share)
+    room = room.only(share.cores)
     if not share.dedicated:
         return _shared(room, share)
     return _needed_by_others(room, index, cpus) or _dedicated(room, share)

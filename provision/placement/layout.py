@@ -14,7 +14,8 @@ from provision.placement.topology import Cell, Topology
 @dataclass(frozen=True, eq=False)
 class CellLayout:
     """One NUMA node. `cores` are the CPUs of each core that guests may get, `threads` how many CPUs the core has in all:
-    where the two differ, a sibling is reserved. `memory_mib` is ordinary memory: without reserve and huge pages.
+    where the two differ, a sibling is reserved. `memory_mib` is ordinary memory: without reserve and huge pages. `kinds` says of each core
+    of a hybrid machine whether it is for performance or efficient, "" of all others.
     """
 
     id: int
@@ -25,6 +26,7 @@ class CellLayout:
     has_memory: bool
     memory_mib: int
     pages: tuple[tuple[int, int], ...]
+    kinds: tuple[str, ...]
 
     @cached_property
     def core_of(self) -> dict[int, int]:
@@ -52,6 +54,11 @@ class HostLayout:
         return tuple(sorted(cpu for cell in self.cells for cpu in cell.reserved))
 
     @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of cores that guests may get, those for performance first."""
+        return tuple(sorted({kind for cell in self.cells for kind in cell.kinds}, reverse=True))
+
+    @cached_property
     def cpus_of_cells(self) -> tuple[tuple[int, ...], ...]:
         """The CPUs of each cell, reserved ones too."""
         return tuple(cell.cpus for cell in self.cells)
@@ -71,7 +78,7 @@ def layout(host: Host, topology: Topology) -> HostLayout:
     """The layout of a host, its reserved CPUs and memory taken off."""
     reserved = reserved_cpus(host, topology)
     kept_mib = _kept_mib(topology.cells, -(-host.reserved_memory // MIB))
-    cells = tuple(_cell(cell, reserved, kept_mib[cell.id]) for cell in topology.cells)
+    cells = tuple(_cell(cell, reserved, kept_mib[cell.id], topology.efficient) for cell in topology.cells)
     return HostLayout(cells, _distances(topology.cells))
 
 
@@ -101,7 +108,7 @@ def _ordinary_mib(cell: Cell) -> int:
     return max(0, cell.memory_mib - sum(size * count for size, count in cell.hugepages) // KIB)
 
 
-def _cell(cell: Cell, reserved: frozenset[int], kept_mib: int) -> CellLayout:
+def _cell(cell: Cell, reserved: frozenset[int], kept_mib: int, efficient: frozenset[int]) -> CellLayout:
     cores = _cores(cell)
     usable = [(tuple(cpu for cpu in core if cpu not in reserved), len(core)) for core in cores]
     return CellLayout(
@@ -113,7 +120,12 @@ def _cell(cell: Cell, reserved: frozenset[int], kept_mib: int) -> CellLayout:
         has_memory=cell.memory_mib > 0,
         memory_mib=_ordinary_mib(cell) - kept_mib,
         pages=cell.hugepages,
+        kinds=tuple(_kind(core, efficient) for core, _ in usable if core),
     )
+
+
+def _kind(core: tuple[int, ...], efficient: frozenset[int]) -> str:
+    return "" if not efficient else "efficient" if core[0] in efficient else "performance"
 
 
 def _cores(cell: Cell) -> list[tuple[int, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from provision.base.cpu_lists import cpu_list
 from provision.base.units import KIB
 from provision.inventory import Cluster, Host, Node
 from provision.placement.keep import memory_of, own_threads, pinned
@@ -67,20 +68,25 @@ class Stock:
 
 @dataclass(frozen=True)
 class CellMap:
-    """One NUMA node of a host, its owners, and its memory: ordinary memory first, then each size of huge pages."""
+    """One NUMA node of a host, its owners, and its memory: ordinary memory first, then each size of huge pages.
+
+    `efficient` are the CPUs of its slow cores, on a hybrid machine.
+    """
 
     host: str
     cell: int
     owners: tuple[Owner, ...]
     stocks: tuple[Stock, ...]
+    efficient: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.host} cell {self.cell}: {' | '.join(map(str, self.owners)) or 'no CPUs'}"
+        slow = f" (efficient cores {cpu_list(self.efficient)})" if self.efficient else ""
+        return f"{self.host} cell {self.cell}{slow}: {' | '.join(map(str, self.owners)) or 'no CPUs'}"
 
     def as_data(self) -> dict[str, Any]:
         """For JSON."""
         owners = [{"owner": str(owner.who), "cores": [list(core) for core in owner.cores]} for owner in self.owners]
-        return {"host": self.host, "cell": self.cell, "owners": owners}
+        return {"host": self.host, "cell": self.cell, "efficient": list(self.efficient), "owners": owners}
 
 
 def as_map(
@@ -118,7 +124,8 @@ def _of_host(host: Host, topology: Topology, guests: Sequence[_Guest], others: S
         held |= held_by(guest, topology, held[HOST])
     for index, cell in enumerate(topology.cells):
         stocks = _stocks(index, cell, plan, guests, others)
-        yield CellMap(host.name, cell.id, tuple(_owners(cell, held)), tuple(stocks))
+        slow = tuple(sorted(cpu.id for cpu in cell.cpus if cpu.id in topology.efficient))
+        yield CellMap(host.name, cell.id, tuple(_owners(cell, held)), tuple(stocks), slow)
 
 
 def _foreign(plan: HostLayout, others: Sequence[Tenant]) -> dict[Who, set[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provision.base.cpu_lists import cpu_list, parse_cpu_list
@@ -42,19 +42,21 @@ class Topology:
     uuid: each empty when it does not say.
 
     However the cells are given, a CPU stands in one of them and a core is whole: in the first that names one of its CPUs (as hwloc
-    does it). Firmware that lies and `numa=fake=N` name CPUs in several. `strayed` are the CPUs that stood elsewhere too.
+    does it). Firmware that lies and `numa=fake=N` name CPUs in several. `strayed` are the CPUs that stood elsewhere too. `efficient` are
+    those of a hybrid machine's slow cores (Intel's E cores), none where all are alike or nobody knows.
     """
 
     cells: tuple[Cell, ...]
     cpu_vendor: str = ""
     architecture: str = ""
     machine: str = ""
-    strayed: frozenset[int] = field(init=False)
+    efficient: frozenset[int] = frozenset()
+    strayed: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         cells, strayed = _apart(self.cells)
         object.__setattr__(self, "cells", cells)
-        object.__setattr__(self, "strayed", strayed)
+        object.__setattr__(self, "strayed", self.strayed | strayed)
 
     @property
     def numa(self) -> bool:
@@ -111,12 +113,33 @@ def parse_capabilities(xml: str, *, cpus: int = 0, memory_mib: int = 0) -> Topol
     root = root_of(xml)
     if root.tag != "capabilities" or root.find("host") is None:
         raise ValueError(f"<{root.tag}> are not the capabilities of a host")
-    found = tuple(_cell(cell) for cell in root.findall("host/topology/cells/cell"))
-    return Topology(
-        found or (_plain(cpus, memory_mib),),
+    found = Topology(
+        tuple(_cell(cell) for cell in root.findall("host/topology/cells/cell")) or (_plain(cpus, memory_mib),),
         root.findtext("host/cpu/vendor", ""),
         root.findtext("host/cpu/arch", "").strip(),
         root.findtext("host/uuid", "").strip().lower(),
+    )
+    return replace_efficient(found, _apparently_efficient(found))
+
+
+def replace_efficient(topology: Topology, cpus: frozenset[int]) -> Topology:
+    """The topology of a machine that has these efficient cores; where they are all of its cores, none is the slower."""
+    known = cpus & {cpu.id for cpu in topology.cpus}
+    return replace(topology, efficient=known if len(known) < len(topology.cpus) else frozenset())
+
+
+def _apparently_efficient(topology: Topology) -> frozenset[int]:
+    """What capabilities tell of Intel's hybrid machines, which they never name: E cores have one thread, P cores two, and are
+    numbered behind them. A gap in the numbers is a sibling that is offline: then nothing can be told. Nor without hyper-threading.
+    """
+    cpus = topology.cpus
+    lone = [cpu.id for cpu in cpus if len(cpu.siblings) == 1]
+    whole = [cpu.id for cpu in cpus] == list(range(len(cpus)))
+    behind = len(lone) > 1 and lone == list(range(lone[0], len(cpus))) and lone[0] > 0
+    return (
+        frozenset(lone)
+        if topology.cpu_vendor == "Intel" and len(topology.cells) == 1 and whole and behind
+        else frozenset()
     )
 
 

@@ -28,7 +28,7 @@ from provision.doctor import (
     read_libvirt,
     walk,
 )
-from provision.hosts import Hypervisor, advice, observe_storage
+from provision.hosts import Hypervisor, advice, observe_storage, with_core_kinds
 from provision.inventory import Host
 from provision.placement import (
     TWO_MACHINES,
@@ -127,6 +127,7 @@ def _look(world: World, host: Host) -> Look:
     try:
         shell, no_shell = _shell(world, host)
         libvirt, topology = _asked(world.hypervisors[host.name])
+        topology = with_core_kinds(topology, lambda: shell)
         # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
         facts = begin(partial(_facts, host, shell, libvirt, no_shell))
         below = begin(partial(_below, host, shell))

@@ -185,7 +185,7 @@ def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
     sealed = _sealed(world.cluster, folder)
     artifacts = _artifacts(world, folder, sealed)
     hosts = observe_hosts(world.cluster, world.hypervisors, probe=probe)
-    topologies = observe_topologies(world.cluster, world.hypervisors)
+    topologies = observe_topologies(world.cluster, world.hypervisors, world.shell)
     current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
     placement = placed(world.cluster, topologies, current)
     pools = look_at_pools(world.cluster, hosts, placement.pinnings, world.hypervisors, world.shell, wipe=wipe)

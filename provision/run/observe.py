@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 
 from provision.base.errors import HypervisorError, KubernetesError, MeshError, ShellError, cause
 from provision.base.parallel import for_each
+from provision.base.shell import Shell
 from provision.base.waiting import NotYet
 from provision.bundle import Bundle, MeshImage
 from provision.guests import Sessions, Ssh, observe_boot, target
-from provision.hosts import Hypervisor, abandoned
+from provision.hosts import Hypervisor, abandoned, with_core_kinds
 from provision.inventory import Cluster, Host
 from provision.kubernetes import Archive, Kubectl, Program, Spec, judge_pods, kubectl_for, observe, profile_for
 from provision.kubernetes.kubectl import title
@@ -69,10 +70,16 @@ def observe_host(
     )
 
 
-def observe_topologies(cluster: Cluster, hypervisors: Mapping[str, Hypervisor]) -> dict[str, Topology]:
+def observe_topologies(
+    cluster: Cluster, hypervisors: Mapping[str, Hypervisor], shell: Callable[[str], Shell | None]
+) -> dict[str, Topology]:
     """CPUs and memory of every host. Raises PlacementError for hosts that are one machine."""
-    doors = [hypervisors[host.name] for host in cluster.hosts]
-    found = for_each(doors, lambda door: topology_of(door, door.capabilities()))
+
+    def look(host: Host) -> Topology:
+        door = hypervisors[host.name]
+        return with_core_kinds(topology_of(door, door.capabilities()), lambda: shell(host.name))
+
+    found = for_each(cluster.hosts, look)
     topologies = {host.name: topology for host, topology in zip(cluster.hosts, found, strict=True)}
     check_machines(topologies)
     return topologies

@@ -33,7 +33,7 @@ def test_neither_plan_nor_doctor_gives_its_cpus_twice(tmp_path: Path) -> None:
             opened(cluster, lambda _event: None) as world,
             pytest.raises(PlacementError, match=r"^hv2 is the machine of hv1 \(host uuid [0-9a-f-]{36}\), whose CPUs"),
         ):
-            observe_topologies(cluster, world.hypervisors)
+            observe_topologies(cluster, world.hypervisors, world.shell)
         (tmp_path / "x.yaml").write_text(yaml.safe_dump(said))
         checked = CliRunner().invoke(doctor, [str(tmp_path / "x.yaml")])
     assert checked.exit_code == 12

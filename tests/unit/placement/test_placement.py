@@ -521,3 +521,55 @@ PAGED = Topology(
 def test_huge_pages_of_others_are_where_there_are_some(tenant: Tenant, free: int) -> None:
     found = place(cluster(node("a", 1, "20GiB", hugepages="2MiB")), {"hv1": PAGED}, [tenant])
     assert found.refusals[0].reasons[1] == f"hv1 cell 1: {free} free huge pages of 2MiB, 10240 needed"
+
+
+def hybrid(performance: int = 4, efficient: int = 8) -> Topology:
+    """As Intel's: P cores with two threads, numbered one after the other, then E cores with one."""
+    pairs = [(n, frozenset({n - n % 2, n - n % 2 + 1})) for n in range(2 * performance)]
+    lone = [(n, frozenset({n})) for n in range(2 * performance, 2 * performance + efficient)]
+    cpus = tuple(Cpu(number, 0, 0, min(siblings), siblings) for number, siblings in (*pairs, *lone))
+    return Topology((Cell(0, 32768, cpus),), "Intel", efficient=frozenset(number for number, _ in lone))
+
+
+@pytest.mark.parametrize(
+    ("guests", "expected"),
+    [
+        ([(6, {})], [(2, 3, 4, 5, 6, 7)]),
+        ([(7, {})], [(8, 9, 10, 11, 12, 13, 14)]),  # more than P cores have: E cores alone, not mixed
+        ([(4, {}), (4, {})], [(2, 3, 4, 5), (8, 9, 10, 11)]),
+        ([(2, {"cores": "efficient"})], [(8, 9)]),
+        ([(2, {"threads": "isolate"}), (2, {"threads": "isolate"})], [(2, 4), (8, 9)]),
+        ([(4, {"threads": "isolate", "cores": "any"})], [(2, 4, 6, 8)]),
+        ([(10, {"cores": "any"})], [(2, 3, 4, 5, 6, 7, 8, 9, 10, 11)]),
+        ([(2, {"threads": "require"})], [(2, 3)]),
+        ([(5, {"emulator": "isolated"})], [(2, 3, 4, 5, 6)]),
+        ([(3, {"policy": "shared"}), (26, {"policy": "shared"})], [(2, 2, 2), (8, 9, 10, 11, 12, 13, 14) * 3 + (8, 9, 10, 11, 12)]),
+    ],
+)  # fmt: skip
+def test_a_guest_has_cores_of_one_kind_unless_it_asks(
+    guests: list[tuple[int, dict[str, Any]]], expected: list[tuple[int, ...]]
+) -> None:
+    nodes = [node(f"n{number}", vcpus, "1GiB", cpu=cpu) for number, (vcpus, cpu) in enumerate(guests)]
+    found = place(cluster(*nodes), {"hv1": hybrid()}, [])
+    assert [tuple(sorted(one.vcpu_pins)) for one in found.pinnings] == [tuple(sorted(one)) for one in expected]
+
+
+def test_a_refusal_says_what_each_kind_of_cores_has() -> None:
+    (refusal,) = place(cluster(node("a", 9)), {"hv1": hybrid()}, []).refusals
+    assert refusal.reasons == (
+        "hv1 cell 0, performance cores: 6 dedicated CPUs free, 9 needed",
+        "hv1 cell 0, efficient cores: 8 dedicated CPUs free, 9 needed",
+    )
+    (refusal,) = place(cluster(node("a", 9, cpu={"cores": "performance"})), {"hv1": hybrid()}, []).refusals
+    assert refusal.needs == "9 dedicated CPUs and 2048 MiB (performance cores)"
+    assert len(refusal.reasons) == 1
+
+
+def test_a_guest_that_is_there_stays_though_its_cores_differ() -> None:
+    there = Tenant("hv1", "t-a", "a", (frozenset({7}), frozenset({8})), 2048)
+    inventory = cluster(node("a", 2))
+    found = place(inventory, {"hv1": hybrid()}, [there])
+    assert pins(found) == {"a": (7, 8)}
+    assert as_map(found, inventory, {"hv1": hybrid()}) == (
+        "hv1 cell 0 (efficient cores 8-15): host 0+1 | a 7 8 | free on 10 cores"
+    )

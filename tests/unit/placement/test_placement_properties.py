@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from provision.inventory.model import NodeCpu
 from provision.placement import Placement, place
-from provision.placement.topology import Cell, Topology
+from provision.placement.topology import Cell, Topology, replace_efficient
 from tests.unit.placement.cases import (
     Case,
     cases,
@@ -123,6 +123,25 @@ def test_a_refusal_is_given_only_when_no_arrangement_exists(case: Case) -> None:
     found = place(case.cluster, case.topologies, case.foreign)
     event("refused" if found.refusals else "placed")
     assert bool(found.refusals) != possible(case)
+
+
+@thorough
+@given(cases(most_cpus=16, most_guests=4), st.integers(0, 2**48))
+def test_cores_of_two_kinds_are_mixed_in_no_guest(case: Case, seed: int) -> None:
+    chance = Random(seed)
+    topologies = {}
+    for name, topology in case.topologies.items():
+        cores = {cpu.siblings for cpu in topology.cpus}
+        some = chance.sample(sorted(cores, key=min), chance.randint(0, len(cores)))
+        topologies[name] = replace_efficient(topology, frozenset[int]().union(*some))
+    case = replace(case, topologies=topologies)
+    found = place(case.cluster, topologies, case.foreign)
+    assert list(violations(found, case)) == []
+    assert list(untrue(found)) == []
+    for pin in found.pinnings:
+        slow = topologies[pin.host].efficient
+        assert len({cpu in slow for cpu in pin.vcpu_pins}) == 1
+    event(f"hybrid: {any(topology.efficient for topology in topologies.values())}, {len(found.refusals)} refused")
 
 
 def lying(seed: int, case: Case) -> Case:

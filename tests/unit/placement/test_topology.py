@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.placement.topology import Topology, parse_capabilities
+from provision.placement.topology import Topology, parse_capabilities, replace_efficient
 
 FOLDER = Path(__file__).parents[2] / "data" / "capabilities"
 
@@ -125,3 +125,27 @@ def test_a_cpu_stands_in_one_cell_and_a_core_is_whole(
 def test_numbers_that_are_none_are_named(before: str, after: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_capabilities(cells(("0", "0 1")).replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "vendor", "efficient"),
+    [
+        ("0:0-1 1:0-1 2:2-3 3:2-3 4 5 6 7", "Intel", {4, 5, 6, 7}),
+        ("0:0-1 1:0-1 2:2-3 3:2-3 4 5 6 7", "AMD", set()),
+        ("0:0-1 1:0-1 2:2-3 3:2-3 4", "Intel", set()),  # 5 may be its sibling, and offline
+        ("0:0-1 1:0-1 2 4:4-5 5:4-5 6", "Intel", set()),  # 3 and 7 are offline
+        ("0:0,4 1:1,5 2 3 4:0,4 5:1,5", "Intel", set()),
+        ("0 1 2 3", "Intel", set()),
+    ],
+)
+def test_efficient_cores_are_told_by_their_threads_where_that_is_sure(
+    cpus: str, vendor: str, efficient: set[int]
+) -> None:
+    xml = cells(("0", cpus)).replace("<host>", f"<host><cpu><arch>x86_64</arch><vendor>{vendor}</vendor></cpu>")
+    assert parse_capabilities(xml).efficient == efficient
+
+
+def test_where_all_cores_are_of_one_kind_none_is_the_slower() -> None:
+    topology = parse_capabilities(cells(("0", "0 1 2 3")))
+    assert replace_efficient(topology, frozenset({2, 3, 9})).efficient == {2, 3}
+    assert replace_efficient(topology, frozenset({0, 1, 2, 3})).efficient == frozenset()
