@@ -42,8 +42,11 @@ def members(mount: Mount | None, devices: Mapping[str, Device], btrfs: str = "")
         return ()
     if mount.filesystem == "zfs":
         return tuple(_vdevs(mount.source.partition("/")[0], devices))
-    if mount.filesystem == "bcachefs":  # all of them, joined by colons
-        return tuple(_known(path, devices) for path in re.split(r":(?=/)", mount.source))
+    if mount.filesystem == "bcachefs":  # all of them, joined by colons, or one
+        named = [_known(path, devices) for path in re.split(r":(?=/)", mount.source)]
+        known = [devices[name] for name in named if name in devices]
+        same = (name for one in known if one.filesystem == "bcachefs" and one.uuid for name in _alike(one, devices))
+        return tuple(dict.fromkeys((*named, *same)))
     # By number; btrfs has numbers of its own, there by the source without `[/subvolume]`.
     path = mount.source.partition("[")[0]
     first = [one.name for one in devices.values() if one.number == mount.number or one.path == path][:1]
@@ -72,7 +75,14 @@ def _btrfs(first: Device, devices: Mapping[str, Device], said: str) -> Iterator[
     own = {uuid for uuid, name in listed if name == first.name}
     yield from (name for uuid, name in listed if uuid in own)
     if not own:
-        yield from (one.name for one in devices.values() if one.filesystem == "btrfs" and one.uuid == first.uuid)
+        yield from _alike(first, devices)
+
+
+def _alike(member: Device, devices: Mapping[str, Device]) -> Iterator[str]:
+    """Devices whose filesystem is of the same kind and has the same uuid: its members."""
+    for one in devices.values():
+        if (one.filesystem, one.uuid) == (member.filesystem, member.uuid):
+            yield one.name
 
 
 def _beside(mount: Mount, devices: Mapping[str, Device]) -> Iterator[str]:

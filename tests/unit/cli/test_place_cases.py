@@ -84,6 +84,11 @@ def test_a_domain_is_read_however_it_is_encoded(tmp_path: Path, name: str, decla
         ("g.xml", b"<?xml version='1.0' encoding='klingon'?><domain/>", "there is no encoding 'klingon'"),
         ("g.xml", b"<domstatus><domain/></domstatus>", "is not a domain: its element is <domstatus>"),
         ("g.xml", b"<domain type='kvm'/>", "is not a domain: it has no <name>"),
+        (
+            "g.xml",
+            b"<domain><name>g</name><vcpu cpuset='0-4294967295'>1</vcpu></domain>",
+            "is not a domain: 4294967295 is no number",
+        ),
         ("g", b"<domain><name>g\xe4st</name></domain>", "is not UTF-8 text"),
     ],
 )
@@ -104,6 +109,15 @@ def test_what_is_beside_domains_is_passed_over_and_what_leads_nowhere_is_not(tmp
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     found = run("p05-xml-with-a-declaration", domains=str(tmp_path))
     assert str(found.exception) == f"{tmp_path / 'gone'}: cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_capabilities_are_read_however_they_are_encoded(tmp_path: Path, encoding: str) -> None:
+    text = (CASES / "p05-xml-with-a-declaration" / "hv1.xml").read_text()
+    (tmp_path / "hv1.xml").write_bytes(f"<?xml version='1.0' encoding='{encoding}'?>\n{text}".encode(encoding))
+    inventory = CASES / "p05-xml-with-a-declaration" / "inventory.yaml"
+    found = CliRunner().invoke(place, [str(inventory), "--capabilities", f"hv1={tmp_path / 'hv1.xml'}"])
+    assert found.stdout == "hv1 cell 0: host 0 | cp1 1 2 | free 3 4 5 6 7\n", found.exception
 
 
 def test_p06_another_architecture() -> None:

@@ -181,6 +181,12 @@ def vdev(name: str, pool: str, **said: Any) -> dict[str, Any]:
         ([NVME, OF_IT], ON_BTRFS, "", [SATA]),
         ([NVME, OF_ANOTHER], ON_BTRFS, "@btrfs\n/sys/fs/btrfs/A/devices/nvme0n1\n/sys/fs/btrfs/A/devices/sda\n", [SATA]),
         ([NVME, OF_IT], ON_BTRFS, "@btrfs\n/sys/fs/btrfs/A/devices/nvme0n1\n/sys/fs/btrfs/B/devices/sda\n", []),
+        (
+            [NVME | {"fstype": "bcachefs"}, OF_IT | {"fstype": "bcachefs"}],
+            findmnt("/dev/nvme0n1", "bcachefs", "0:40"),
+            "",
+            [SATA],
+        ),
         ([vdev("nvme0n1", "tank", tran="nvme"), vdev("sda", "tank", tran="sata", rota=True)], ON_ZFS, "", [SATA]),
         ([vdev("nvme0n1", "tank", tran="nvme"), vdev("sda", "old", tran="sata", rota=True)], ON_ZFS, "", []),
         ([block("sda")], ON_ZFS, "", ["tank/vm (zfs), below which there is no device to be seen"]),
