@@ -92,10 +92,11 @@ def _known(cluster: Cluster, capabilities: dict[str, str], domains: dict[str, st
 
 def _topology(path: str) -> Topology:
     from provision.base.errors import InventoryError, cause
+    from provision.libvirt_xml import text_of
     from provision.placement import parse_capabilities
 
     try:
-        found = parse_capabilities(_text(Path(path), _content(Path(path))))
+        found = parse_capabilities(text_of(_content(Path(path))))
     except ValueError as error:
         raise InventoryError(f"{path}: {cause(error)}", hint="it is the output of `virsh capabilities`") from error
     if not found.cpus:

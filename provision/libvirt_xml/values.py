@@ -32,7 +32,9 @@ def check_domain(xml: str) -> None:
         for element in root.findall(path):
             if _power(element.get("unit")) is None:
                 raise ValueError(f"there is no unit {element.get('unit')!r}")
-            int(element.get("size") or element.get("memory") or element.text or "")
+            number = element.get("size") or element.get("memory") or element.text or ""
+            if not number.strip().isdecimal():
+                raise ValueError(f"a <{element.tag}> says {number!r}, which is no size")
 
 
 def whole(text: str | None, otherwise: int) -> int:

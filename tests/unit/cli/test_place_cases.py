@@ -89,6 +89,11 @@ def test_a_domain_is_read_however_it_is_encoded(tmp_path: Path, name: str, decla
             b"<domain><name>g</name><vcpu cpuset='0-4294967295'>1</vcpu></domain>",
             "is not a domain: 4294967295 is no number",
         ),
+        (
+            "g.xml",
+            b"<domain><name>g</name><cpu><numa><cell id='0'/></numa></cpu></domain>",
+            "is not a domain: a <cell> says '', which",
+        ),
         ("g", b"<domain><name>g\xe4st</name></domain>", "is not UTF-8 text"),
     ],
 )
@@ -118,6 +123,15 @@ def test_capabilities_are_read_however_they_are_encoded(tmp_path: Path, encoding
     inventory = CASES / "p05-xml-with-a-declaration" / "inventory.yaml"
     found = CliRunner().invoke(place, [str(inventory), "--capabilities", f"hv1={tmp_path / 'hv1.xml'}"])
     assert found.stdout == "hv1 cell 0: host 0 | cp1 1 2 | free 3 4 5 6 7\n", found.exception
+
+
+def test_capabilities_that_are_no_text_are_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "hv1.xml").write_bytes(b"<capabilities>\xff</capabilities>")
+    inventory = CASES / "p05-xml-with-a-declaration" / "inventory.yaml"
+    found = CliRunner().invoke(place, [str(inventory), "--capabilities", f"hv1={tmp_path / 'hv1.xml'}"])
+    assert isinstance(found.exception, InventoryError)
+    assert found.exception.message == f"{tmp_path / 'hv1.xml'}: is not UTF-8 text"
+    assert "virsh capabilities" in found.exception.hint
 
 
 def test_p06_another_architecture() -> None:
