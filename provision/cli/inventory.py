@@ -16,6 +16,7 @@ def validate(inventory: str, as_json: bool) -> None:
 
     from provision.base.errors import InventoryError
     from provision.inventory import load
+    from provision.placement import GUESTS_ARCHITECTURE
 
     try:
         cluster = load(inventory)
@@ -30,6 +31,7 @@ def validate(inventory: str, as_json: bool) -> None:
     else:
         click.echo(
             f"{inventory}: cluster {cluster.cluster}, {len(cluster.hosts)} host(s), {len(cluster.nodes)} node(s): valid"
+            f"; its guests are {GUESTS_ARCHITECTURE}, and so must the hosts be"
         )
 
 

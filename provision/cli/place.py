@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from provision.inventory import Cluster
     from provision.placement import Tenant, Topology
 
+DUMPED = "it is the output of `virsh dumpxml`"
+
 
 def _pairs(_ctx: click.Context, _param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
     """`hv1=PATH` options by host."""
@@ -52,12 +54,13 @@ def place(
     """Show where the guests of INVENTORY would go on given machines, without touching any. Exit code 4 with a refusal."""
     from provision.base.errors import PlacementError
     from provision.inventory import load
-    from provision.placement import as_map
+    from provision.placement import as_map, check_machines
     from provision.placement import place as find
 
     cluster = load(inventory)
     _known(cluster, capabilities, domains)
     topologies = {host.name: _topology(capabilities[host.name]) for host in cluster.hosts}
+    check_machines(topologies)
     current = [tenant for host, folder in domains.items() for tenant in _tenants(cluster, host, folder)]
     found = find(cluster, topologies, current)
     if svg:
@@ -89,14 +92,17 @@ def _known(cluster: Cluster, capabilities: dict[str, str], domains: dict[str, st
 
 def _topology(path: str) -> Topology:
     from provision.base.errors import InventoryError, cause
+    from provision.libvirt_xml import text_of
     from provision.placement import parse_capabilities
 
     try:
-        found = parse_capabilities(_read(Path(path)))
+        found = parse_capabilities(text_of(_content(Path(path))))
     except ValueError as error:
         raise InventoryError(f"{path}: {cause(error)}", hint="it is the output of `virsh capabilities`") from error
     if not found.cpus:
         raise InventoryError(f"{path}: no CPUs in it", hint="libvirt's test driver reports none; take a real host's")
+    if found.strayed:
+        click.echo(f"note: {path}: {found.stray_note}", err=True)
     return found
 
 
@@ -109,16 +115,15 @@ def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
         raise InventoryError(f"{folder}: there is no such folder", hint="it holds one domain XML a file")
     found: dict[str, Tenant] = {}
     files: dict[str, Path] = {}
-    for path in filter(_holds_domain, sorted(Path(folder).iterdir())):
+    for path in _files(Path(folder)):
+        text = _domain_in(path)
+        if text is None:
+            continue
         try:
-            check_domain(_read(path))
+            check_domain(text)
         except ValueError as error:
-            raise InventoryError(
-                f"{path}: is not a domain: {cause(error)}", hint="it is the output of `virsh dumpxml`"
-            ) from error
-        (tenant,) = tenants(cluster.cluster, host, [parse_domain(_read(path), active=True)])
-        if not tenant.name:
-            raise InventoryError(f"{path}: is not a domain", hint="it is the output of `virsh dumpxml`")
+            raise InventoryError(f"{path}: is not a domain: {cause(error)}", hint=DUMPED) from error
+        (tenant,) = tenants(cluster.cluster, host, [parse_domain(text, active=True)])
         if tenant.name in found:
             raise InventoryError(
                 f"{files[tenant.name]} and {path} are both guest {tenant.name}", hint="keep one of the two files"
@@ -127,20 +132,45 @@ def _tenants(cluster: Cluster, host: str, folder: str) -> list[Tenant]:
     return list(found.values())
 
 
-def _holds_domain(path: Path) -> bool:
-    """Whether a file is to be read: those named *.xml must be domains, of others only those that begin like one."""
-    return path.is_file() and (path.suffix == ".xml" or _read(path).lstrip().startswith("<domain"))
-
-
-def _read(path: Path) -> str:
+def _files(folder: Path) -> list[Path]:
     from provision.base.errors import InventoryError, cause
 
     try:
-        return path.read_text(encoding="utf-8")
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InventoryError(f"{folder}: cannot be read: {cause(error)}") from error
+
+
+def _domain_in(path: Path) -> str | None:
+    """The text of a file that is to be read: those named *.xml must be domains, of others only those that begin like one."""
+    from provision.libvirt_xml import first_tag, may_be_xml
+
+    if path.exists() and not path.is_file():
+        return None
+    content = _content(path)
+    if path.suffix == ".xml":
+        return _text(path, content)
+    text = _text(path, content) if may_be_xml(content) else ""
+    return text if first_tag(text) == "domain" else None
+
+
+def _content(path: Path) -> bytes:
+    from provision.base.errors import InventoryError, cause
+
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise InventoryError(f"{path}: cannot be read: {cause(error)}") from error
-    except UnicodeDecodeError as error:
-        raise InventoryError(f"{path}: is not UTF-8 text") from error
+
+
+def _text(path: Path, content: bytes) -> str:
+    from provision.base.errors import InventoryError, cause
+    from provision.libvirt_xml import text_of
+
+    try:
+        return text_of(content)
+    except ValueError as error:
+        raise InventoryError(f"{path}: {cause(error)}", hint=DUMPED) from error
 
 
 def _write(path: Path, text: str) -> None:

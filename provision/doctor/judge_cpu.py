@@ -16,9 +16,11 @@ GOOD_CLOCKS = ("", "tsc", "kvm-clock", "arch_sys_counter")
 
 
 def judge_cpu(patient: Patient) -> Iterator[Finding]:
-    """MC111 to MC117, MC162."""
+    """MC111 to MC117, MC162, MC165."""
     for fault in absent(patient.host, patient.topology):
         yield found("MC162", patient.name, fault)
+    if note := patient.topology.stray_note:
+        yield found("MC165", patient.name, note)
     yield from _governor(patient)
     yield from _idle(patient)
     yield from _cores(patient)

@@ -11,6 +11,7 @@ from provision.doctor.finding import Finding, found
 from provision.doctor.patient import Patient
 from provision.guests import THROUGH_JUMP
 from provision.inventory import parse_jump
+from provision.placement import foreign_architecture
 
 OLDEST_LIBVIRT = (7, 0, 0)
 OLDEST_QEMU = (5, 2, 0)
@@ -29,12 +30,15 @@ MAIN_SESSIONS = 2
 
 
 def judge_host(patient: Patient) -> Iterator[Finding]:
-    """MC102 to MC108, MC151, MC152."""
+    """MC102 to MC108, MC151, MC152, MC163."""
     if not patient.real:
         return
     yield from _unread(patient)
     yield from _versions(patient)
-    yield from _virtualization(patient)
+    if architecture := foreign_architecture(patient.host, patient.topology):
+        yield found("MC163", patient.name, f"{patient.name} {architecture}")
+    else:  # there is no KVM for guests of another architecture to be judged
+        yield from _virtualization(patient)
     yield from _clock(patient)
     yield from _sshd(patient)
 

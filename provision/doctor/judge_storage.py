@@ -78,7 +78,7 @@ def _below(patient: Patient, below: StorageSeen) -> list[Disk]:
     elif pool.devices:
         names = [below.named[path].name for path in pool.devices if path in below.named]
     else:
-        names = [below.folder_device]
+        names = list(below.below_folder)
     bottom = {device.name for name in names if name in below.devices for device in physical(below.devices, name)}
     return [disk for disk in patient.facts.storage.disks if disk.name in bottom]
 

@@ -33,7 +33,7 @@ class Patient:
     @property
     def real(self) -> bool:
         """Whether there is a machine behind it: libvirt's test driver has none."""
-        return not self.host.uri.startswith(("test:", "test+"))
+        return self.host.real
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -4,6 +4,7 @@ To live here a line reads or changes a host. `hypervisor` is the one file of the
 """
 
 from provision.hosts.backing import check_backing
+from provision.hosts.core_kinds import with_core_kinds
 from provision.hosts.host_disks import (
     claim,
     clear,
@@ -51,4 +52,5 @@ __all__ = [
     "remove_logical",
     "send",
     "verify_again",
+    "with_core_kinds",
 ]

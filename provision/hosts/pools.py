@@ -74,9 +74,7 @@ def storage_faults(cluster: Cluster, hosts: Iterable[Host], seen: Mapping[str, S
     for host in hosts:
         if host.name in seen:
             yield from pool_faults(host.name, host.pool, cluster.storage.require, seen[host.name])
-        elif host.pool.type != "dir" or (
-            needs_look(host.pool, cluster.storage.require) and not host.uri.startswith(("test:", "test+"))
-        ):
+        elif host.pool.type != "dir" or (needs_look(host.pool, cluster.storage.require) and host.real):
             message = f"{host.name}: pool {host.pool.name}: nobody can look below it: {host.uri} leads to no shell"
             yield Fault(message, "a qemu+ssh:// URI, or a pool of type dir with storage.require: any")
 

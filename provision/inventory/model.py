@@ -27,6 +27,7 @@ from provision.base.scalars import (
 from provision.base.strict import Strict
 from provision.base.units import KIB, MIB
 from provision.inventory.jump import parse_jump
+from provision.inventory.uris import is_test
 from provision.linkerd.wanted import Mesh
 from provision.storage import Pool, Storage, Volume
 
@@ -94,6 +95,11 @@ class Host(Strict):
                 f"{value!r} is not a libvirt URI of QEMU\nqemu:///system here, qemu+ssh://root@HOST/system elsewhere"
             )
         return value
+
+    @property
+    def real(self) -> bool:
+        """Whether there is a machine behind it: libvirt's test driver has none."""
+        return not is_test(self.uri)
 
 
 class Network(Strict):
@@ -173,6 +179,11 @@ class NodeCpu(Strict):
     )
     emulator: Literal["shared", "isolated"] = Field(
         "shared", description="shared: QEMU's own threads run on the reserved CPUs; isolated: on one CPU of their own"
+    )
+    cores: Literal["alike", "performance", "efficient", "any"] = Field(
+        "alike",
+        description="hybrid hosts only. alike: cores of one kind, performance cores first; performance, efficient: that kind alone;"
+        " any: both in one guest",
     )
 
     @model_validator(mode="after")

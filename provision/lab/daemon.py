@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,12 @@ unix_sock_rw_perms = "0770"
 auth_unix_ro = "none"
 auth_unix_rw = "none"
 """
+
+
+def host_libvirtd_conf(lab: Lab) -> str:
+    """A host's libvirtd.conf. Its uuid is its own: by the machine's, which all hosts of a lab share, they would be one host."""
+    return f'{HOST_LIBVIRTD_CONF}host_uuid = "{uuid.uuid5(uuid.NAMESPACE_URL, lab.uri)}"\n'
+
 
 # As root without AppArmor, cgroups or mount namespaces of its own: the lab must work where there are none of them.
 # stdio_handler: without virtlogd QEMU writes its logs and the guests' consoles itself.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from provision.base.events import Changed, Emit
 from provision.base.parallel import for_each
 from provision.base.shell import Local
-from provision.lab.daemon import HOST_LIBVIRTD_CONF, answers, daemon_pid, start_daemon
+from provision.lab.daemon import answers, daemon_pid, host_libvirtd_conf, start_daemon
 from provision.lab.ground import clear_remains, make_folders, make_key, make_namespace
 from provision.lab.logins import (
     JUMP,
@@ -69,7 +69,7 @@ def up_hosts(lab: Lab, count: int, shell: Local, emit: Emit) -> tuple[str, ...]:
 
 def _up(host: Lab, lab: Lab, invited: str, shell: Local, emit: Emit) -> bool:
     """One host, or what is missing of it; whether something had to be started."""
-    (host.state / "libvirtd.conf").write_text(HOST_LIBVIRTD_CONF)
+    (host.state / "libvirtd.conf").write_text(host_libvirtd_conf(host))
     make_sshd(host, address(host), ("root", MEMBER, STRANGER), invited, shell)
     running = answers(host, shell)
     if not running:

@@ -13,6 +13,7 @@ from provision.libvirt_xml.definition import (
     is_pin,
     vcpu_pin,
 )
+from provision.libvirt_xml.documents import first_tag, may_be_xml, root_of, text_of
 from provision.libvirt_xml.domain_states import ended, halted
 from provision.libvirt_xml.domain_xml import (
     domain_xml,
@@ -41,7 +42,8 @@ from provision.libvirt_xml.libvirt_seen import (
     parse_volume_holder,
     uuid_in,
 )
-from provision.libvirt_xml.values import check_domain
+from provision.libvirt_xml.memory_parts import MemoryPart
+from provision.libvirt_xml.values import check_domain, scaled_bytes
 from provision.libvirt_xml.whose import judged_domains, judged_networks
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "DomainState",
     "Holder",
     "Lease",
+    "MemoryPart",
     "NetworkSeen",
     "PoolSeen",
     "Settings",
@@ -59,6 +62,7 @@ __all__ = [
     "check_domain",
     "domain_xml",
     "ended",
+    "first_tag",
     "guest_settings",
     "halted",
     "iothread_pin",
@@ -69,6 +73,7 @@ __all__ = [
     "lease_xml",
     "lock_limit_mib",
     "machine_in",
+    "may_be_xml",
     "network_xml",
     "parse_domain",
     "parse_domain_holder",
@@ -80,6 +85,9 @@ __all__ = [
     "parse_volume_holder",
     "pool_xml",
     "probe_xml",
+    "root_of",
+    "scaled_bytes",
+    "text_of",
     "upload_volume_xml",
     "uuid_in",
     "vcpu_pin",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from provision.base.units import KIB, MIB
 from provision.libvirt_xml.definition import Settings, domain_settings, network_settings
+from provision.libvirt_xml.documents import parsed
 from provision.libvirt_xml.domain_states import PASSES
-from provision.libvirt_xml.values import cpus_or_none, ip_network, parsed, scaled_bytes, whole
+from provision.libvirt_xml.memory_parts import MemoryPart, memory_parts, total_mib
+from provision.libvirt_xml.values import cpus_or_none, ip_network, scaled_bytes, whole
 from provision.specs import Stamp, read_stamp
 
 BALLOON_MODELS = ("virtio", "virtio-transitional", "virtio-non-transitional", "xen")
@@ -21,7 +21,8 @@ class DomainSeen:
     `not_ours` says why a stamp that names our cluster was taken off it (`whose`); that stamp is `pretended` then. `macs` are those of
     its interfaces.
 
-    `memory_nodes` are the NUMA nodes that its memory is bound to, `hugepage_kib` is the size of its huge pages, 0 for none.
+    `memory_nodes` are the NUMA nodes that its memory is bound to, `hugepage_kib` is the size of its (first) huge pages, 0 for none;
+    `memory_parts` says both for each part of it.
     `settings` are its elements for a comparison; `next_start` is what a running domain of ours will be then. `halted`: why an
     active one does not run, and the next step; `ended`: what is worth knowing of why another is off; `garbage`: what of a
     stamp that looks like ours cannot be read, so that it counts as none. `copying` are
@@ -42,6 +43,7 @@ class DomainSeen:
     disks: tuple[str, ...]
     memory_nodes: str = ""
     hugepage_kib: int = 0
+    memory_parts: tuple[MemoryPart, ...] = ()
     settings: Settings = field(default_factory=dict)
     next_start: DomainSeen | None = None
     macs: tuple[str, ...] = ()
@@ -127,13 +129,14 @@ def parse_domain(xml: str, *, active: bool) -> DomainSeen:
     emulator = root.find("cputune/emulatorpin")
     iothreads = sorted(root.findall("cputune/iothreadpin"), key=lambda pin: whole(pin.get("iothread"), 0))
     stamp, garbage = read_stamp(root)
+    parts = memory_parts(root)
     return DomainSeen(
         name=root.findtext("name", ""),
         uuid=root.findtext("uuid", ""),
         active=active,
         stamp=stamp,
         type=root.get("type", ""),
-        memory_mib=_memory_mib(root.find("memory")),
+        memory_mib=total_mib(root),
         vcpus=vcpus,
         vcpu_cpus=tuple(pins.get(str(number), floating) for number in range(vcpus)),
         emulator_cpus="" if emulator is None else cpus_or_none(emulator.get("cpuset")),
@@ -143,7 +146,8 @@ def parse_domain(xml: str, *, active: bool) -> DomainSeen:
         memory_nodes=",".join(
             filter(None, (cpus_or_none(one.get("nodeset")) for one in root.findall("numatune/memory")))
         ),
-        hugepage_kib=_hugepage_kib(root.find("memoryBacking/hugepages")),
+        hugepage_kib=next((part.page_kib for part in parts if part.page_kib), 0),
+        memory_parts=parts,
         settings=domain_settings(root),
         macs=tuple(mac.get("address", "") for mac in root.findall("devices/interface/mac")),
         garbage=garbage,
@@ -153,18 +157,6 @@ def parse_domain(xml: str, *, active: bool) -> DomainSeen:
             if disk.find("mirror") is not None
         ),
     )
-
-
-def _hugepage_kib(hugepages: Any) -> int:
-    """The size of the (first) huge page; where the domain names none, 2 MiB, the default of every x86 kernel."""
-    if hugepages is None:
-        return 0
-    page = hugepages.find("page")
-    return 2048 if page is None else scaled_bytes(page.get("size"), page.get("unit")) // KIB
-
-
-def _memory_mib(memory: Any) -> int:
-    return 0 if memory is None else scaled_bytes(memory.text, memory.get("unit")) // MIB
 
 
 def parse_network(xml: str, *, active: bool, autostart: bool = True, definition: str = "") -> NetworkSeen:

@@ -9,6 +9,7 @@ import netaddr
 from lxml import etree
 
 from provision.base.cpu_lists import cpu_list, parse_cpu_list
+from provision.libvirt_xml.documents import root_of
 
 MOST_VCPUS = 4096
 """QEMU's most for x86 since 8.2 is 4096; a larger number is none."""
@@ -17,26 +18,23 @@ _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _CLASSES = ((128, 8), (192, 16), (224, 24))
 
 
-def parsed(xml: str) -> Any:
-    """The root of a document; an empty element where there is none. Characters that XML forbids are passed over."""
-    parser = etree.XMLParser(recover=True, resolve_entities=False, huge_tree=True)
-    root = etree.fromstring(xml.encode(errors="replace"), parser) if xml.strip() else None
-    return etree.Element("unreadable") if root is None else root
-
-
 def check_domain(xml: str) -> None:
     """For files that a person gives: raises ValueError with what is passed over in a domain that libvirt shows."""
-    try:
-        root = etree.fromstring(xml)
-    except etree.XMLSyntaxError as error:
-        raise ValueError(str(error)) from error
+    root = root_of(xml)
+    if root.tag != "domain":
+        raise ValueError(f"its element is <{root.tag}>")
+    if not root.findtext("name", "").strip():
+        raise ValueError("it has no <name>")
     for element in root.iter(tag=etree.Element):
         for name in ("cpuset", "nodeset"):
             parse_cpu_list(element.get(name, ""))
-    for element in (*root.findall("memory"), *root.findall("memoryBacking/hugepages/page")):
-        if _power(element.get("unit")) is None:
-            raise ValueError(f"there is no unit {element.get('unit')!r}")
-        int(element.get("size") or element.text or "")
+    for path in ("memory", "memoryBacking/hugepages/page", "cpu/numa/cell"):
+        for element in root.findall(path):
+            if _power(element.get("unit")) is None:
+                raise ValueError(f"there is no unit {element.get('unit')!r}")
+            number = element.get("size") or element.get("memory") or element.text or ""
+            if not number.strip().isdecimal():
+                raise ValueError(f"a <{element.tag}> says {number!r}, which is no size")
 
 
 def whole(text: str | None, otherwise: int) -> int:

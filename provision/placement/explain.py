@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from provision.base.units import KIB
 from provision.inventory import Spread
 from provision.placement.need import Need, Share, page_name
 from provision.placement.pick import best
-from provision.placement.room import CellRoom, HostRoom
+from provision.placement.room import TINY, CellRoom, HostRoom
 from provision.placement.seats import parts, seats
 
 LONELY = "but no NUMA node has a CPU for the emulator besides"
@@ -25,7 +26,8 @@ def reasons(host: HostRoom, need: Need, group: str | None) -> Iterator[str]:
     elif not host.cells:
         yield f"{name}: libvirt reports no CPUs"
     else:
-        yield from _of_cells(host, need)
+        for one in need.by_kind(host.layout.kinds):
+            yield from _of_cells(host, one)
 
 
 def _of_cells(host: HostRoom, need: Need) -> Iterator[str]:
@@ -68,7 +70,7 @@ def _per_cell(host: HostRoom, need: Need, count: int) -> Iterator[str]:
     faults = [obstacle(room, index, share, host) for index, room in enumerate(host.cells)]
     enough = faults.count("") >= count
     for room, fault in zip(host.cells, faults, strict=True):
-        where = f"{host.host.name} cell {room.layout.id}"
+        where = f"{host.host.name} cell {room.layout.id}{f', {need.cores} cores' if need.cores else ''}"
         if fault:
             yield f"{where}: {fault}" + (f" in each of {_nodes(count)}" if count > 1 and "needed" in fault else "")
         elif count > 1:
@@ -81,11 +83,27 @@ def obstacle(room: CellRoom, index: int, share: Share, host: HostRoom) -> str:
         return "has no CPUs"
     if not room.layout.has_memory:
         return "has no memory of its own"
-    if best(
-        room, index, Share(share.dedicated, share.threads, share.isolated, share.vcpus, 0, 0), pack=not host.shared
-    ):
+    cpus = replace(share, memory_mib=0, page_kib=0)
+    if best(room, index, cpus, pack=not host.shared):
         return _memory(room, share)
-    return _dedicated(room, share) if share.dedicated else _shared(room, share)
+    room = room.only(share.cores)
+    if not share.dedicated:
+        return _shared(room, share)
+    return _needed_by_others(room, index, cpus) or _dedicated(room, share)
+
+
+def _needed_by_others(room: CellRoom, index: int, cpus: Share) -> str:
+    """Says when the CPUs are free, but those that share the others here could not do without them."""
+    before = room.snapshot()
+    room.load = {}
+    alone = best(room, index, cpus, pack=False)
+    room.restore(before)
+    if alone is None:
+        return ""
+    spare = math.floor(room.slack / room.ratio + TINY)
+    needed = len(alone.cpus) + len(alone.idle) + cpus.isolated
+    sharing = f"{sum(room.load.values()):g} vCPUs share CPUs here at ratio {room.ratio:g}"
+    return f"{sharing}: {max(0, spare)} of {room.free} free CPUs can be dedicated, {needed} needed"
 
 
 def _memory(room: CellRoom, share: Share) -> str:
@@ -122,10 +140,15 @@ def _require(room: CellRoom, share: Share, needed: str) -> str:
         return "its cores have one thread each, threads: require wants two"
     if not any(share.vcpus % threads == 0 for threads in range(2, most + 1)):
         return f"{share.vcpus} vCPUs do not fill cores of {most} threads evenly, which threads: require wants"
-    usable = sum(len(cpus) - len(cpus) % 2 for cpus in room.cores)
+    usable = max(_in_whole_parts(room, threads) for threads in range(2, most + 1) if share.vcpus % threads == 0)
     lone = room.free - usable
     text = f"{usable} dedicated CPUs free, {needed}"
     return f"{text}; {lone} more are free only as lone siblings, which threads: require forbids" if lone else text
+
+
+def _in_whole_parts(room: CellRoom, threads: int) -> int:
+    """CPUs of cores that can each give `threads`."""
+    return threads * sum(len(cpus) >= threads for cpus in room.cores)
 
 
 def _isolate(room: CellRoom, needed: str) -> str:

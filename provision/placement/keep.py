@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from provision.placement.layout import HostLayout
-from provision.placement.model import Tenant
+from provision.placement.layout import CellLayout, HostLayout
+from provision.placement.model import MemoryHeld, Tenant
 from provision.placement.need import Need, Share
 from provision.placement.pick import emulator_only
 from provision.placement.room import TINY, CellRoom, HostRoom, Seat
@@ -21,8 +21,8 @@ def occupy(host: HostRoom, tenant: Tenant, spared: frozenset[int] = frozenset())
     """
     for held, load in _claims(host.layout.cpus_of_cells, tenant):
         _claim(host, held - spared, load, _most(host, tenant))
-    for cell, memory_mib in memory_of(host.layout, tenant):
-        host.cells[cell].take_memory(memory_mib, tenant.hugepage_kib)
+    for cell, memory_mib, page_kib in memory_of(host.layout, tenant):
+        host.cells[cell].take_memory(memory_mib, page_kib)
 
 
 def occupy_spared(host: HostRoom, tenant: Tenant, left: frozenset[int]) -> None:
@@ -73,16 +73,31 @@ def _claim(host: HostRoom, cpus: frozenset[int], load: float, most: float) -> No
             cell.load[cpu] = min(most, cell.load.get(cpu, 0.0) + load)
 
 
-def memory_of(layout: HostLayout, tenant: Tenant) -> list[tuple[int, int]]:
-    """How many MiB of a guest's memory each cell (by index) holds, as far as can be known."""
-    held = {cpu for cpus in tenant.vcpu_cpus for cpu in pinned(cpus, layout.online)}
-    cells = [index for index, cell in enumerate(layout.cells) if cell.id in tenant.memory_cells]
+def memory_of(layout: HostLayout, tenant: Tenant) -> list[tuple[int, int, int]]:
+    """A guest's memory, as far as can be known: cell (by index), MiB, and size of its huge pages, 0 for ordinary memory."""
+    parts = tenant.memory or (MemoryHeld(tenant.memory_mib, tenant.memory_cells, tenant.hugepage_kib),)
+    return [(cell, memory_mib, part.page_kib) for part in parts for cell, memory_mib in _spread(layout, tenant, part)]
+
+
+def _spread(layout: HostLayout, tenant: Tenant, part: MemoryHeld) -> list[tuple[int, int]]:
+    """Evenly over the cells that it is bound to or pinned to; else over all in proportion to what guests may have there."""
+    vcpus = [cpus for number, cpus in enumerate(tenant.vcpu_cpus) if number in part.vcpus or not part.vcpus]
+    held = {cpu for cpus in vcpus for cpu in pinned(cpus, layout.online)}
+    cells = [index for index, cell in enumerate(layout.cells) if cell.id in part.cells]
     cells = cells or [i for i, cell in enumerate(layout.cells) if cell.has_memory and held & set(cell.cpus)]
-    if cells:
-        return [(cell, tenant.memory_mib // len(cells)) for cell in cells]
-    sizes = [cell.memory_mib if cell.has_memory else 0 for cell in layout.cells]
+    sizes = [_size(cell, part.page_kib) for cell in layout.cells]
+    if cells:  # huge pages are where there are some
+        cells = [cell for cell in cells if sizes[cell] or not part.page_kib] or cells
+        return [(cell, part.memory_mib // len(cells)) for cell in cells]
     total = sum(sizes)
-    return [(cell, tenant.memory_mib * size // total) for cell, size in enumerate(sizes) if total]
+    return [(cell, part.memory_mib * size // total) for cell, size in enumerate(sizes) if total]
+
+
+def _size(cell: CellLayout, page_kib: int) -> int:
+    """What guests may have of a cell: ordinary memory in MiB, or the number of huge pages of a size."""
+    if page_kib:
+        return dict(cell.pages).get(page_kib, 0)
+    return cell.memory_mib if cell.has_memory else 0
 
 
 def kept(host: HostRoom, tenant: Tenant, need: Need, held: Mapping[int, int]) -> tuple[Seat, ...] | None:

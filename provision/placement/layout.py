@@ -6,7 +6,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from provision.base.cpu_lists import cpu_list
 from provision.base.units import KIB, MIB
 from provision.inventory import Host
 from provision.placement.topology import Cell, Topology
@@ -15,7 +14,8 @@ from provision.placement.topology import Cell, Topology
 @dataclass(frozen=True, eq=False)
 class CellLayout:
     """One NUMA node. `cores` are the CPUs of each core that guests may get, `threads` how many CPUs the core has in all:
-    where the two differ, a sibling is reserved. `memory_mib` is ordinary memory: without reserve and huge pages.
+    where the two differ, a sibling is reserved. `memory_mib` is ordinary memory: without reserve and huge pages. `kinds` says of each core
+    of a hybrid machine whether it is for performance or efficient, "" of all others.
     """
 
     id: int
@@ -26,6 +26,7 @@ class CellLayout:
     has_memory: bool
     memory_mib: int
     pages: tuple[tuple[int, int], ...]
+    kinds: tuple[str, ...]
 
     @cached_property
     def core_of(self) -> dict[int, int]:
@@ -53,6 +54,11 @@ class HostLayout:
         return tuple(sorted(cpu for cell in self.cells for cpu in cell.reserved))
 
     @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of cores that guests may get, those for performance first."""
+        return tuple(sorted({kind for cell in self.cells for kind in cell.kinds}, reverse=True))
+
+    @cached_property
     def cpus_of_cells(self) -> tuple[tuple[int, ...], ...]:
         """The CPUs of each cell, reserved ones too."""
         return tuple(cell.cpus for cell in self.cells)
@@ -71,24 +77,9 @@ class HostLayout:
 def layout(host: Host, topology: Topology) -> HostLayout:
     """The layout of a host, its reserved CPUs and memory taken off."""
     reserved = reserved_cpus(host, topology)
-    with_memory = sum(1 for cell in topology.cells if cell.memory_mib)
-    share_mib = -(-host.reserved_memory // MIB // max(1, with_memory))
-    cells = tuple(_cell(cell, reserved, share_mib) for cell in topology.cells)
+    kept_mib = _kept_mib(topology.cells, -(-host.reserved_memory // MIB))
+    cells = tuple(_cell(cell, reserved, kept_mib[cell.id], topology.efficient) for cell in topology.cells)
     return HostLayout(cells, _distances(topology.cells))
-
-
-def absent(host: Host, topology: Topology) -> tuple[str, ...]:
-    """What the inventory says of a host's CPUs and NUMA nodes that the host does not have: nothing of it would have an effect."""
-    online, cells = {cpu.id for cpu in topology.cpus}, [cell.id for cell in topology.cells]
-    gone, near = set(host.reserved_cpus or ()) - online, host.pool.numa_node
-    found = []
-    if gone:
-        found.append(
-            f"reserved_cpus names {cpu_list(gone)}; the host has CPUs {cpu_list(online) or 'none'}, others are offline or not there"
-        )
-    if near is not None and near not in cells:
-        found.append(f"pool.numa_node is {near}; the host has NUMA nodes {cpu_list(cells) or 'none'}")
-    return tuple(found)
 
 
 def reserved_cpus(host: Host, topology: Topology) -> frozenset[int]:
@@ -99,10 +90,27 @@ def reserved_cpus(host: Host, topology: Topology) -> frozenset[int]:
     return frozenset(sibling for first in firsts for sibling in first.siblings)
 
 
-def _cell(cell: Cell, reserved: frozenset[int], share_mib: int) -> CellLayout:
+def _kept_mib(cells: Sequence[Cell], reserved_mib: int) -> dict[int, int]:
+    """What each cell keeps back for the host: equal parts of those that have CPUs, where the host's own programs run, as far as
+    their ordinary memory goes; what they cannot give is kept back by the others.
+    """
+    kept = dict.fromkeys((cell.id for cell in cells), 0)
+    rest = reserved_mib
+    for some in ([cell for cell in cells if cell.cpus], [cell for cell in cells if not cell.cpus]):
+        for left, cell in zip(range(len(some), 0, -1), sorted(some, key=_ordinary_mib), strict=True):
+            kept[cell.id] = min(_ordinary_mib(cell), -(-rest // left))
+            rest -= kept[cell.id]
+    return kept
+
+
+def _ordinary_mib(cell: Cell) -> int:
+    """Memory that is not set aside as huge pages."""
+    return max(0, cell.memory_mib - sum(size * count for size, count in cell.hugepages) // KIB)
+
+
+def _cell(cell: Cell, reserved: frozenset[int], kept_mib: int, efficient: frozenset[int]) -> CellLayout:
     cores = _cores(cell)
     usable = [(tuple(cpu for cpu in core if cpu not in reserved), len(core)) for core in cores]
-    paged_mib = sum(size * count for size, count in cell.hugepages) // KIB
     return CellLayout(
         id=cell.id,
         cores=tuple(core for core, _ in usable if core),
@@ -110,9 +118,14 @@ def _cell(cell: Cell, reserved: frozenset[int], share_mib: int) -> CellLayout:
         reserved=tuple(sorted(cpu.id for cpu in cell.cpus if cpu.id in reserved)),
         cpus=tuple(sorted(cpu.id for cpu in cell.cpus)),
         has_memory=cell.memory_mib > 0,
-        memory_mib=max(0, cell.memory_mib - share_mib - paged_mib),
+        memory_mib=_ordinary_mib(cell) - kept_mib,
         pages=cell.hugepages,
+        kinds=tuple(_kind(core, efficient) for core, _ in usable if core),
     )
+
+
+def _kind(core: tuple[int, ...], efficient: frozenset[int]) -> str:
+    return "" if not efficient else "efficient" if core[0] in efficient else "performance"
 
 
 def _cores(cell: Cell) -> list[tuple[int, ...]]:

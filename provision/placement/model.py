@@ -10,10 +10,24 @@ SHOWN_REASONS = 12
 
 
 @dataclass(frozen=True)
+class MemoryHeld:
+    """Part of a guest's memory: bound to NUMA nodes, or else where the guest's `vcpus` (by number, none: all) are pinned to.
+
+    `page_kib` is the size of its huge pages, 0 for ordinary memory.
+    """
+
+    memory_mib: int
+    cells: tuple[int, ...] = ()
+    page_kib: int = 0
+    vcpus: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
 class Tenant:
     """A guest that a host already has. `node` is its name in our inventory, None for a foreign one; `vcpu_cpus` is one
     CPU set per vCPU (all CPUs for one that floats). `emulator_cpus` and `iothread_cpus` are empty when unknown; `memory_cells` are the
-    NUMA nodes its memory is bound to, empty when unbound; `hugepage_kib` is 0 for ordinary memory.
+    NUMA nodes its memory is bound to, empty when unbound; `hugepage_kib` is 0 for ordinary memory. `memory` says both for each
+    part of it, where the parts are known.
 
     `placed`: these are the pins that we gave it, not those that it happens to have. A foreign guest on them came later.
     """
@@ -27,6 +41,7 @@ class Tenant:
     iothread_cpus: frozenset[int] = frozenset()
     memory_cells: tuple[int, ...] = ()
     hugepage_kib: int = 0
+    memory: tuple[MemoryHeld, ...] = ()
     placed: bool = False
 
 

@@ -26,6 +26,7 @@ def best(room: CellRoom, cell: int, share: Share, *, pack: bool) -> Seat | None:
     """The seat that serves the guest best, None when it does not fit. `pack`: shared guests fill shared CPUs first."""
     if not room.has_memory(share):
         return None
+    room = room.only(share.cores)
     if not share.dedicated:
         return _shared(room, cell, share, pack)
     if room.free < share.vcpus + share.isolated:
@@ -43,6 +44,7 @@ def every(room: CellRoom, cell: int, share: Share, *, pack: bool) -> Iterator[Se
     if first is None:
         return
     yield first
+    room = room.only(share.cores)
     others = _other_seats(room, cell, share) if share.dedicated else _other_shared(room, cell, share)
     fitting = (seat for seat in others if room.leaves_enough(seat, dedicated=share.dedicated))
     yield from islice(fitting, MOST_WAYS)
@@ -100,7 +102,7 @@ def _require(room: CellRoom, share: Share) -> Picks | None:
 
 def _isolate(room: CellRoom, share: Share) -> Picks | None:
     cores = [core for core in range(len(room.cores)) if room.whole(core)]
-    cores.sort(key=lambda core: room.layout.threads[core])
+    cores.sort(key=lambda core: (room.layout.kinds[core] == "efficient", room.layout.threads[core]))
     picks = [(core, 1) for core in cores[: share.vcpus]]
     if len(picks) < share.vcpus or (share.isolated and not _left(room, share, picks)):
         return None
@@ -143,11 +145,11 @@ def emulator_only(room: CellRoom) -> int | None:
 
 def _ways(room: CellRoom, share: Share) -> Iterator[Picks]:
     """Every way to take the vCPUs that leaves something else behind."""
-    kinds: dict[tuple[int, int], list[int]] = defaultdict(list)
+    kinds: dict[tuple[int, int, str], list[int]] = defaultdict(list)
     for core, cpus in enumerate(room.cores):
         if cpus and (share.threads != "isolate" or room.whole(core)):
-            kinds[len(cpus), room.layout.threads[core]].append(core)
-    classes = [(free, cores) for (free, _), cores in sorted(kinds.items())]
+            kinds[len(cpus), room.layout.threads[core], room.layout.kinds[core]].append(core)
+    classes = [(free, cores) for (free, *_), cores in sorted(kinds.items())]
     if share.threads == "require":
         for threads in range(room.layout.most_threads, 1, -1):
             if share.vcpus % threads == 0:
@@ -209,7 +211,7 @@ def _laid(room: CellRoom, cell: int, share: Share, free: Sequence[int], emulator
 
 def _other_shared(room: CellRoom, cell: int, share: Share) -> Iterator[Seat]:
     """Seats that turn as few free CPUs as possible into shared ones, but other ones."""
-    converted = Share(True, "prefer", share.isolated, _fewest(room, share), 0, 0)
+    converted = Share(True, "prefer", share.isolated, _fewest(room, share), 0, 0, share.cores)
     if room.free >= converted.vcpus + share.isolated:
         for seat in _other_seats(room, cell, converted):
             yield _laid(room, cell, share, seat.cpus, seat.emulator)

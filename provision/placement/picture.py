@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from provision.base.cpu_lists import cpu_list
 from provision.base.units import KIB
 from provision.inventory import Cluster, Host, Node
 from provision.placement.keep import memory_of, own_threads, pinned
@@ -67,20 +68,25 @@ class Stock:
 
 @dataclass(frozen=True)
 class CellMap:
-    """One NUMA node of a host, its owners, and its memory: ordinary memory first, then each size of huge pages."""
+    """One NUMA node of a host, its owners, and its memory: ordinary memory first, then each size of huge pages.
+
+    `efficient` are the CPUs of its slow cores, on a hybrid machine.
+    """
 
     host: str
     cell: int
     owners: tuple[Owner, ...]
     stocks: tuple[Stock, ...]
+    efficient: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.host} cell {self.cell}: {' | '.join(map(str, self.owners))}"
+        slow = f" (efficient cores {cpu_list(self.efficient)})" if self.efficient else ""
+        return f"{self.host} cell {self.cell}{slow}: {' | '.join(map(str, self.owners)) or 'no CPUs'}"
 
     def as_data(self) -> dict[str, Any]:
         """For JSON."""
         owners = [{"owner": str(owner.who), "cores": [list(core) for core in owner.cores]} for owner in self.owners]
-        return {"host": self.host, "cell": self.cell, "owners": owners}
+        return {"host": self.host, "cell": self.cell, "efficient": list(self.efficient), "owners": owners}
 
 
 def as_map(
@@ -118,7 +124,8 @@ def _of_host(host: Host, topology: Topology, guests: Sequence[_Guest], others: S
         held |= held_by(guest, topology, held[HOST])
     for index, cell in enumerate(topology.cells):
         stocks = _stocks(index, cell, plan, guests, others)
-        yield CellMap(host.name, cell.id, tuple(_owners(cell, held)), tuple(stocks))
+        slow = tuple(sorted(cpu.id for cpu in cell.cpus if cpu.id in topology.efficient))
+        yield CellMap(host.name, cell.id, tuple(_owners(cell, held)), tuple(stocks), slow)
 
 
 def _foreign(plan: HostLayout, others: Sequence[Tenant]) -> dict[Who, set[int]]:
@@ -163,7 +170,12 @@ def _cores(cell: Cell, cpus: set[int]) -> tuple[tuple[int, ...], ...]:
 def _stocks(
     index: int, cell: Cell, plan: HostLayout, guests: Sequence[_Guest], others: Sequence[Tenant]
 ) -> Iterator[Stock]:
-    theirs = [(Who("foreign", one.name), one.hugepage_kib, dict(memory_of(plan, one)).get(index, 0)) for one in others]
+    theirs = [
+        (Who("foreign", one.name), page_kib, mib)
+        for one in others
+        for (cell_index, page_kib), mib in _summed(memory_of(plan, one)).items()
+        if cell_index == index
+    ]
     here = [(node, pin) for node, pin in guests if cell.id in pin.cells]
     ours = [(Who("guest", node.name), _page_kib(pin), node.memory_mib // len(pin.cells)) for node, pin in here]
     aside = _set_aside(cell, plan.cells[index])
@@ -173,6 +185,14 @@ def _stocks(
         paged = ((who, -(-mib * KIB // size)) for who, page_kib, mib in (*theirs, *ours) if page_kib == size)
         if count:
             yield Stock(size, count, tuple((who, pages) for who, pages in paged if pages))
+
+
+def _summed(memory: Iterable[tuple[int, int, int]]) -> dict[tuple[int, int], int]:
+    """MiB by cell and page size."""
+    found: dict[tuple[int, int], int] = defaultdict(int)
+    for cell, mib, page_kib in memory:
+        found[cell, page_kib] += mib
+    return found
 
 
 def _page_kib(pinning: Pinning) -> int:

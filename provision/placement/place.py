@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from provision.base.errors import PlacementError
 from provision.inventory import Cluster, Node
 from provision.placement.explain import reasons
-from provision.placement.layout import HostLayout, absent, layout
+from provision.placement.fitness import check_hosts
+from provision.placement.layout import HostLayout, layout
 from provision.placement.model import Pinning, Placement, Refusal, Tenant
 from provision.placement.need import Need, need_of
 from provision.placement.remember import remember, staying
@@ -21,16 +21,16 @@ from provision.placement.room import HostRoom, Seat, host_room
 from provision.placement.search import Guest, Seated, all_of_them, hardest_first, one_by_one
 from provision.placement.topology import Topology
 
-__all__ = ["Pinning", "Placement", "Refusal", "Tenant", "absent", "place"]
+__all__ = ["Pinning", "Placement", "Refusal", "Tenant", "place"]
 
 
 def place(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequence[Tenant]) -> Placement:
     """Pins for every node of the inventory, or its refusal.
 
     `topologies` are by host name; `current` are the guests that the hosts have now, ours and others'. Raises PlacementError
-    when the inventory names CPUs or NUMA nodes that a host does not have.
+    for hosts of another architecture, and when the inventory names CPUs or NUMA nodes that a host does not have.
     """
-    _check(cluster, topologies)
+    check_hosts(cluster.hosts, {host.name: topologies[host.name] for host in cluster.hosts})
     hosts = _rooms(cluster, topologies)
     by_name = {host.host.name: host for host in hosts}
     ours = staying(cluster, by_name, current)
@@ -45,15 +45,6 @@ def place(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequenc
         tuple(_pinning(node, *found[node.name]) for node in cluster.nodes if node.name in found),
         tuple(_refusals([guest for guest in guests if guest.node.name not in found], hosts)),
     )
-
-
-def _check(cluster: Cluster, topologies: Mapping[str, Topology]) -> None:
-    faults = [f"{host.name}: {fault}" for host in cluster.hosts for fault in absent(host, topologies[host.name])]
-    if faults:
-        raise PlacementError(
-            "; ".join(faults),
-            hint="name what `virsh capabilities` shows there, or bring the CPUs online: chcpu -e LIST",
-        )
 
 
 def _rooms(cluster: Cluster, topologies: Mapping[str, Topology]) -> list[HostRoom]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +40,16 @@ class CellRoom:
         self.memory_mib = layout.memory_mib
         self.pages = dict(layout.pages)
 
+    def only(self, kind: str) -> CellRoom:
+        """The same room with the cores of one kind alone, to look at; itself for any kind."""
+        if not kind:
+            return self
+        some, kinds, core_of = copy(self), self.layout.kinds, self.layout.core_of
+        some.cores = [cpus if own == kind else () for cpus, own in zip(self.cores, kinds, strict=True)]
+        some.free = sum(map(len, some.cores))
+        some.load = {cpu: load for cpu, load in self.load.items() if kinds[core_of[cpu]] == kind}
+        return some
+
     def whole(self, core: int) -> bool:
         """Whether no thread of a core is taken or reserved."""
         return len(self.cores[core]) == self.layout.threads[core]
@@ -55,10 +66,10 @@ class CellRoom:
         return self.slack - self.ratio * alone - sharing >= -TINY
 
     def has_memory(self, share: Share) -> bool:
-        """Whether the memory, or the huge pages, are there."""
+        """Whether the memory, or the huge pages, are there. Guests of others may have more than there is: then nothing is left."""
         if share.page_kib:
-            return self.pages.get(share.page_kib, 0) >= share.pages
-        return self.layout.has_memory and self.memory_mib >= share.memory_mib
+            return max(0, self.pages.get(share.page_kib, 0)) >= share.pages
+        return self.layout.has_memory and max(0, self.memory_mib) >= share.memory_mib
 
     def is_free(self, cpu: int) -> bool:
         """Whether a CPU serves nobody."""
@@ -102,7 +113,8 @@ class CellRoom:
 
     def signature(self) -> tuple[Any, ...]:
         """Equal for rooms in which the same guests fit: CPU numbers do not count, only how cores are filled."""
-        filled = sorted((len(core), threads) for core, threads in zip(self.cores, self.layout.threads, strict=True))
+        layout = self.layout
+        filled = sorted(zip(map(len, self.cores), layout.threads, layout.kinds, strict=True))
         return (tuple(filled), tuple(sorted(self.load.values())), self.memory_mib, tuple(sorted(self.pages.items())))
 
 

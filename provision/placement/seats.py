@@ -52,6 +52,11 @@ def _holds_emulator(need: Need, count: int, rooms: Sequence[CellRoom]) -> bool:
 
 def seats(host: HostRoom, need: Need, policy: Spread) -> tuple[Seat, ...] | None:
     """The best seats on a host, one per NUMA node; None when there are none."""
+    kinds = need.by_kind(host.layout.kinds)
+    return next((found for one in kinds if (found := _seats(host, one, policy)) is not None), None)
+
+
+def _seats(host: HostRoom, need: Need, policy: Spread) -> tuple[Seat, ...] | None:
     count = parts(need, host.layout, host.host.cpu.ratio)
     if not count or (host.emulators_roam and (need.dedicated or need.isolated)):
         return None
@@ -67,9 +72,10 @@ def seats(host: HostRoom, need: Need, policy: Spread) -> tuple[Seat, ...] | None
 
 def every_seats(host: HostRoom, need: Need, policy: Spread) -> Iterator[tuple[Seat, ...]]:
     """The best seats first, then every other kind."""
-    count = parts(need, host.layout, host.host.cpu.ratio)
-    if count and not (host.emulators_roam and (need.dedicated or need.isolated)):
-        yield from _split(host, need, count, policy, exact=True)
+    for one in need.by_kind(host.layout.kinds):
+        count = parts(one, host.layout, host.host.cpu.ratio)
+        if count and not (host.emulators_roam and (need.dedicated or need.isolated)):
+            yield from _split(host, one, count, policy, exact=True)
 
 
 def _first_share(need: Need, count: int) -> Share:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from provision.base.cpu_lists import parse_cpu_list
-from provision.libvirt_xml import DomainSeen
-from provision.placement.model import Tenant
+from provision.libvirt_xml import DomainSeen, MemoryPart
+from provision.placement.model import MemoryHeld, Tenant
 
 
 def tenants(cluster: str, host: str, domains: Iterable[DomainSeen]) -> list[Tenant]:
@@ -29,7 +29,13 @@ def _tenant(host: str, domain: DomainSeen) -> Tenant:
         iothread_cpus=frozenset(cpu for cpus in domain.iothread_cpus for cpu in parse_cpu_list(cpus)),
         memory_cells=tuple(sorted(parse_cpu_list(domain.memory_nodes))),
         hugepage_kib=domain.hugepage_kib,
+        memory=tuple(map(_held, domain.memory_parts)),
     )
+
+
+def _held(part: MemoryPart) -> MemoryHeld:
+    nodes = tuple(sorted(parse_cpu_list(part.nodes)))
+    return MemoryHeld(part.memory_mib, nodes, part.page_kib, parse_cpu_list(part.vcpus))
 
 
 def _ours(cluster: str, host: str, domain: DomainSeen) -> Tenant | None:

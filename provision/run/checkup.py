@@ -28,12 +28,21 @@ from provision.doctor import (
     read_libvirt,
     walk,
 )
-from provision.hosts import Hypervisor, advice, observe_storage
+from provision.hosts import Hypervisor, advice, observe_storage, with_core_kinds
 from provision.inventory import Host
-from provision.placement import Placement, Topology, absent, parse_capabilities, place, tenants
+from provision.placement import (
+    TWO_MACHINES,
+    Placement,
+    Topology,
+    absent,
+    foreign_architecture,
+    one_machine,
+    place,
+    tenants,
+)
 from provision.plan import HostSeen
 from provision.run.engine import World, reach_out
-from provision.run.observe import observe_host
+from provision.run.observe import observe_host, topology_of
 from provision.storage import StorageSeen
 
 NAME = "doctor"
@@ -83,6 +92,7 @@ def check_hosts(world: World) -> Checkup:
     looks = _walked(world, for_each(world.cluster.hosts, lambda host: _look(world, host)))
     placement = _placement(world, looks)
     findings = [finding for look in looks for finding in _judged(world, look, placement)]
+    findings += _one_machine(looks)
     return Checkup(
         world.cluster.cluster, {look.host.name: look.seconds for look in looks}, (*findings, *_refusals(placement))
     )
@@ -117,6 +127,7 @@ def _look(world: World, host: Host) -> Look:
     try:
         shell, no_shell = _shell(world, host)
         libvirt, topology = _asked(world.hypervisors[host.name])
+        topology = with_core_kinds(topology, lambda: shell)
         # After libvirt was asked: its daemon may have been started by that, and its limits are looked at.
         facts = begin(partial(_facts, host, shell, libvirt, no_shell))
         below = begin(partial(_below, host, shell))
@@ -131,10 +142,8 @@ def _asked(hypervisor: Hypervisor) -> tuple[LibvirtFacts, Topology]:
     """What libvirt says of itself and of the machine. Raises HypervisorError when it says nothing for too long."""
 
     def ask() -> tuple[LibvirtFacts, Topology]:
-        cpus, memory_mib = hypervisor.size()
         capabilities = hypervisor.capabilities()
-        topology = parse_capabilities(capabilities, cpus=cpus, memory_mib=memory_mib)
-        return read_libvirt(hypervisor.versions(), capabilities), topology
+        return read_libvirt(hypervisor.versions(), capabilities), topology_of(hypervisor, capabilities)
 
     try:
         return bounded(ask, f"{hypervisor.host}: look at libvirt", within_s=ANSWER_S, changes=False)
@@ -212,13 +221,25 @@ def _bridge_address(world: World, look: Look) -> str:
 
 
 def _placement(world: World, looks: Sequence[Look]) -> Placement:
-    """Where the guests would go: only known when every host could be looked at and has what the inventory names there."""
-    topologies = {look.host.name: look.topology for look in looks if look.topology is not None}
-    if len(topologies) < len(looks) or any(absent(look.host, topologies[look.host.name]) for look in looks):
+    """Where the guests would go: only known when every host could be looked at, can run them, and has what the inventory names."""
+    topologies = _topologies(looks)
+    if len(topologies) < len(looks) or any(_unfit(look.host, topologies[look.host.name]) for look in looks):
         return Placement((), ())
     cluster = world.cluster
     current = [t for look in looks if look.seen for t in tenants(cluster.cluster, look.host.name, look.seen.domains)]
     return place(cluster, topologies, current)
+
+
+def _topologies(looks: Sequence[Look]) -> dict[str, Topology]:
+    return {look.host.name: look.topology for look in looks if look.topology is not None}
+
+
+def _unfit(host: Host, topology: Topology) -> bool:
+    return bool(foreign_architecture(host, topology) or absent(host, topology))
+
+
+def _one_machine(looks: Sequence[Look]) -> list[Finding]:
+    return [found("MC164", name, why, fix=TWO_MACHINES) for name, why in one_machine(_topologies(looks)).items()]
 
 
 def _judged(world: World, look: Look, placement: Placement) -> tuple[Finding, ...]:

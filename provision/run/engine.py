@@ -172,7 +172,7 @@ def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
     sealed = _sealed(world.cluster, folder)
     artifacts = _artifacts(world, folder, sealed)
     hosts = observe_hosts(world.cluster, world.hypervisors, probe=probe)
-    topologies = observe_topologies(world.cluster, world.hypervisors)
+    topologies = observe_topologies(world.cluster, world.hypervisors, world.shell)
     current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
     placement = placed(world.cluster, topologies, current)
     pools = look_at_pools(world.cluster, hosts, placement.pinnings, world.hypervisors, world.shell, wipe=wipe)
@@ -207,11 +207,7 @@ def _require_kvm(cluster: Cluster, meant: Intent) -> None:
     libvirt's test driver runs nothing.
     """
     used = {guest.host for guest in meant.wanted.guests}
-    hosts = [
-        host
-        for host in cluster.hosts
-        if host.name in used and host.require == "kvm" and not host.uri.startswith(("test:", "test+"))
-    ]
+    hosts = [host for host in cluster.hosts if host.name in used and host.require == "kvm" and host.real]
     faults = [f"{one.name}: {why}" for one in hosts if (why := _not_under_kvm(meant.hosts[one.name]))]
     if faults:
         raise HostUnfit(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
-from provision.base.errors import KubernetesError, MeshError, ShellError, StageTimeout
+from provision.base.errors import HypervisorError, KubernetesError, MeshError, ShellError, StageTimeout, cause
 from provision.base.parallel import for_each
+from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import Bundle, MeshImage
 from provision.guests import Sessions, Ssh, observe_boot, target
-from provision.hosts import Hypervisor, abandoned
+from provision.hosts import Hypervisor, abandoned, with_core_kinds
 from provision.inventory import Cluster, Host
 from provision.kubernetes import Archive, Kubectl, Program, Spec, judge_pods, kubectl_for, observe, profile_for
 from provision.kubernetes.kubectl import title
@@ -18,7 +19,7 @@ from provision.libvirt_xml import DomainSeen, judged_domains, judged_networks
 from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.wanted import Mesh
 from provision.mesh import POD_DIGEST, Manifest, Platform, configuration, manifests, pod_digests
-from provision.placement import Topology, parse_capabilities
+from provision.placement import Topology, check_machines, parse_capabilities
 from provision.plan import HostSeen, NodeSeen, Observed
 from provision.specs import Desired, Member, Owner, domain_name, is_artifact, marked_copy
 
@@ -87,13 +88,31 @@ def _at_rest(owner: Owner, hypervisor: Hypervisor) -> tuple[DomainSeen, ...]:
         return judged_domains(owner, hypervisor.domains())  # whoever needs them says what they wait for
 
 
-def observe_topologies(cluster: Cluster, hypervisors: Mapping[str, Hypervisor]) -> dict[str, Topology]:
-    """CPUs and memory of every host."""
-    texts = for_each(cluster.hosts, lambda host: (hypervisors[host.name].capabilities(), hypervisors[host.name].size()))
-    return {
-        host.name: parse_capabilities(xml, cpus=cpus, memory_mib=memory_mib)
-        for host, (xml, (cpus, memory_mib)) in zip(cluster.hosts, texts, strict=True)
-    }
+def observe_topologies(
+    cluster: Cluster, hypervisors: Mapping[str, Hypervisor], shell: Callable[[str], Shell | None]
+) -> dict[str, Topology]:
+    """CPUs and memory of every host. Raises PlacementError for hosts that are one machine."""
+
+    def look(host: Host) -> Topology:
+        door = hypervisors[host.name]
+        return with_core_kinds(topology_of(door, door.capabilities()), lambda: shell(host.name))
+
+    found = for_each(cluster.hosts, look)
+    topologies = {host.name: topology for host, topology in zip(cluster.hosts, found, strict=True)}
+    check_machines(topologies)
+    return topologies
+
+
+def topology_of(hypervisor: Hypervisor, capabilities: str) -> Topology:
+    """CPUs and memory of a host. Raises HypervisorError when its capabilities cannot be read."""
+    cpus, memory_mib = hypervisor.size()
+    try:
+        return parse_capabilities(capabilities, cpus=cpus, memory_mib=memory_mib)
+    except ValueError as error:
+        raise HypervisorError(
+            f"{hypervisor.host}: its capabilities cannot be read: {cause(error)}",
+            hint="`virsh capabilities` shows them",
+        ) from error
 
 
 def kubernetes_spec(cluster: Cluster, wanted: Desired, sealed: Bundle) -> Spec:

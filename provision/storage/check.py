@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from provision.storage.judge import faults
@@ -38,9 +38,10 @@ def _folder(pool: Pool, require: Require, seen: StorageSeen) -> Iterator[Fault]:
         return
     if not seen.folder_device:
         message = f"{pool.path} lies on {seen.folder_source or 'nothing'}, below which there is no device to be seen"
-        yield Fault(f"{message}, but storage.require is {require}", f"give it a filesystem on {_what(require)}")
+        hint = f"give it a filesystem on {_what(require)}, or say storage.require: any"
+        yield Fault(f"{message}, but storage.require is {require}", hint)
     else:
-        yield from _judged([seen.folder_device], pool.path, require, seen)
+        yield from _judged(seen.below_folder, pool.path, require, seen)
 
 
 def _group(pool: Pool, require: Require, seen: StorageSeen) -> Iterator[Fault]:
@@ -69,7 +70,7 @@ def _devices(pool: Pool, require: Require, seen: StorageSeen) -> Iterator[Fault]
             yield from _judged([named.name], path, require, seen)
 
 
-def _judged(names: list[str], what: str, require: Require, seen: StorageSeen) -> Iterator[Fault]:
+def _judged(names: Sequence[str], what: str, require: Require, seen: StorageSeen) -> Iterator[Fault]:
     for name in names:
         if name not in seen.devices:
             if require != "any":

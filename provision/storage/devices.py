@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-COLUMNS = "NAME,KNAME,PATH,TYPE,TRAN,ROTA,SERIAL,WWN,MODEL,SIZE,FSTYPE,MOUNTPOINTS,MAJ:MIN"
+COLUMNS = "NAME,KNAME,PATH,TYPE,TRAN,ROTA,SERIAL,WWN,MODEL,SIZE,FSTYPE,UUID,LABEL,MOUNTPOINTS,MAJ:MIN"
 """What is asked of lsblk of util-linux 2.37 or later, which has MOUNTPOINTS."""
 
 
@@ -19,7 +19,9 @@ COLUMNS = "NAME,KNAME,PATH,TYPE,TRAN,ROTA,SERIAL,WWN,MODEL,SIZE,FSTYPE,MOUNTPOIN
 class Device:
     """A block device. `name` is the kernel's; `parents` are the names of those it lies on; `size` is in bytes.
 
-    `transport` is lsblk's TRAN (nvme, sata, sas, usb, …), "" where the kernel says none: virtio disks have none.
+    `transport` is lsblk's TRAN (nvme, sata, sas, usb, …), "" where the kernel says none: virtio disks have none. `uuid` and `label`
+    are those of its filesystem: all members of one have the same, and ZFS's label is the pool's name. `fabric` is how an NVMe's
+    controller is reached (pcie, tcp, rdma, fc, loop), "" where the kernel does not say.
     """
 
     name: str
@@ -33,6 +35,10 @@ class Device:
     filesystem: str = ""
     mounts: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    uuid: str = ""
+    label: str = ""
+    model: str = ""
+    fabric: str = ""
 
 
 def parse_lsblk(text: str) -> dict[str, Device]:
@@ -64,7 +70,27 @@ def _device(entry: Mapping[str, Any]) -> Device:
         number=str(entry.get("maj:min") or "").strip(),
         filesystem=str(entry.get("fstype") or ""),
         mounts=tuple(filter(None, entry.get("mountpoints") or [entry.get("mountpoint")])),
+        uuid=str(entry.get("uuid") or ""),
+        label=str(entry.get("label") or ""),
+        model=str(entry.get("model") or "").strip(),
     )
+
+
+def with_fabrics(devices: Mapping[str, Device], said: str) -> dict[str, Device]:
+    """The devices, NVMe namespaces with how their controllers are reached.
+
+    `said` has lines `/sys/block/NAME/device/transport:tcp`, behind a shared namespace one `…/device/nvmeN/transport` for each path.
+    """
+    fabrics: dict[str, set[str]] = {}
+    for line in said.splitlines():
+        path, _, transport = line.partition(":")
+        fabrics.setdefault(path.split("/")[3] if path.startswith("/sys/block/") else "", set()).add(transport.strip())
+    return {
+        name: replace(device, fabric=" and ".join(sorted(fabrics[name] - {"pcie"})) or "pcie")
+        if name in fabrics
+        else device
+        for name, device in devices.items()
+    }
 
 
 def physical(devices: Mapping[str, Device], name: str) -> tuple[Device, ...]:

@@ -14,6 +14,9 @@ from provision.storage.claims import parse_claim
 from provision.storage.devices import Device, above, physical
 from provision.storage.seen import Named, StorageSeen
 
+SEVERAL = ("btrfs", "bcachefs")
+"""Filesystems whose members have one uuid; with others it is that of a copy or snapshot."""
+
 
 @dataclass(frozen=True)
 class Wiping:
@@ -58,6 +61,7 @@ def _busy(device: Named, within: Iterable[Device], seen: StorageSeen) -> Iterato
     for one in within:
         for mount in one.mounts:
             yield f"{one.path} is used as swap" if mount == "[SWAP]" else f"{one.path} is mounted at {mount}"
+        yield from _beside(one, seen)
         # A partition is only a part of it; anything else on a device (md, LVM, dm-crypt, a multipath) works on it now.
         if one.name != device.name and one.type != "part":
             yield f"{one.path} ({one.type}) is on it"
@@ -65,6 +69,17 @@ def _busy(device: Named, within: Iterable[Device], seen: StorageSeen) -> Iterato
     for name, domain in seen.users.items():
         if name in parts:
             yield f"domain {domain} has {seen.devices[name].path if name in seen.devices else device.path}"
+
+
+def _beside(one: Device, seen: StorageSeen) -> Iterator[str]:
+    """Filesystems on several devices are mounted as one of them: the others show no mount."""
+    if one.mounts:
+        return
+    if one.name in seen.below_folder:
+        yield f"{one.path} is part of {seen.folder_source}, where the pool's folder is"
+    for other in seen.devices.values() if one.uuid and one.filesystem in SEVERAL else ():
+        if other.uuid == one.uuid:
+            yield from (f"{one.path} is part of the {one.filesystem} mounted at {mount}" for mount in other.mounts)
 
 
 def _below(name: str, seen: StorageSeen) -> Iterator[str]:

@@ -10,16 +10,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provision.storage.devices import COLUMNS, Device, parse_lsblk
+from provision.storage.devices import COLUMNS, Device, parse_lsblk, with_fabrics
+from provision.storage.filesystems import members, parse_mount
 
 SCRIPT = f"""
 set -u
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 folder=$1; shift
 printf '@lsblk\\n'; lsblk --json --bytes --output {COLUMNS}
+printf '\\n@nvme\\n'; grep -sH '' /sys/block/nvme*/device/transport /sys/block/nvme*/device/nvme*/transport
+printf '\\n@btrfs\\n'; ls -d /sys/fs/btrfs/*/devices/* 2> /dev/null
 printf '\\n@mapper\\n'; grep -w device-mapper /proc/devices
 while [ ! -e "$folder" ]; do folder=$(dirname -- "$folder"); done
-printf '\\n@folder %s\\n' "$folder"; findmnt --json --output SOURCE,FSTYPE,MAJ:MIN --target "$folder"
+printf '\\n@folder %s\\n' "$folder"; findmnt --json --output SOURCE,FSTYPE,MAJ:MIN,OPTIONS --target "$folder"
 if command -v vgs > /dev/null; then
   report="--reportformat json --units b --nosuffix"
   printf '\\n@vgs\\n'; vgs $report -o vg_name,vg_size,vg_free,vg_tags,pv_name 2> /dev/null
@@ -79,7 +82,8 @@ class Logical:
 class StorageSeen:
     """A host's storage. `folder` is the nearest existing folder of the pool, `folder_source` what is mounted there.
 
-    `folder_device` is the kernel name of the device below that folder, "" when it has none of its own (overlay, NFS, tmpfs).
+    `folder_device` is the kernel name of the device below that folder, "" when it has none of its own (overlay, NFS, tmpfs);
+    `folder_members` are the others of a filesystem that lies on several.
     `mapper`: the kernel has device-mapper, without which no logical volume can be used. `users` are domains by the
     kernel name of a device that they have as a disk.
     """
@@ -89,10 +93,16 @@ class StorageSeen:
     folder: str = ""
     folder_source: str = ""
     folder_device: str = ""
+    folder_members: tuple[str, ...] = ()
     groups: Mapping[str, Group] = field(default_factory=dict)
     logicals: tuple[Logical, ...] = ()
     named: Mapping[str, Named] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def below_folder(self) -> tuple[str, ...]:
+        """All devices that the folder's filesystem lies on."""
+        return (self.folder_device, *self.folder_members) if self.folder_device else ()
 
     def logical(self, group: str, name: str) -> Logical | None:
         """The logical volume of a group, if there is one."""
@@ -108,16 +118,18 @@ def parse(answer: str, domains: Mapping[str, str] | None = None) -> StorageSeen:
     """The answer of SCRIPT; `domains` are the names of domains by the path of their disks."""
     sections = _sections(answer)
     plain = {name: body for (name, argument), body in sections.items() if not argument}
-    devices = parse_lsblk(plain["lsblk"])
+    devices = with_fabrics(parse_lsblk(plain["lsblk"]), plain.get("nvme", ""))
     folder, mount = next((argument, body) for (name, argument), body in sections.items() if name == "folder")
-    source, number = _mounted(mount)
+    mounted = parse_mount(mount)
+    below = members(mounted, devices, plain.get("btrfs", ""))
     named = {path: _named(path, body, devices) for (kind, path), body in sections.items() if kind == "device"}
     return StorageSeen(
         devices=devices,
         mapper="device-mapper" in plain.get("mapper", ""),
         folder=folder,
-        folder_source=source,
-        folder_device=_device_of(source, number, devices),
+        folder_source=str(mounted) if mounted else "",
+        folder_device=below[0] if below else "",
+        folder_members=below[1:],
         groups=_groups(plain.get("vgs", "")),
         logicals=_logicals(plain.get("lvs", "")),
         named=named,
@@ -136,22 +148,6 @@ def _sections(answer: str) -> dict[tuple[str, str], str]:
         name, _, argument = head.partition(" ")
         found[(name, argument)] = body.strip("\n")
     return found
-
-
-def _mounted(text: str) -> tuple[str, str]:
-    """Source with its filesystem, and the device's number, of findmnt's answer."""
-    entries = json.loads(text)["filesystems"] if text.strip() else []
-    if not entries:
-        return "", ""
-    entry = entries[-1]
-    return f"{entry['source']} ({entry['fstype']})", str(entry.get("maj:min") or "").strip()
-
-
-def _device_of(source: str, number: str, devices: Mapping[str, Device]) -> str:
-    """By number; btrfs has numbers of its own, there by the source without `[/subvolume]`."""
-    path = source.partition(" (")[0].partition("[")[0]
-    found = [device.name for device in devices.values() if device.number == number or device.path == path]
-    return found[0] if found else ""
 
 
 def _reported(text: str, kind: str) -> list[dict[str, Any]]:

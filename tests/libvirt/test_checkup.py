@@ -56,8 +56,8 @@ def test_there_is_nothing_to_say_of_a_driver_without_a_machine(uri: str) -> None
 
 
 def test_a_host_without_libvirt_is_an_error_and_hides_no_other(uri: str, tmp_path: Path) -> None:
-    nowhere = f"qemu+unix:///system?socket={tmp_path}/none"
-    hosts = [{"name": "hv1", "uri": nowhere}, {"name": "hv2", "uri": uri}, {"name": "hv3", "uri": nowhere}]
+    none, nor_there = (f"qemu+unix:///system?socket={tmp_path}/{name}" for name in ("none", "nor-there"))
+    hosts = [{"name": "hv1", "uri": none}, {"name": "hv2", "uri": uri}, {"name": "hv3", "uri": nor_there}]
     with opened(
         _cluster(uri, hosts=hosts, network={"cidr": "10.77.0.0/24", "mode": "bridge", "bridge": "br0"}), print
     ) as world:

@@ -224,6 +224,28 @@ MUTANTS = (
         "and bool(wiping.serials)",
         STORAGE,
     ),
+    Mutant(
+        "wipes-a-member",
+        "provision/storage/guard.py",
+        "        yield from _beside(one, seen)\n",
+        "",
+        STORAGE,
+    ),
+    # what is given once
+    Mutant(
+        "cpus-of-several-cells",
+        "provision/placement/topology.py",
+        'object.__setattr__(self, "cells", cells)',
+        "pass",
+        ("tests/unit/placement",),
+    ),
+    Mutant(
+        "one-machine-twice",
+        "provision/run/observe.py",
+        "    check_machines(topologies)\n",
+        "",
+        ("tests/libvirt/test_one_machine.py",),
+    ),
     # secrets and doors
     Mutant(
         "any-host-key",

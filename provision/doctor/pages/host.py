@@ -106,6 +106,36 @@ HOST = (
         near_miss="`reserved_cpus: []`, which reserves none on purpose.",
     ),
     error(
+        "MC163",
+        "the host has another architecture",
+        happens="libvirt's capabilities name an architecture other than x86_64, which the base image, the bundle and the domains are made for.",
+        matters="Its CPUs would have to emulate every instruction of a guest; no pin mends that, and placement refuses the host.",
+        fix="take {host} out of the inventory; docs/supported.md says what meshctl runs on",
+        near_miss="A 64-bit host whose `uname -m` says i686: its kernel is a 32-bit one, and runs no 64-bit guest under KVM.",
+    ),
+    error(
+        "MC164",
+        "two hosts are one machine",
+        happens="Two hosts of the inventory have the same uuid (`<uuid>` in `virsh capabilities`): two names or ways lead to one machine.",
+        matters="Each of its CPUs and all of its memory would be given twice; placement refuses it.",
+        fix="{fix}",
+        fixes="keep one of the two in the inventory; where they are two, whose boards carry the same uuid, give one another: host_uuid in "
+        "/etc/libvirt/libvirtd.conf (virtqemud.conf)",
+        near_miss="Boards of some makers all carry 03000200-0400-0500-0006-000700080009: different machines, one uuid; libvirt's own "
+        "migration refuses these too.",
+        source="libvirt.org/drvqemu.html, libvirtd.conf: host_uuid",
+    ),
+    warning(
+        "MC165",
+        "CPUs stand in several NUMA nodes",
+        happens="The host names a CPU, or the threads of one core, in more than one NUMA node: `numa=fake=N` on the kernel's command line, or "
+        "firmware that lies.",
+        matters="A CPU is given once: each core is taken for the first of its nodes, so the memory of the others may be out of guests' reach.",
+        fix="take `numa=fake` out of {host}'s kernel command line (`cat /proc/cmdline`), or update its firmware; `lscpu -e` shows the nodes",
+        near_miss="Nodes without CPUs of their own (CXL, HBM) are no fault: their memory is simply nobody's.",
+        source="open-mpi/hwloc#568",
+    ),
+    error(
         "MC161",
         "a guest fits on no host",
         happens="Placement refuses the guest: no host has the CPUs, memory or huge pages that it asks for.",

@@ -8,12 +8,13 @@ STORAGE = (
     error(
         "MC131",
         "the pool is not on what the inventory requires",
-        happens="A disk at the bottom of the pool is not an NVMe, or turns (`storage.require`), or there is no such volume group or device.",
+        happens="A disk at the bottom of the pool is not an NVMe, or turns, or is none of this machine's own (`storage.require`), or there is no "
+        "such volume group or device.",
         matters="`plan` refuses it: a turning disk answers in milliseconds, SATA queues 32 requests, and etcd wants its fsync within 10 ms.",
         fix="{remedy}; `lsblk -o NAME,TRAN,ROTA` on {host} shows what there is",
         fixes="put the pool on an NVMe (`pool: {{path: …}}`, `volume_group` or `devices` of {host}; `lsblk -o NAME,TRAN,ROTA` shows what there is), "
         "or say `storage: {{require: ssd}}` or `any`; `vgcreate` a group that is missing",
-        near_miss="NVMe below LVM, md or dm-crypt: the disks at the bottom are judged. `storage.require: any` judges none.",
+        near_miss="NVMe below LVM, md, dm-crypt, or a filesystem on several disks: all disks at the bottom are judged. `storage.require: any` judges none.",
         source="etcd.io: hardware recommendations",
     ),
     error(

@@ -32,6 +32,7 @@ _TAIL = """
 
 - One node has `role: control-plane`; it needs 2 GiB or more. A second one is refused (kubeadm 1.5 cannot make it).
 - Names of hosts are unique, and names of nodes are; a node may be called like a host.
+- Each host is a machine of its own: `uri`s that lead to one machine are refused, whatever user, transport or default port they name.
 - `network.cidr`, `kubernetes.pod_cidr` and `kubernetes.service_cidr` share no address. Each address that a node may get must find a
   /28 or larger in the pod CIDR: a /24 of nodes in a /16 of pods gives each node a /24.
 - `network.mode: nat` is for one host: nodes behind two NATs could not reach each other.

@@ -15,6 +15,7 @@ from provision.base.errors import Problem
 from provision.inventory.addresses import TooSmall, node_addresses, pod_prefix_length
 from provision.inventory.loader.document import Document, Location, field_name
 from provision.inventory.model import Cluster, Host, Kubernetes, Network, Node
+from provision.inventory.uris import machine_behind
 from provision.linkerd.wanted import Mesh
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -86,6 +87,7 @@ def problems(parts: Parts) -> Iterator[Problem]:
     """Every violation of a rule between fields."""
     for section in ("hosts", "nodes"):
         yield from _duplicates(parts, section)
+    yield from _one_machine(parts)
     yield from _control_planes(parts)
     yield from _hosts_of_nodes(parts)
     yield from _groups(parts)
@@ -105,6 +107,17 @@ def _duplicates(parts: Parts, section: str) -> Iterator[Problem]:
         if name and first < index:
             message = f"{name} is taken by {section}[{first}] (line {_line(parts, (section, first, 'name'))})"
             yield parts.document.problem((section, index, "name"), message, "names are unique")
+
+
+def _one_machine(parts: Parts) -> Iterator[Problem]:
+    """Hosts that are one machine: its CPUs would be given twice. Names that differ are told by the machine's uuid, later."""
+    first: dict[tuple[str, ...], int] = {}
+    for index, host in parts.hosts.items():
+        other = first.setdefault(machine_behind(host.uri), index)
+        if other != index:
+            name, line = parts.hosts[other].name, _line(parts, ("hosts", other, "uri"))
+            message = f"leads to the machine of {name} (line {line}), whose CPUs and memory would be given twice"
+            yield parts.document.problem(("hosts", index, "uri"), message, "one host for each machine")
 
 
 def _line(parts: Parts, location: Location) -> int:

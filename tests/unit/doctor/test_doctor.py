@@ -47,8 +47,8 @@ from provision.specs.volume_names import volume_name
 from provision.storage.devices import Device
 from provision.storage.seen import Group, Logical, Named, StorageSeen
 
-ELSEWHERE = {"MC101", "MC161"}
-"""Said by the check-up itself, not by a judge: tests/libvirt/test_checkup.py."""
+ELSEWHERE = {"MC101", "MC161", "MC164"}
+"""Said by the check-up itself, not by a judge: tests/libvirt/test_checkup.py, test_one_machine.py."""
 
 GIB = 2**30
 SAID: dict[str, Any] = {
@@ -261,6 +261,10 @@ CASES: dict[str, tuple[Patient, Patient]] = {
     "MC153": (with_disk(cell=1), pool(with_disk(cell=1), numa_node=1)),
     "MC162": (inventory(PATIENT, hosts=[SAID["hosts"][0] | {"reserved_cpus": [0, 8]}]),
               inventory(PATIENT, hosts=[SAID["hosts"][0] | {"reserved_cpus": []}])),
+    "MC163": (replace(PATIENT, topology=replace(TOPOLOGY, architecture="aarch64")),
+              replace(PATIENT, topology=replace(TOPOLOGY, architecture="x86_64"))),
+    "MC165": (replace(PATIENT, topology=Topology((TOPOLOGY.cells[0], replace(TOPOLOGY.cells[0], id=1)))),
+              replace(PATIENT, topology=Topology((*TOPOLOGY.cells, Cell(2, 16384, ()))))),
 }  # fmt: skip
 
 
@@ -279,6 +283,13 @@ def test_is_found_with_numbers_and_a_fix(id_: str) -> None:
     assert finding.seen
     assert not re.search(r"\{[a-z_]*\}", finding.fix)
     assert finding.docs == BY_ID[id_].anchor
+
+
+def test_a_host_of_another_architecture_is_not_told_to_load_a_module_of_kvm() -> None:
+    arm = replace(patient(seen={"virtualization": "qemu"}), topology=replace(TOPOLOGY, architecture="aarch64"))
+    findings = {finding.id: finding.seen for finding in judge(arm)}
+    assert findings["MC163"] == "hv1 is aarch64; meshctl's guests are x86_64"
+    assert "MC105" not in findings
 
 
 @pytest.mark.parametrize("id_", CASES)
@@ -407,7 +418,7 @@ ASKED = {
 def test_all_that_was_asked_for_has_an_id_and_each_id_its_own_page() -> None:
     assert set().union(*ASKED.values()) <= set(BY_ID)
     further = set(BY_ID) - set().union(*ASKED.values())
-    assert further == {"MC102", "MC117", "MC128", "MC153", "MC162"}
+    assert further == {"MC102", "MC117", "MC128", "MC153", "MC162", "MC163", "MC164", "MC165"}
 
 
 def test_each_page_says_how_to_mend_it() -> None:

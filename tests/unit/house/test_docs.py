@@ -13,7 +13,11 @@ from click.testing import CliRunner
 
 from provision.cli.explain import explain, pages
 from provision.doctor.handbook import doctor
+from provision.doctor.judge_host import OLDEST_LIBVIRT, OLDEST_QEMU
+from provision.hosts.pools import IO_URING
+from provision.linkerd.knowledge.versions import FIRST, LAST
 from provision.linkerd.pages import handbook
+from provision.placement import GUESTS_ARCHITECTURE
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -77,3 +81,13 @@ def test_versions_says_what_came_and_went() -> None:
     assert "| key gone | `baseDtab` | router of every protocol | dtab since 0.9.0 |" in section
     assert "| new key | `usage` | top of the file |" in section
     assert "| kind gone | `io.l5d.commonMetrics` | telemeter | io.l5d.prometheus since 0.9.0 |" in section
+
+
+def test_what_is_supported_is_what_the_code_takes() -> None:
+    page = (DOCS / "supported.md").read_text()
+    for name, oldest in (("libvirt", OLDEST_LIBVIRT), ("QEMU", OLDEST_QEMU)):
+        assert f"| {name} | {oldest[0]}.{oldest[1]} (" in page.replace("[", "")
+    for program, (major, minor) in IO_URING:
+        assert f"{program.replace('hypervisor', 'QEMU')} {major}.{minor}" in page
+    assert f"**Architecture: {GUESTS_ARCHITECTURE} only.**" in page
+    assert "| linkerd {} … {} |".format(*map(str, (FIRST, LAST))) in page

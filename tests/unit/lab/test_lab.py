@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from provision.lab import (
     processes,
     up,
 )
+from provision.lab.daemon import host_libvirtd_conf
 from provision.lab.hosts import BRIDGE, JUMP_ADDRESS, address
 from provision.lab.lab import PACKAGES
 from provision.lab.logins import MEMBER, STRANGER, make_accounts
@@ -36,6 +38,13 @@ ABSENT = Lab("nobody-made-this")
 @pytest.mark.parametrize("name", ["lab", "a", "test-2", "x" * 20])
 def test_a_dns_label_is_a_name(name: str) -> None:
     assert Lab(name).namespace == f"meshctl-{name}"
+
+
+def test_hosts_of_labs_are_machines_of_their_own_and_stay_these() -> None:
+    confs = [host_libvirtd_conf(lab.at(host)) for lab in (Lab(), Lab("test")) for host in ("hv1", "hv2")]
+    assert len({conf.splitlines()[-1] for conf in confs}) == 4
+    assert all(re.fullmatch('host_uuid = "[0-9a-f-]{36}"', conf.splitlines()[-1]) for conf in confs)
+    assert host_libvirtd_conf(Lab("lab", "hv1")) == confs[0]
 
 
 @pytest.mark.parametrize("name", ["", "Lab", "-a", "a-", "a.b", "../etc", "a/b", "a b", "x" * 21, "lab\n"])

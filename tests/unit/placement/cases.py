@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from random import Random
 from typing import Any
@@ -12,8 +12,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from provision.inventory.model import Cluster, Host, Node
-from provision.placement import Pinning, Placement, Tenant
+from provision.placement import MemoryHeld, Pinning, Placement, Tenant
 from provision.placement.topology import Cell, Cpu, Topology
+
+STEP_MIB = 64
+"""All sizes of cases are multiples of it."""
 
 PAGE_KIB = {"2MiB": 2048, "1GiB": 1048576}
 
@@ -135,7 +138,17 @@ def _foreign(chance: Random, name: str, topologies: dict[str, Topology]) -> Tena
         iothread_cpus=chance.choice((frozenset[int](), frozenset[int](), some())),
         memory_cells=chance.choice(((), (0,))),
         hugepage_kib=chance.choice((0, 0, 2048)),
+        memory=tuple(
+            _part(chance, [cell.id for cell in topologies[host].cells]) for _ in range(chance.choice((0, 0, 1, 2)))
+        ),
     )
+
+
+def _part(chance: Random, cells: list[int]) -> MemoryHeld:
+    """A cell of a foreign guest."""
+    vcpus = chance.choice((frozenset[int](), frozenset({0}), frozenset({0, 1})))
+    bound = chance.choice(((), (chance.choice(cells),), tuple(cells)))
+    return MemoryHeld(chance.choice((512, 1024)), bound, chance.choice((0, 0, 2048, 1048576)), vcpus)
 
 
 def tenants(found: Placement, case: Case) -> list[Tenant]:
@@ -288,28 +301,38 @@ def memory_of(host: Host, case: Case) -> tuple[dict[int, int], dict[tuple[int, i
     """Ordinary memory and huge pages per cell, before any guest of ours."""
     topology = case.topologies[host.name]
     with_memory = [cell for cell in topology.cells if cell.memory_mib]
-    share = -(-host.reserved_memory // 2**20 // max(1, len(with_memory)))
     memory = {
-        cell.id: max(0, cell.memory_mib - share - sum(size * count for size, count in cell.hugepages) // 1024)
+        cell.id: max(0, cell.memory_mib - sum(size * count for size, count in cell.hugepages) // 1024)
         for cell in topology.cells
     }
+    rest = host.reserved_memory // 2**20
+    for those in ([c.id for c in topology.cells if c.cpus], [c.id for c in topology.cells if not c.cpus]):
+        while rest and any(memory[cell] for cell in those):
+            for cell in filter(memory.__getitem__, those):
+                memory[cell] -= min(STEP_MIB, rest)
+                rest -= min(STEP_MIB, rest)
     pages = {(cell.id, size): count for cell in topology.cells for size, count in cell.hugepages}
-    sizes = dict(memory)
+    sizes: dict[int, dict[int, int]] = {0: dict(memory)}
+    for kib in PAGE_KIB.values():
+        sizes[kib] = {cell.id: pages.get((cell.id, kib), 0) for cell in topology.cells}
     for tenant in case.foreign:
         if tenant.host != host.name:
             continue
-        pinned = set[int]().union(*pins_of(tenant, topology)[0])
-        cells = [cell.id for cell in topology.cells if cell.id in tenant.memory_cells] or [
-            cell.id for cell in with_memory if pinned & {cpu.id for cpu in cell.cpus}
-        ]
-        for cell in cells or sizes:
-            part = 1 / len(cells) if cells else sizes[cell] / max(1, sum(sizes.values()))
-            held_mib = int(tenant.memory_mib * part)
-            if tenant.hugepage_kib:
-                size = tenant.hugepage_kib
-                pages[cell, size] = pages.get((cell, size), 0) - -(-held_mib * 1024 // size)
-            else:
-                memory[cell] -= held_mib
+        for part in tenant.memory or [MemoryHeld(tenant.memory_mib, tenant.memory_cells, tenant.hugepage_kib)]:
+            mine = [cpus for number, cpus in enumerate(tenant.vcpu_cpus) if not part.vcpus or number in part.vcpus]
+            pinned = set[int]().union(*pins_of(replace(tenant, vcpu_cpus=tuple(mine)), topology)[0])
+            cells = [cell.id for cell in topology.cells if cell.id in part.cells] or [
+                cell.id for cell in with_memory if pinned & {cpu.id for cpu in cell.cpus}
+            ]
+            size = part.page_kib
+            cells = [cell for cell in cells if not size or sizes[size][cell]] or cells
+            for cell in cells or sizes[size]:
+                part_of = 1 / len(cells) if cells else sizes[size][cell] / max(1, sum(sizes[size].values()))
+                held_mib = int(part.memory_mib * part_of)
+                if size:
+                    pages[cell, size] = pages.get((cell, size), 0) - -(-held_mib * 1024 // size)
+                else:
+                    memory[cell] -= held_mib
     return memory, pages
 
 

@@ -214,6 +214,28 @@ def test_the_last_guest_is_refused_with_the_numbers(
     assert list(refusal.reasons) == reasons
 
 
+def test_free_cpus_that_sharing_guests_need_are_not_said_to_be_too_few() -> None:
+    former = Tenant("hv1", "t-gone", "gone", (*(frozenset({1, 2}),) * 6,), 2048)
+    shared = {"policy": "shared", "ratio": 1.0}
+    found = on("one-socket-no-smt", node("a", 1, cpu={"policy": "dedicated"}), current=[former], cpu=shared)
+    (refusal,) = on(
+        "one-socket-no-smt", node("a", 2, cpu={"policy": "dedicated"}), current=[former], cpu=shared
+    ).refusals
+    assert len(found.pinnings) == 1
+    assert refusal.reasons == (
+        "hv1 cell 0: 6 vCPUs share CPUs here at ratio 1: 1 of 5 free CPUs can be dedicated, 2 needed",
+    )
+
+
+def test_require_counts_what_whole_parts_of_cores_can_give() -> None:
+    taken = Tenant("hv1", "x", None, (frozenset({8}), frozenset({11})), 0)
+    four_threads = host(cells=1, cores=3, threads=4)  # cores 0+3+6+9, 1+4+7+10 and 2+5+8+11; the first is the host's
+    found = place(cluster({"name": "a", "vcpus": 6, "cpu": {"threads": "require"}}), {"hv1": four_threads}, [taken])
+    assert found.refusals[0].reasons == (
+        "hv1 cell 0: 4 dedicated CPUs free, 6 needed; 2 more are free only as lone siblings, which threads: require forbids",
+    )
+
+
 def test_memory_that_does_not_divide_into_the_hosts_huge_pages_is_refused() -> None:
     (refusal,) = on("two-sockets-smt", node("a", 2, "3GiB", numa_cells=2), hugepages="1GiB").refusals
     assert refusal.reasons == ("hv1: 3072 MiB is not a whole number of huge pages of 1GiB on each of 2 NUMA nodes",)
@@ -451,3 +473,103 @@ def test_the_map_shows_foreign_emulators_and_guests_that_are_to_go() -> None:
     ]
     text = as_map(place(inventory, topologies, there), inventory, topologies, there)
     assert text == "hv1 cell 0: host 0 | (db) 6 7 | (t-gone) 5 | a 1 2 | free 3 4"
+
+
+def sized(*cells: tuple[int, str]) -> Topology:
+    """Cells of so many MiB with these CPUs, one after the other."""
+    return Topology(
+        tuple(
+            Cell(number, mib, tuple(Cpu(int(i), 0, 0, int(i), frozenset({int(i)})) for i in cpus.split()))
+            for number, (mib, cpus) in enumerate(cells)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "left"),
+    [
+        (((8192, "0 1"), (8192, "2 3")), (6144, 6144)),
+        (((8192, "0 1"), (8192, "")), (4096, None)),  # the host's programs run where CPUs are
+        (((1024, "0 1"), (8192, "2 3")), (0, 5120)),  # what a small node cannot give, the other does
+        (((2048, "0 1"), (8192, "")), (0, None)),
+    ],
+)
+def test_the_hosts_reserve_is_kept_where_its_cpus_and_its_memory_are(
+    cells: tuple[tuple[int, str], ...], left: tuple[int | None, ...]
+) -> None:
+    inventory = cluster(node("a", 1, "100GiB"), reserved_memory="4GiB")
+    (refusal,) = place(inventory, {"hv1": sized(*cells)}, []).refusals
+    assert refusal.reasons[: len(left)] == tuple(
+        f"hv1 cell {number}: {'has no CPUs' if mib is None else f'{mib} MiB free, 102400 needed'}"
+        for number, mib in enumerate(left)
+    )
+
+
+PAGED = Topology(
+    tuple(replace(cell, hugepages=((2048, count),)) for cell, count in zip(host(2).cells, (0, 4096), strict=True))
+)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "free"),
+    [
+        (Tenant("hv1", "x", None, (frozenset(range(16)),), 4096, hugepage_kib=2048), 2048),
+        (Tenant("hv1", "x", None, (frozenset(range(16)),), 4096, hugepage_kib=2048, memory_cells=(0, 1)), 2048),
+        (Tenant("hv1", "x", None, (frozenset(range(16)),), 4096, hugepage_kib=2048, memory_cells=(0,)), 4096),
+    ],
+)
+def test_huge_pages_of_others_are_where_there_are_some(tenant: Tenant, free: int) -> None:
+    found = place(cluster(node("a", 1, "20GiB", hugepages="2MiB")), {"hv1": PAGED}, [tenant])
+    assert found.refusals[0].reasons[1] == f"hv1 cell 1: {free} free huge pages of 2MiB, 10240 needed"
+
+
+def hybrid(performance: int = 4, efficient: int = 8) -> Topology:
+    """As Intel's: P cores with two threads, numbered one after the other, then E cores with one."""
+    pairs = [(n, frozenset({n - n % 2, n - n % 2 + 1})) for n in range(2 * performance)]
+    lone = [(n, frozenset({n})) for n in range(2 * performance, 2 * performance + efficient)]
+    cpus = tuple(Cpu(number, 0, 0, min(siblings), siblings) for number, siblings in (*pairs, *lone))
+    return Topology((Cell(0, 32768, cpus),), "Intel", efficient=frozenset(number for number, _ in lone))
+
+
+@pytest.mark.parametrize(
+    ("guests", "expected"),
+    [
+        ([(6, {})], [(2, 3, 4, 5, 6, 7)]),
+        ([(7, {})], [(8, 9, 10, 11, 12, 13, 14)]),  # more than P cores have: E cores alone, not mixed
+        ([(4, {}), (4, {})], [(2, 3, 4, 5), (8, 9, 10, 11)]),
+        ([(2, {"cores": "efficient"})], [(8, 9)]),
+        ([(2, {"threads": "isolate"}), (2, {"threads": "isolate"})], [(2, 4), (8, 9)]),
+        ([(4, {"threads": "isolate", "cores": "any"})], [(2, 4, 6, 8)]),
+        ([(10, {"cores": "any"})], [(2, 3, 4, 5, 6, 7, 8, 9, 10, 11)]),
+        ([(2, {"threads": "require"})], [(2, 3)]),
+        ([(5, {"emulator": "isolated"})], [(2, 3, 4, 5, 6)]),
+        ([(3, {"policy": "shared"}), (26, {"policy": "shared"})], [(2, 2, 2), (8, 9, 10, 11, 12, 13, 14) * 3 + (8, 9, 10, 11, 12)]),
+    ],
+)  # fmt: skip
+def test_a_guest_has_cores_of_one_kind_unless_it_asks(
+    guests: list[tuple[int, dict[str, Any]]], expected: list[tuple[int, ...]]
+) -> None:
+    nodes = [node(f"n{number}", vcpus, "1GiB", cpu=cpu) for number, (vcpus, cpu) in enumerate(guests)]
+    found = place(cluster(*nodes), {"hv1": hybrid()}, [])
+    assert [tuple(sorted(one.vcpu_pins)) for one in found.pinnings] == [tuple(sorted(one)) for one in expected]
+
+
+def test_a_refusal_says_what_each_kind_of_cores_has() -> None:
+    (refusal,) = place(cluster(node("a", 9)), {"hv1": hybrid()}, []).refusals
+    assert refusal.reasons == (
+        "hv1 cell 0, performance cores: 6 dedicated CPUs free, 9 needed",
+        "hv1 cell 0, efficient cores: 8 dedicated CPUs free, 9 needed",
+    )
+    (refusal,) = place(cluster(node("a", 9, cpu={"cores": "performance"})), {"hv1": hybrid()}, []).refusals
+    assert refusal.needs == "9 dedicated CPUs and 2048 MiB (performance cores)"
+    assert len(refusal.reasons) == 1
+
+
+def test_a_guest_that_is_there_stays_though_its_cores_differ() -> None:
+    there = Tenant("hv1", "t-a", "a", (frozenset({7}), frozenset({8})), 2048)
+    inventory = cluster(node("a", 2))
+    found = place(inventory, {"hv1": hybrid()}, [there])
+    assert pins(found) == {"a": (7, 8)}
+    assert as_map(found, inventory, {"hv1": hybrid()}) == (
+        "hv1 cell 0 (efficient cores 8-15): host 0+1 | a 7 8 | free on 10 cores"
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.placement.topology import Topology, parse_capabilities
+from provision.placement.topology import Topology, parse_capabilities, replace_efficient
 
 FOLDER = Path(__file__).parents[2] / "data" / "capabilities"
 
@@ -76,3 +76,76 @@ def test_the_ordinary_page_is_the_smallest_on_any_machine() -> None:
 def test_what_is_no_capabilities_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_capabilities(text)
+
+
+def cells(*named: tuple[str, str]) -> str:
+    """Capabilities with cells of these CPUs, each `NUMBER:SIBLINGS`."""
+    text = "".join(
+        f"<cell id='{cell}'><memory unit='GiB'>4</memory><cpus>{''.join(map(cpu, cpus.split()))}</cpus></cell>"
+        for cell, cpus in named
+    )
+    return f"<capabilities><host><topology><cells>{text}</cells></topology></host></capabilities>"
+
+
+def cpu(said: str) -> str:
+    number, _, siblings = said.partition(":")
+    return f"<cpu id='{number}' core_id='{number}' siblings='{siblings or number}'/>"
+
+
+@pytest.mark.parametrize(
+    ("named", "found", "strayed"),
+    [
+        ((("0", "0 1"), ("1", "0 1")), {0: [{0}, {1}], 1: []}, {0, 1}),
+        ((("0", "0 1"), ("1", "1 2")), {0: [{0}, {1}], 1: [{2}]}, {1}),
+        ((("0", "0:0,2 1:1,3"), ("1", "2:0,2 3:1,3")), {0: [{0, 2}, {1, 3}], 1: []}, {2, 3}),
+        ((("0", "0:0-1 0:0-1 1:0-1"),), {0: [{0, 1}]}, set()),
+        ((("0", "0:0-1 1:1-2 2"),), {0: [{0, 1, 2}]}, set()),
+        ((("0", "0:1 1:7"),), {0: [{0, 1}]}, set()),
+        ((("0", "0"), ("0", "1")), {0: [{0}]}, set()),
+        ((("0", ""), ("1", "0")), {0: [], 1: [{0}]}, set()),
+    ],
+)
+def test_a_cpu_stands_in_one_cell_and_a_core_is_whole(
+    named: tuple[tuple[str, str], ...], found: dict[int, list[set[int]]], strayed: set[int]
+) -> None:
+    topology = parse_capabilities(cells(*named))
+    cores = {cell.id: sorted({one.siblings for one in cell.cpus}, key=min) for cell in topology.cells}
+    assert cores == found
+    assert topology.strayed == strayed
+    assert bool(topology.stray_note) == bool(strayed)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("id='0'>", ">", "a <cell> has id='', which is no number"),
+        ("core_id='1'", "core_id='x'", "a <cpu> has core_id='x', which is no number"),
+    ],
+)
+def test_numbers_that_are_none_are_named(before: str, after: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_capabilities(cells(("0", "0 1")).replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "vendor", "efficient"),
+    [
+        ("0:0-1 1:0-1 2:2-3 3:2-3 4 5 6 7", "Intel", {4, 5, 6, 7}),
+        ("0:0-1 1:0-1 2:2-3 3:2-3 4 5 6 7", "AMD", set()),
+        ("0:0-1 1:0-1 2:2-3 3:2-3 4", "Intel", set()),  # 5 may be its sibling, and offline
+        ("0:0-1 1:0-1 2 4:4-5 5:4-5 6", "Intel", set()),  # 3 and 7 are offline
+        ("0:0,4 1:1,5 2 3 4:0,4 5:1,5", "Intel", set()),
+        ("0 1 2 3", "Intel", set()),
+    ],
+)
+def test_efficient_cores_are_told_by_their_threads_where_that_is_sure(
+    cpus: str, vendor: str, efficient: set[int]
+) -> None:
+    xml = cells(("0", cpus)).replace("<host>", f"<host><cpu><arch>x86_64</arch><vendor>{vendor}</vendor></cpu>")
+    assert parse_capabilities(xml).efficient == efficient
+
+
+def test_where_all_cores_are_of_one_kind_none_is_the_slower() -> None:
+    topology = parse_capabilities(cells(("0", "0 1 2 3")))
+    assert replace_efficient(topology, frozenset({2, 3, 9})).efficient == {2, 3}
+    assert replace_efficient(topology, frozenset({0, 1, 2, 3})).efficient == frozenset()

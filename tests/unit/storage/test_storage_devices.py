@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,127 @@ def test_a_folder_without_a_device_cannot_be_proven(source: str, filesystem: str
     seen = parse(answer("nvme", mount=findmnt(source, filesystem, "0:52")))
     (fault,) = said(Pool(), "ssd", seen)
     assert f"lies on {source} ({filesystem}), below which there is no device to be seen" in fault.message
+
+
+# ── filesystems on several devices ───────────────────────────────────────────────────────────────────────────────
+
+CASE = Path(__file__).parents[2] / "data" / "cases" / "d01-filesystem-on-several-devices" / "lsblk.json"
+SATA = "/dev/sda, a SATA disk, rotational"
+
+
+def block(name: str, **said: Any) -> dict[str, Any]:
+    """A device as lsblk says it."""
+    return {"name": name, "path": f"/dev/{name}", "type": "disk", "rota": False, "maj:min": "9:9", **said}
+
+
+def refused(tree: list[dict[str, Any]], mount: str, require: Require = "nvme", more: str = "") -> list[str]:
+    """The devices that are not what is required, each with the reason."""
+    text = f"@lsblk\n{json.dumps({'blockdevices': tree})}\n@mapper\n\n@folder /srv\n{mount}\n{more}"
+    said = pool_faults("hv1", Pool(path="/srv/vm"), require, parse(text))
+    return [
+        fault.message.partition(" lies on ")[2].removesuffix(f", but storage.require is {require}") for fault in said
+    ]
+
+
+def test_d01_filesystem_on_several_devices() -> None:
+    tree = json.loads(CASE.read_text())["blockdevices"]
+    btrfs = findmnt("/dev/nvme0n1p3[/vm]", "btrfs", "0:31")
+    assert refused(tree, btrfs) == [SATA]
+    bcachefs = findmnt("/dev/nvme0n1p3:/dev/sda", "bcachefs", "0:40")
+    assert (refused(tree, bcachefs), refused(tree, bcachefs, "any")) == ([SATA], [])
+    two = [*tree, block("nvme1n1", tran="nvme")]
+    assert refused(two, findmnt("/dev/nvme0n1p3:/dev/nvme1n1", "bcachefs", "0:40")) == []
+    assert refused([block("nvme0n1", tran="nvme", fstype="zfs_member")], findmnt("tank/vm", "zfs", "0:52")) == []
+    for name in ("zd0", "zram0", "nbd0", "rbd0"):
+        assert len(refused([block(name)], findmnt(f"/dev/{name}", "ext4", "9:9"), "ssd")) == 1
+
+
+NVME = block("nvme0n1", tran="nvme", fstype="btrfs", uuid="A")
+OF_ANOTHER = block("sda", tran="sata", rota=True, fstype="btrfs", uuid="B")
+OF_IT = block("sda", tran="sata", rota=True, fstype="btrfs", uuid="A")
+ON_BTRFS, ON_ZFS = findmnt("/dev/nvme0n1", "btrfs", "0:31"), findmnt("tank/vm", "zfs", "0:52")
+
+
+def vdev(name: str, pool: str, **said: Any) -> dict[str, Any]:
+    return block(name, fstype="zfs_member", label=pool, **said)
+
+
+@pytest.mark.parametrize(
+    ("tree", "mount", "more", "bad"),
+    [
+        ([NVME, OF_ANOTHER], ON_BTRFS, "", []),
+        ([NVME, OF_IT], ON_BTRFS, "", [SATA]),
+        ([NVME, OF_ANOTHER], ON_BTRFS, "@btrfs\n/sys/fs/btrfs/A/devices/nvme0n1\n/sys/fs/btrfs/A/devices/sda\n", [SATA]),
+        ([NVME, OF_IT], ON_BTRFS, "@btrfs\n/sys/fs/btrfs/A/devices/nvme0n1\n/sys/fs/btrfs/B/devices/sda\n", []),
+        (
+            [NVME | {"fstype": "bcachefs"}, OF_IT | {"fstype": "bcachefs"}],
+            findmnt("/dev/nvme0n1", "bcachefs", "0:40"),
+            "",
+            [SATA],
+        ),
+        ([vdev("nvme0n1", "tank", tran="nvme"), vdev("sda", "tank", tran="sata", rota=True)], ON_ZFS, "", [SATA]),
+        ([vdev("nvme0n1", "tank", tran="nvme"), vdev("sda", "old", tran="sata", rota=True)], ON_ZFS, "", []),
+        ([block("sda")], ON_ZFS, "", ["tank/vm (zfs), below which there is no device to be seen"]),
+        (
+            [block("nvme0n1", tran="nvme", **{"maj:min": "259:0"}), block("sda", tran="sata", rota=True)],
+            json.dumps({"filesystems": [{"source": "/dev/nvme0n1", "fstype": "xfs", "maj:min": "259:0", "options": "rw,logdev=/dev/sda"}]}),
+            "",
+            [SATA],
+        ),
+    ],
+)  # fmt: skip
+def test_all_members_of_a_filesystem_are_judged(
+    tree: list[dict[str, Any]], mount: str, more: str, bad: list[str]
+) -> None:
+    assert refused(tree, mount, more=more) == bad
+
+
+KINDS: list[tuple[dict[str, Any], str, str]] = [
+    (block("zd16"), "a ZFS volume (zvol)", "a ZFS volume (zvol)"),
+    (block("zram1"), "compressed memory (zram), which is gone at a reboot", "compressed memory"),
+    (block("ram0"), "memory (a RAM disk)", "memory (a RAM disk)"),
+    (block("nbd3"), "a network block device (NBD)", "a network block device (NBD)"),
+    (block("rbd0"), "a Ceph block device (RBD)", "a Ceph block device (RBD)"),
+    (block("drbd1"), "a replicated device (DRBD)", "a replicated device (DRBD)"),
+    (block("sdc", tran="iscsi"), "a disk over iSCSI, a network", "a disk over iSCSI"),
+    (block("sdc", tran="fc"), "a disk over Fibre Channel, a network", "a disk over Fibre Channel"),
+    (block("vda"), "a virtio disk, not an NVMe", ""),
+    (block("vda", rota=True), "a virtio disk, rotational", "a virtio disk, rotational"),
+    (block("xvda"), "a Xen disk, not an NVMe", ""),
+    (block("pmem0"), "persistent memory, not an NVMe", ""),
+    (block("mmcblk0"), "an SD card or eMMC, not an NVMe", ""),
+    (block("nvme0n1", tran="nvme", model="Amazon Elastic Block Store"), "a cloud's network volume (Amazon", "a cloud's"),
+    (block("nvme0n1", tran="nvme", model="Amazon EC2 NVMe Instance Storage"), "", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "no_nvme", "no_ssd"), KINDS)
+def test_each_device_is_named_for_what_it_is(said: dict[str, Any], no_nvme: str, no_ssd: str) -> None:
+    mount = findmnt(said["path"], "ext4", "9:9")
+    wanted: list[tuple[Require, str]] = [("nvme", no_nvme), ("ssd", no_ssd)]
+    for require, why in wanted:
+        found = refused([said], mount, require)
+        assert len(found) == bool(why)
+        assert all(one.startswith(f"{said['path']}, {why}") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("", ""),
+        ("/sys/block/nvme0n1/device/transport:pcie", ""),
+        ("/sys/block/nvme0n1/device/transport:tcp", "an NVMe over tcp, a network"),
+        ("/sys/block/nvme0n1/device/nvme0/transport:rdma\n/sys/block/nvme0n1/device/nvme1/transport:rdma", "an NVMe over rdma, a network"),
+        ("/sys/block/nvme0n1/device/transport:loop", "an NVMe over loop, a loop"),
+        ("/sys/block/nvme1n1/device/transport:tcp", ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("require", ["nvme", "ssd"])
+def test_an_nvme_over_a_network_is_no_local_one(lines: str, why: str, require: Require) -> None:
+    found = refused(
+        [block("nvme0n1", tran="nvme")], findmnt("/dev/nvme0n1", "ext4", "9:9"), require, f"@nvme\n{lines}\n"
+    )
+    assert found == ([f"/dev/nvme0n1, {why}"] if why else [])
 
 
 VGS = (

@@ -51,6 +51,21 @@ def test_a_blank_device_may_be_written_to() -> None:
     assert why(blank(), NO, seen()) == ""
 
 
+def test_a_member_of_a_mounted_filesystem_is_in_use_though_it_shows_no_mount() -> None:
+    disks = {
+        name: Device(name, f"/dev/{name}", "disk", "nvme", False, SERIAL, 400 << 30, "", filesystem="btrfs", uuid=uuid)
+        for name, uuid in (("nvme0n1", "A"), ("nvme1n1", "A"), ("nvme2n1", "B"), ("nvme3n1", ""))
+    }
+    disks["nvme0n1"] = replace(disks["nvme0n1"], mounts=("/srv",))
+    there = StorageSeen(disks, True, folder_source="tank/vm (zfs)", folder_device="nvme3n1")
+    member, other, below = (blank(f"/dev/nvme{n}n1", signatures=("btrfs",)) for n in (1, 2, 3))
+    assert why(member, ALLOWED, there).startswith(
+        "/dev/nvme1n1 is in use: /dev/nvme1n1 is part of the btrfs mounted at /srv"
+    )
+    assert why(other, ALLOWED, there) == ""
+    assert "is part of tank/vm (zfs), where the pool's folder is" in why(below, ALLOWED, there)
+
+
 @pytest.mark.parametrize("signature", ["ext4", "gpt", "LVM2_member", "linux_raid_member", "swap", "crypto_LUKS"])
 def test_any_signature_is_in_the_way_until_serial_and_flag_both_allow_it(signature: str) -> None:
     device = blank(signatures=(signature,))
