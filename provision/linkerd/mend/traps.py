@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import yaml
+
 from provision.linkerd.knowledge.core import KNOWLEDGE
 from provision.linkerd.knowledge.twice import counting
 from provision.linkerd.knowledge.versions import number
@@ -58,13 +60,12 @@ def failures(task: Task) -> Draft:
 def twice(task: Task) -> Draft:
     """The one stays that linkerd reads before 1.0.1; where it reads none, only equal ones are one."""
     parent = task.draft.find(task.at[:-1])
-    values = [plain(value) for key, value in parent.value if scalar(key) == task.at[-1]] if parent is not None else []
-    if number(task.release) >= (1, 0, 1) and any(value != values[0] for value in values):
+    pairs = parent.value if isinstance(parent, yaml.MappingNode) else ()
+    here = [value for key, value in pairs if scalar(key) == task.at[-1]]
+    if number(task.release) >= (1, 0, 1) and any(plain(value) != plain(here[0]) for value in here):
         raise task.refuse("the values differ")
     lost = counting(task.draft.root, task.release).lost
-    hidden = (
-        [id(value) in lost for key, value in parent.value if scalar(key) == task.at[-1]] if parent is not None else []
-    )
+    hidden = [id(value) in lost for value in here]
     return task.draft.remove_hidden(task.at, first=hidden[-1:] == [True])
 
 
