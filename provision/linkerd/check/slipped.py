@@ -201,19 +201,24 @@ class _Meant:
                 head = self._head(place)
                 message = f"{name} is a key of {self._called(place, thing)}: it has slipped out of {text_of(place)}"
                 return _Told(replace(one, message=message, fix=f"indent it below {head}"), text_of((*place, name)))
-        return None
+        return self._emptied(one, at)
+
+    def _emptied(self, one: Finding, at: Location) -> _Told | None:
+        """A key of the part right above it, of which nothing is left: `service:` and below it, as far out, `totalTimeoutMs: 5`."""
+        before, name = self._before(at), str(at[-1])
+        thing = self.objects.get(at[:-1], KNOWLEDGE.objects["linker"] if len(at) == 1 else None)
+        if not before or thing is None or not is_null(before[-1][1]):
+            return None
+        place = before[-1][0]
+        key = thing.at(self.config.release).get(str(place[-1]))
+        if key is None or name not in _plainly(key, self.config.release):
+            return None
+        message = f"{name} is a key of `{place[-1]}`: it has slipped out of {text_of(place)}"
+        return _Told(replace(one, message=message, fix=f"indent it below `{place[-1]}:`"), text_of((*place, name)))
 
     def _above(self, at: Location) -> Iterator[Location]:
         """The mappings that end right above a key, the outermost first."""
-        parent = _find(self.config.root, at[:-1])
-        if not isinstance(parent, yaml.MappingNode):
-            return
-        before: list[tuple[Location, yaml.Node]] = []
-        for key, value in parent.value:
-            if scalar(key) == at[-1]:
-                break
-            if text_of((*at[:-1], scalar(key) or "?")) not in self.unknown:
-                before.append(((*at[:-1], scalar(key) or "?"), value))
+        before = self._before(at)
         place, node = before[-1] if before else ((), None)
         while node is not None:
             if isinstance(node, yaml.SequenceNode) and node.value:
@@ -224,6 +229,17 @@ class _Meant:
                 place = (*place, scalar(key) or "?")
             else:
                 return
+
+    def _before(self, at: Location) -> list[tuple[Location, yaml.Node]]:
+        """The known keys that stand before one in its mapping."""
+        parent = _find(self.config.root, at[:-1])
+        before: list[tuple[Location, yaml.Node]] = []
+        for key, value in parent.value if isinstance(parent, yaml.MappingNode) else ():
+            if scalar(key) == at[-1]:
+                break
+            if text_of((*at[:-1], scalar(key) or "?")) not in self.unknown:
+                before.append(((*at[:-1], scalar(key) or "?"), value))
+        return before
 
     def _outside(self, one: Finding, at: Location) -> _Told | None:
         """A key of something around it, indented too far."""
@@ -314,6 +330,15 @@ class _Meant:
             dash = "- " if isinstance(place[-1], int) else ""
             return f"`{dash}{scalar(key)}:{f' {scalar(value)}' if isinstance(value, yaml.ScalarNode) else ''}`"
         return text_of(place)
+
+
+def _plainly(key: Key, release: str) -> frozenset[str]:
+    """The keys of the mapping that a key leads to, as long as that says no kind."""
+    if key.type[0] == ".":
+        return _names(key.type[1:], release)
+    family = KNOWLEDGE.families.get(key.type[1:])
+    kind = family.at(release).get(family.default or "") if family is not None else None
+    return frozenset() if kind is None else _names(kind.object, release)
 
 
 def _holds(key: Key, name: str, release: str) -> bool:
