@@ -58,7 +58,7 @@ CONTROL_PLANE: tuple[Failure, ...] = (
     Failure(
         "address",
         (
-            r"cannot assign requested address|unable to select an IP|(advertise ?address|local API endpoint).*(invalid|not found|unable)",
+            r"cannot assign requested address|as the bind address for|unable to select an IP|(advertise ?address|local API endpoint).*(invalid|not found|unable)",
             r"unable to find suitable network address|no default routes found|is not a local address|couldn't use .* as .apiserver-advertise-address",
         ),
         "the address to advertise is not one of the node's",
@@ -174,7 +174,7 @@ NOTHING: tuple[Failure, ...] = (
         "nothing-runs",
         (
             r"timed out waiting for the condition|this error is likely caused by|couldn't initialize a Kubernetes cluster",
-            r"wait-control-plane|waiting for the control plane to become ready|context deadline exceeded|the kubelet is (not running|unhealthy)",
+            r"wait-control-plane|waiting for (the control plane|it) to become ready|context deadline exceeded|the kubelet is (not running|unhealthy)",
         ),
         "the kubelet or the control plane's containers do not run",
         "`journalctl -u kubelet`, and `docker ps -a` or `crictl ps -a`, on the node say which; provision again resets it",

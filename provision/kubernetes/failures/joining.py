@@ -90,7 +90,7 @@ JOINING: tuple[Failure, ...] = (
     Failure(
         "dns",
         (
-            r"no such host|server misbehaving|temporary failure in name resolution|could not resolve|lookup \S+ (on \S+)?.*(timeout|refused)",
+            r"resolv\.conf.*no such file|no such host|server misbehaving|temporary failure in name resolution|could not resolve|lookup \S+ (on \S+)?.*(timeout|refused)",
             r"Loop \(.*\) detected|name or service not known|DNS (lookup|resolution) fail",
         ),
         "names are not resolved (DNS)",

@@ -10,7 +10,7 @@ KUBELET: tuple[Failure, ...] = (
         (r"port 10250 is in use|ERROR Port-10250|listen tcp \S*:10250: bind: address already in use",),
         "port 10250 is taken by an earlier kubelet",
         AGAIN,
-        symptoms=("port", "kubelet"),
+        symptoms=("kubelet",),
     ),
     Failure(
         "port",
@@ -147,7 +147,7 @@ KUBELET: tuple[Failure, ...] = (
         (
             r":10248\b|kubelet (isn't|is not) (running or )?healthy|kubelet healthz endpoint is unhealthy|^(?!\s*-).*\bkubelet is not running",
             r"failed to run kubelet|failed to create kubelet|kubelet\.service: (failed|main process exited)|^kubelet \(failed\)",
-            r"failed to start kubelet|ERROR kubelet-?check",
+            r"kubelet service is not active|failed to start kubelet|ERROR kubelet-?check",
         ),
         "the kubelet does not run",
         "`journalctl -u kubelet` on the node says why; its last lines are above",

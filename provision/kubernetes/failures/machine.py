@@ -7,7 +7,7 @@ from provision.kubernetes.failures.model import Failure
 MACHINE: tuple[Failure, ...] = (
     Failure(
         "root",
-        (r"not running as root|ERROR IsPrivilegedUser|needs to run as uid .?0",),
+        (r"not running as root|/etc/kubernetes/\S+ permission denied|ERROR IsPrivilegedUser|needs to run as uid .?0",),
         "it does not run as root",
         "the login of `ssh.user` needs sudo without a password",
     ),
@@ -49,9 +49,25 @@ MACHINE: tuple[Failure, ...] = (
         "raise fs.file-max by `sysctl:` in the inventory, or LimitNOFILE of the service that says so",
     ),
     Failure(
+        "cgroups-full",
+        (
+            r"no space left on device.*mkdir /sys/fs/cgroup|mkdir /sys/fs/cgroup.*(no space left on device|cannot allocate memory)",
+        ),
+        "cgroups are used up",
+        "restart the guest: old kernels do not give memory cgroups of ended containers back",
+        symptoms=("container", "out-of-memory"),
+    ),
+    Failure(
+        "processes",
+        (r"resource temporarily unavailable|failed to create new OS thread|pids?[. ]max|fork failed",),
+        "processes or threads are used up",
+        "raise kernel.pid_max and kernel.threads-max by `sysctl:` in the inventory, or TasksMax of the service that says so",
+        symptoms=("container", "docker", "cri", "kubelet"),
+    ),
+    Failure(
         "disk",
         (
-            r"^(?!.*(inotify|fsnotify|watcher)).*no space left on device",
+            r"^(?!.*(inotify|fsnotify|watcher|mkdir /sys/fs/cgroup)).*no space left on device",
             r"disk quota exceeded|no space on device",
             r"DiskPressure(?!.*False)|disk pressure|FreeDiskSpaceFailed|failed to garbage collect required amount of images",
             r"attempting to reclaim (ephemeral-storage|nodefs|imagefs|inodes)|low on resource: (ephemeral-storage|inodes|imagefs|nodefs)",

@@ -40,6 +40,7 @@ RUNTIME: tuple[Failure, ...] = (
         ),
         "Docker is of a version that this Kubernetes does not know",
         "take the Docker of the base image's recipe, or have the check SystemVerification ignored",
+        symptoms=("kubelet",),
         advice_of={"1.5": "kubeadm 1.5's pre-flight checks know Docker up to 1.13 only: they must be skipped"},
     ),
     Failure(
@@ -139,14 +140,16 @@ RUNTIME: tuple[Failure, ...] = (
     ),
     Failure(
         "container-name",
-        (r"container name .* is already in use|name \"?k8s_\S+ is reserved|Conflict\. The container",),
+        (r"container name .* is already in use|name \S+ is reserved for|Conflict\. The container",),
         "files of an earlier cluster: its containers are still there",
         AGAIN,
         symptoms=("container",),
     ),
     Failure(
         "seccomp",
-        (r"seccomp.*(not (enabled|supported)|unavailable|no such file)|operation not permitted.*(clone3|faccessat2)",),
+        (
+            r"error adding seccomp|seccomp.*(not (enabled|supported)|unavailable|no such file)|operation not permitted.*(clone3|faccessat2)",
+        ),
         "seccomp does not fit this kernel or runtime",
         "take the runtime and libseccomp of one distribution, as the base image's recipe does",
         symptoms=("container",),
