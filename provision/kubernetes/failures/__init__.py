@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 
 from provision.kubernetes.failures.control_plane import CONTROL_PLANE, NOTHING
 from provision.kubernetes.failures.joining import JOINING
-from provision.kubernetes.failures.kubelet import KUBELET
+from provision.kubernetes.failures.kubelet import KUBELET, POD_NETWORK
 from provision.kubernetes.failures.machine import MACHINE
 from provision.kubernetes.failures.model import Failure
 from provision.kubernetes.failures.runtime import RUNTIME
 
-FAILURES: tuple[Failure, ...] = (*MACHINE, *RUNTIME, *KUBELET, *CONTROL_PLANE, *JOINING, *NOTHING)
+FAILURES: tuple[Failure, ...] = (*MACHINE, *RUNTIME, *KUBELET, *CONTROL_PLANE, *JOINING, *POD_NETWORK, *NOTHING)
 """In the order of causes: what stands on a machine follows from what is wrong with it."""
 
 BY_NAME = {failure.name: failure for failure in FAILURES}

@@ -104,6 +104,32 @@ KUBELET: tuple[Failure, ...] = (
         symptoms=("api",),
     ),
     Failure(
+        "kubelet",
+        (
+            r":10248\b|kubelet (isn't|is not) (running or )?healthy|kubelet healthz endpoint is unhealthy|^(?!\s*-).*\bkubelet is not running",
+            r"failed to run kubelet|failed to create kubelet|kubelet\.service: (failed|main process exited)|^kubelet \(failed\)",
+            r"kubelet service is not active|failed to start kubelet|ERROR kubelet-?check",
+        ),
+        "the kubelet does not run",
+        "`journalctl -u kubelet` on the node says why; its last lines are above",
+        symptoms=("api", "node", "unreachable"),
+    ),
+    Failure(
+        "node",
+        (
+            r"error uploading crisocket|waiting for (at least )?(one|the first) node to register(?!.*ready after)|node \S+ (was )?not registered",
+            r"unable to register node|timed out waiting for .*node",
+        ),
+        "the kubelet has not registered its node",
+        "it does not run, does not reach the API server, or has no valid certificate: " + LOGS,
+        symptoms=("nothing-runs",),
+        vague=True,
+    ),
+)
+"""In the order in which they are said."""
+
+POD_NETWORK: tuple[Failure, ...] = (
+    Failure(
         "cni-plugin",
         (
             r"failed to find plugin .{0,2}\"(?P<what>[\w-]+)",
@@ -142,27 +168,5 @@ KUBELET: tuple[Failure, ...] = (
         "meshctl writes /etc/cni/net.d before kubeadm runs, and `kubeadm reset` of 1.5 empties it: provision again",
         symptoms=("node", "container"),
     ),
-    Failure(
-        "kubelet",
-        (
-            r":10248\b|kubelet (isn't|is not) (running or )?healthy|kubelet healthz endpoint is unhealthy|^(?!\s*-).*\bkubelet is not running",
-            r"failed to run kubelet|failed to create kubelet|kubelet\.service: (failed|main process exited)|^kubelet \(failed\)",
-            r"kubelet service is not active|failed to start kubelet|ERROR kubelet-?check",
-        ),
-        "the kubelet does not run",
-        "`journalctl -u kubelet` on the node says why; its last lines are above",
-        symptoms=("api", "node", "unreachable"),
-    ),
-    Failure(
-        "node",
-        (
-            r"error uploading crisocket|waiting for (at least )?(one|the first) node to register(?!.*ready after)|node \S+ (was )?not registered",
-            r"unable to register node|timed out waiting for .*node",
-        ),
-        "the kubelet has not registered its node",
-        "it does not run, does not reach the API server, or has no valid certificate: " + LOGS,
-        symptoms=("nothing-runs",),
-        vague=True,
-    ),
 )
-"""In the order in which they are said."""
+"""What pods wait for, and the control plane does not: said last."""

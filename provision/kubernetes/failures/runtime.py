@@ -35,13 +35,19 @@ RUNTIME: tuple[Failure, ...] = (
     Failure(
         "docker-version",
         (
-            r"unsupported docker version|docker API version is older|client version .* is too (old|new)|docker version is not on the list",
+            r"unsupported docker version|docker API version is older|client version .* is too (old|new)",
             r"client is newer than server",
         ),
         "Docker is of a version that this Kubernetes does not know",
         "take the Docker of the base image's recipe, or have the check SystemVerification ignored",
         symptoms=("kubelet",),
         advice_of={"1.5": "kubeadm 1.5's pre-flight checks know Docker up to 1.13 only: they must be skipped"},
+    ),
+    Failure(
+        "docker-not-validated",
+        (r"docker version is not on the list of validated",),
+        "Docker is newer than what this Kubernetes was tried with",
+        "nothing need be done: the base image's Docker works with it",
     ),
     Failure(
         "graph-driver",

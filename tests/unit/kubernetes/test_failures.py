@@ -80,6 +80,8 @@ def test_general_words_alone_say_what_does_not_run() -> None:
         (["[WARNING FileExisting-tc]: tc not found in system path", "no route to host"], ["unreachable"]),
         (["[WARNING FileExisting-tc]: tc not found in system path"], ["program"]),
         (["[WARNING FileExisting-tc]: tc not found in system path", *HELP], ["nothing-runs"]),
+        (["[WARNING SystemVerification]: this Docker version is not on the list of validated versions: 20", *HELP], ["nothing-runs"]),
+        (["cni config uninitialized", "dial tcp 10.0.0.2:6443: connect: connection refused"], ["api", "cni"]),
         (["[WARNING Firewalld]: firewalld is active", *HELP], ["firewall"]),
         (["CrashLoopBackOff", "panic: freepages: failed to get all reachable pages"], ["etcd-data"]),
         (["all is well"], []),
