@@ -62,7 +62,8 @@ def twice(task: Task) -> Draft:
     parent = task.draft.find(task.at[:-1])
     pairs = parent.value if isinstance(parent, yaml.MappingNode) else ()
     here = [value for key, value in pairs if scalar(key) == task.at[-1]]
-    if number(task.release) >= (1, 0, 1) and any(plain(value) != plain(here[0]) for value in here):
+    meant = [plain(value) for value in here] if number(task.release) >= (1, 0, 1) else []
+    if any(value != meant[0] for value in meant):
         raise task.refuse("the values differ")
     lost = counting(task.draft.root, task.release).lost
     hidden = [id(value) in lost for value in here]

@@ -23,7 +23,7 @@ TRIED = int(os.environ.get("MESHCTL_MUTANTS", "100"))
 NUMBERS = range(0, ALL, ALL // TRIED)
 
 LONGEST_S = 1.0
-"""CPU time for one call; of a second one when the first took longer, for on a busy machine any may."""
+"""CPU time for one call; the least of three when the first took longer, for on a busy machine any may."""
 
 RAW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 """What a terminal takes for a command, or what breaks a line that a reader counts."""
@@ -56,7 +56,7 @@ def test_any_file_gets_an_answer(call: Call) -> None:
         arguments = (*call.arguments, "--linkerd", release)
         result, took = run(arguments, text)
         if took >= LONGEST_S:
-            took = run(arguments, text)[1]
+            took = min(run(arguments, text)[1] for _ in range(2))
         known = result.exception is None or isinstance(result.exception, MeshctlError | SystemExit)
         assert known, f"mutant {number} of linkerd {release}: {result.exception!r}"
         assert result.exit_code != 70
