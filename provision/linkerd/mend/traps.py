@@ -8,7 +8,7 @@ from collections.abc import Callable
 import yaml
 
 from provision.linkerd.knowledge.core import KNOWLEDGE
-from provision.linkerd.knowledge.twice import counting
+from provision.linkerd.knowledge.twice import counting, strict
 from provision.linkerd.knowledge.versions import number
 from provision.linkerd.mend.task import Task
 from provision.linkerd.routing import NAMERS
@@ -62,12 +62,13 @@ def twice(task: Task) -> Draft:
     parent = task.draft.find(task.at[:-1])
     pairs = parent.value if isinstance(parent, yaml.MappingNode) else ()
     here = [value for key, value in pairs if scalar(key) == task.at[-1]]
-    meant = [plain(value) for value in here] if number(task.release) >= (1, 0, 1) else []
-    if any(value != meant[0] for value in meant):
-        raise task.refuse("the values differ")
+    if strict(task.release):
+        meant = [plain(value) for value in here]
+        if any(value != meant[0] for value in meant):
+            raise task.refuse("the values differ")
+        return task.draft.remove_hidden(task.at)
     lost = counting(task.draft.root, task.release).lost
-    hidden = [id(value) in lost for value in here]
-    return task.draft.remove_hidden(task.at, first=hidden[-1:] == [True])
+    return task.draft.remove_hidden(task.at, first=[id(value) in lost for value in here][-1:] == [True])
 
 
 def metrics(task: Task) -> Draft:

@@ -137,9 +137,9 @@ def _many(draw: random.Random, lines: Lines) -> None:
     """A line or its value, many times."""
     here = _line(draw, lines)
     if draw.random() < 0.5:
-        lines[here] = lines[here] * draw.choice((2, 20, 200))
+        lines[here] = lines[here] * draw.choice((2, 20, 100))
     else:
-        lines[here:here] = [lines[here]] * draw.choice((2, 20, 200))
+        lines[here:here] = [lines[here]] * draw.choice((2, 20, 100))
 
 
 def _other(draw: random.Random, lines: Lines) -> None:
