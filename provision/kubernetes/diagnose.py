@@ -4,79 +4,59 @@ failures that are known by their text.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 from provision.base.shell import Shell
+from provision.kubernetes.failures import hint_for
 from provision.kubernetes.files import STATE
 from provision.kubernetes.token import redacted
 
 WIDTH = 300
 """Characters shown of a line: the kubelet writes whole objects into one."""
 
+SHOWN = 12
+"""Lines shown of each section; more are read for the advice, as kubeadm ends with a page of general words."""
+
+SECTION = "\x1e"
+"""Stands before each section of what the script prints (ASCII's record separator)."""
+
 # Containers that ended are shown with their own last words; the pause containers say nothing. Rejected events are what
-# the kubelet says most of while a control plane starts, and tell nothing.
+# the kubelet says most of while a control plane starts, and tell nothing; Go's stacks bury the error before them.
 _DIAGNOSE = f"""
-echo "kubeadm:"; tail -n 12 {STATE}/kubeadm.log 2>/dev/null
-echo "kubelet ($(systemctl is-active kubelet 2>/dev/null)):"
-journalctl -u kubelet --no-pager -o cat -n 200 2>/dev/null | grep -v "Server rejected event" | tail -n 12
-echo "containers:"
+section() {{ printf '\\036%s:\\n' "$1"; }}
+section kubeadm; tail -n 60 {STATE}/kubeadm.log 2>/dev/null
+section "kubelet ($(systemctl is-active kubelet 2>/dev/null))"
+journalctl -u kubelet --no-pager -o cat -n 300 2>/dev/null |
+    grep -vE 'Server rejected event|^goroutine |^created by |^[[:space:]]+/.*\\.go:[0-9]+|^[[:alnum:]./_*()-]+\\(.*\\)$' | tail -n 60
+section containers
 docker ps -a --filter name=k8s_ --format '{{{{.Names}}}}	{{{{.Status}}}}' 2>&1 | grep -v k8s_POD | head -n 15
 docker ps -q -a --filter name=k8s_ --filter status=exited 2>/dev/null | head -n 3 | while read -r id; do
-    echo "$(docker inspect --format '{{{{.Name}}}}' "$id"):"
+    section "$(docker inspect --format '{{{{.Name}}}}' "$id")"
     docker logs --tail 4 "$id" 2>&1
 done
 """
 
-KNOWN: tuple[tuple[str, str], ...] = (
-    (r"non-shareable IPC", 'Docker needs `"default-ipc-mode": "shareable"` in /etc/docker/daemon.json and a restart'),
-    (
-        r"docker-default profile could not be loaded",
-        "apparmor_parser is missing in the base image: install the package apparmor",
-    ),
-    (
-        r"unsupported kernel release|unsupported docker version",
-        "kubeadm 1.5's pre-flight checks know no kernel after 4.x: they must be skipped",
-    ),
-    (
-        r"failed to verify JWS|failed to parse response as JWS",
-        "the token is not the cluster's: another cluster may answer at this address",
-    ),
-    (
-        r"different from docker cgroup driver",
-        "Docker and kubelet must both use the cgroup driver cgroupfs",
-    ),
-    (r"No space left on device", "the root volume is full: give the node a larger `disk`"),
-    (
-        r"certificate has expired or is not yet valid",
-        "the nodes' clocks differ, or the certificates are over a year old: compare `date` on all nodes",
-    ),
-    (
-        r"ImagePull|ErrImagePull|failed to pull image|manifest unknown",
-        "an image is not in the bundle: `meshctl bundle show` lists what is",
-    ),
-    (
-        r"it already exists|Port \d+ is in use|Node with name .* already exists|/var/lib/\w+ is not empty",
-        "something of an earlier cluster is in the way: `kubeadm reset` on the node, then provision again",
-    ),
-    (r"running with swap on", "swap must be off: remove it from the guest's /etc/fstab"),
-    (
-        r"mountpoint for cpu not found|cgroup mountpoint does not exist",
-        "the guest runs cgroup v2: its kernel command line must ask for v1",
-    ),
-    (r"connection refused|no route to host|i/o timeout", "the API server did not answer: see the containers above"),
-)
-"""Patterns on real error texts, most telling first, and what to do."""
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a node said: the last lines of each section for people, and advice by all that was read."""
+
+    shown: tuple[str, ...]
+    hint: str
 
 
-def diagnose(shell: Shell) -> list[str]:
-    """The last lines that matter, in sections, tokens blotted out."""
+def diagnose(shell: Shell, generation: str = "") -> Diagnosis:
+    """What a node says of its failure, tokens blotted out, and advice for this generation of Kubernetes."""
     completed = shell.read(["sh", "-c", _DIAGNOSE, "diagnose"], within_s=120, check=False)
-    return [redacted(line.rstrip())[:WIDTH] for line in completed.stdout.splitlines() if line.strip()]
+    return sort_out(completed.stdout, generation)
 
 
-def hint_for(lines: Iterable[str]) -> str:
-    """Advice on the first known failure among these lines, general advice when there is none."""
-    text = "\n".join(lines)
-    found = (advice for pattern, advice in KNOWN if re.search(pattern, text, re.IGNORECASE))
-    return next(found, "provision again resets the node and begins anew; `meshctl ssh` leads to its logs")
+def sort_out(text: str, generation: str) -> Diagnosis:
+    """The same of what the script printed."""
+    sections = [_lines(section) for section in text.split(SECTION)]
+    shown = tuple(line[:WIDTH] for title, *said in filter(None, sections) for line in (title, *said[-SHOWN:]))
+    return Diagnosis(shown, hint_for((line for section in sections for line in section), generation))
+
+
+def _lines(section: str) -> list[str]:
+    return [redacted(line.rstrip()) for line in section.splitlines() if line.strip()]

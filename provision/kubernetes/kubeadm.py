@@ -16,7 +16,7 @@ from provision.base.secret import Secret
 from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import HostKeyMismatch, KeyRefused
-from provision.kubernetes.diagnose import diagnose, hint_for
+from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.files import DETACHED_SCRIPT, STATE
 from provision.kubernetes.kubectl import Kubectl, patiently
 from provision.kubernetes.node import UNIT, NodeState, Phase, observe
@@ -83,7 +83,13 @@ def initialise(
         return profile.init_config(spec, member, new_token())
 
     _bring(
-        shell, profile, spec, member, _Task("kubeadm init", profile.init_argv(), config, lambda: None), within_s, emit
+        shell,
+        profile,
+        spec,
+        member,
+        _Task("kubeadm init", profile.generation, profile.init_argv(), config, lambda: None),
+        within_s,
+        emit,
     )
 
 
@@ -110,7 +116,15 @@ def join(
         if api is not None and patiently(lambda: _forget(api, member.name), within_s=API_S, emit=emit):
             emit(Changed(member.name, "Node object of a former guest", "remove"))
 
-    _bring(shell, profile, spec, member, _Task("kubeadm join", profile.join_argv(), config, clear_way), within_s, emit)
+    _bring(
+        shell,
+        profile,
+        spec,
+        member,
+        _Task("kubeadm join", profile.generation, profile.join_argv(), config, clear_way),
+        within_s,
+        emit,
+    )
 
 
 def _forget(api: Kubectl, name: str) -> bool:
@@ -129,6 +143,7 @@ def credentials(shell: Shell, profile: Profile, emit: Emit, *, within_s: float =
 @dataclass(frozen=True)
 class _Task:
     name: str
+    generation: str
     argv: tuple[str, ...]
     config: Callable[[], Secret]
     clear_way: Callable[[], None]
@@ -208,9 +223,9 @@ def _outcome(outcome: str, within_s: float) -> str:
 
 
 def _failed(shell: Shell, member: Member, task: _Task, why: str) -> KubernetesError:
-    lines = diagnose(shell)
-    text = "\n".join(f"    {line}" for line in lines)
-    return KubernetesError(f"{member.name}: {task.name}: {why}\n{text}", hint=hint_for(lines))
+    found = diagnose(shell, task.generation)
+    text = "\n".join(f"    {line}" for line in found.shown)
+    return KubernetesError(f"{member.name}: {task.name}: {why}\n{text}", hint=found.hint)
 
 
 class _Log:

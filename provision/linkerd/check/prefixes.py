@@ -162,9 +162,14 @@ def _like(names: list[Pattern]) -> str:
 
 def _meant(wanted: tuple[Element, ...], names: list[Pattern], routing: Routing, *, client: bool) -> str:
     """The prefix that is meant: the same behind the transformers' one; else where such a name belongs, and what to write."""
+    any_begin = (ANY,) if not client and wanted[:1] not in ((NAMERS,), (SYSTEM,), (TRANSFORMED,)) else ()
     for name in names:
         for skip in range(1, len(name.elements)):
-            if wanted and name.elements[skip] == wanted[0] and _meets(wanted, Pattern(name.elements[skip:], name.open)):
+            if (
+                wanted
+                and name.elements[skip] in (wanted[0], *any_begin)
+                and _meets(wanted, Pattern(name.elements[skip:], name.open))
+            ):
                 return f"prefix: {_shown((*name.elements[:skip], *wanted))}"
     if client and any(_meets(wanted, one) for one in patterns(routing.router)):
         return f"such a name is a service's: put it under service.configs, or write prefix: {_shown(names[0].elements)}"

@@ -12,6 +12,7 @@ from provision.linkerd.check.scalars import Value, judge, number, shown, token, 
 from provision.linkerd.knowledge.core import KNOWLEDGE
 from provision.linkerd.knowledge.schema import Family, Key, Kind, Object
 from provision.linkerd.knowledge.versions import within
+from provision.linkerd.knowledge.ways import PROTOCOLS
 from provision.linkerd.routing import dtab
 from provision.linkerd.text import BOOL, FLOAT, INT, NULL, Inside, Location, is_null, scalar
 
@@ -300,8 +301,6 @@ class _Shape:
 
 PATHS: dict[str, Callable[[str], object]] = {"dtab": dtab.parse, "path": dtab.parse_path}
 
-_PROTOCOLS = tuple(kind.id for kind in KNOWLEDGE.families["router"].kinds)
-
 
 def _surely(key: Key, value: yaml.ScalarNode) -> bool:
     """Whether a value is right at first sight, as nearly all are. Of the others `judge` says it."""
@@ -336,9 +335,7 @@ def _unknown_id(object_: str) -> str:
     """The id for an unknown key, by the object that has it: the top, a router, a client, a server, or any other."""
     places = {"linker": "ML304", "router": "ML305", "client": "ML306", "server": "ML307"}
     parts = object_.split(".")
-    return (
-        places.get(parts[min(1, len(parts) - 1)], "ML308") if parts[0] in _PROTOCOLS else places.get(object_, "ML308")
-    )
+    return places.get(parts[min(1, len(parts) - 1)], "ML308") if parts[0] in PROTOCOLS else places.get(object_, "ML308")
 
 
 def _shortened(message: str) -> str:
@@ -364,7 +361,11 @@ def _when(times: Iterable[Key | Kind]) -> str:
 
 
 def _hint(times: Iterable[Key | Kind]) -> str:
-    return next((one.instead for one in times if one.instead), "take it out, or another release")
+    return next((one.instead for one in times if one.instead), NO_PLACE)
+
+
+NO_PLACE = "take it out, or another release"
+"""The fix of what another release has, where nothing is known to take its place."""
 
 
 _TOKENS = {INT: "VALUE_NUMBER_INT", FLOAT: "VALUE_NUMBER_FLOAT"}

@@ -15,27 +15,23 @@ from itertools import islice
 import yaml
 
 from provision.linkerd.check.finding import Finding
+from provision.linkerd.check.shape import NO_PLACE
 from provision.linkerd.knowledge.core import KNOWLEDGE
 from provision.linkerd.knowledge.schema import Key, Object
 from provision.linkerd.knowledge.versions import RELEASES, number
-from provision.linkerd.knowledge.walk import Chosen, Used, walk
+from provision.linkerd.knowledge.walk import Used, reads, walk
+from provision.linkerd.knowledge.ways import PROTOCOLS, before, has_place
 from provision.linkerd.routing import Config
 from provision.linkerd.text import Location, is_null, items, scalar, text_of
 
 UNKNOWN = frozenset(("ML304", "ML305", "ML306", "ML307", "ML308"))
 MISSING = frozenset(("ML310", "ML311", "ML314", "ML321", "ML362"))
 
-MOST_LINES = 600
-"""A longer file is read once, and not once for each release, to tell what other releases know."""
-
 EXPLAINED = 60
 """Unknown keys for which is looked what they are meant for."""
 
 MOST = 100_000
 """Keys looked at; anchors within anchors can stand for more."""
-
-MOST_PLACES = 3_000
-"""Keys looked at for each of the other releases."""
 
 NAMED = (
     "namer",
@@ -50,10 +46,13 @@ NAMED = (
 )
 """Families whose ids are no other family's by chance."""
 
+_KIND_AT = 5
+"""Which word of ML309's `linkerd RELEASE does not have KIND: …` is the kind."""
+
+_SPAN = re.compile(r"it is there from (\d[\d.]*)(?: to before (\d[\d.]*))?")
 _KINDLESS = re.compile(r"`(kind|protocol)` is missing")
 _NO_COLON = re.compile(r"^(\s*(?:- +)?)([A-Za-z][A-Za-z0-9]*)[ \t]+([^\s:#&*|>].*)$")
 _NO_SPACE = re.compile(r"^([A-Za-z][A-Za-z0-9]*):(\S.*)$")
-_PROTOCOLS = tuple(kind.id for kind in KNOWLEDGE.families["router"].kinds)
 _NAMES = frozenset(key.name for thing in KNOWLEDGE.objects.values() for key in thing.keys) | {"kind", "protocol"}
 
 
@@ -80,7 +79,7 @@ def unread(text: str, line: int, message: str) -> str:
 def explained(findings: Iterable[Finding], config: Config) -> list[Finding]:
     """The findings, those about unknown keys with what is meant; without those that such a key explains."""
     every = list(findings)
-    unknown = [one for one in every if one.id in UNKNOWN]
+    unknown = [one for one in every if one.id in UNKNOWN or (one.id == "ML309" and _SPAN.search(one.message))]
     scalars = [_word(one) for one in every]
     lost = [one for one in every if one.id == "ML310" and _KINDLESS.fullmatch(one.message)]
     if not unknown and not lost:
@@ -94,7 +93,7 @@ def explained(findings: Iterable[Finding], config: Config) -> list[Finding]:
     for one in scalars:
         told = meant.of(one) if one.id in UNKNOWN and left > 0 else None
         left -= one.id in UNKNOWN
-        fresh.append(one if told is None else told.finding)
+        fresh.append(meant.kind(one) if told is None else told.finding)
         if told is not None and told.there:
             gone.add(told.there)
     return [one for one in fresh if not (one.id in MISSING and one.field in gone)]
@@ -151,7 +150,6 @@ class _Meant:
                 kind = used.family.at(config.release).get(used.id)
                 if kind is not None:
                     self.objects.setdefault(used.at, KNOWLEDGE.objects[kind.object])
-        self.others: dict[str, dict[str, bool]] | None = None
         lists = [("routers",), ("namers",)]
         self.places = [(*at, index) for at in lists for index in range(len(items(_find(config.root, at))))]
 
@@ -190,6 +188,10 @@ class _Meant:
                 return told
         return None
 
+    def kind(self, one: Finding) -> Finding:
+        """A kind of another release, with the command that leads from there."""
+        return self._migrating(one) if one.id == "ML309" else one
+
     def _slipped(self, one: Finding, at: Location) -> _Told | None:
         """A key of what stands right above it, deeper in."""
         name = str(at[-1])
@@ -199,19 +201,24 @@ class _Meant:
                 head = self._head(place)
                 message = f"{name} is a key of {self._called(place, thing)}: it has slipped out of {text_of(place)}"
                 return _Told(replace(one, message=message, fix=f"indent it below {head}"), text_of((*place, name)))
-        return None
+        return self._emptied(one, at)
+
+    def _emptied(self, one: Finding, at: Location) -> _Told | None:
+        """A key of the part right above it, of which nothing is left: `service:` and below it, as far out, `totalTimeoutMs: 5`."""
+        before, name = self._before(at), str(at[-1])
+        thing = self.objects.get(at[:-1], KNOWLEDGE.objects["linker"] if len(at) == 1 else None)
+        if not before or thing is None or not is_null(before[-1][1]):
+            return None
+        place = before[-1][0]
+        key = thing.at(self.config.release).get(str(place[-1]))
+        if key is None or name not in _plainly(key, self.config.release):
+            return None
+        message = f"{name} is a key of `{place[-1]}`: it has slipped out of {text_of(place)}"
+        return _Told(replace(one, message=message, fix=f"indent it below `{place[-1]}:`"), text_of((*place, name)))
 
     def _above(self, at: Location) -> Iterator[Location]:
         """The mappings that end right above a key, the outermost first."""
-        parent = _find(self.config.root, at[:-1])
-        if not isinstance(parent, yaml.MappingNode):
-            return
-        before: list[tuple[Location, yaml.Node]] = []
-        for key, value in parent.value:
-            if scalar(key) == at[-1]:
-                break
-            if text_of((*at[:-1], scalar(key) or "?")) not in self.unknown:
-                before.append(((*at[:-1], scalar(key) or "?"), value))
+        before = self._before(at)
         place, node = before[-1] if before else ((), None)
         while node is not None:
             if isinstance(node, yaml.SequenceNode) and node.value:
@@ -222,6 +229,17 @@ class _Meant:
                 place = (*place, scalar(key) or "?")
             else:
                 return
+
+    def _before(self, at: Location) -> list[tuple[Location, yaml.Node]]:
+        """The known keys that stand before one in its mapping."""
+        parent = _find(self.config.root, at[:-1])
+        before: list[tuple[Location, yaml.Node]] = []
+        for key, value in parent.value if isinstance(parent, yaml.MappingNode) else ():
+            if scalar(key) == at[-1]:
+                break
+            if text_of((*at[:-1], scalar(key) or "?")) not in self.unknown:
+                before.append(((*at[:-1], scalar(key) or "?"), value))
+        return before
 
     def _outside(self, one: Finding, at: Location) -> _Told | None:
         """A key of something around it, indented too far."""
@@ -250,10 +268,10 @@ class _Meant:
     def _other_protocol(self, one: Finding, at: Location) -> _Told | None:
         """A key of the same part of routers of another protocol: `httpAccessLog` in one for h2."""
         thing, name = self.objects.get(at[:-1]), str(at[-1])
-        if thing is None or thing.name.partition(".")[0] not in _PROTOCOLS:
+        if thing is None or thing.name.partition(".")[0] not in PROTOCOLS:
             return None
         own, _, part = thing.name.partition(".")
-        others = [each for each in _PROTOCOLS if each != own and name in _names(f"{each}.{part}", self.config.release)]
+        others = [each for each in PROTOCOLS if each != own and name in _names(f"{each}.{part}", self.config.release)]
         if not others:
             return None
         message = f"{name} is a key of {' and '.join(others)} routers, not of {own}'s"
@@ -261,15 +279,17 @@ class _Meant:
 
     def _elsewhen(self, one: Finding, at: Location) -> _Told | None:
         """A key that other releases read at this place."""
-        known = [one_ for one_ in RELEASES if self._of_release(one_).get(one.field) or self._by_type(at, one_)]
+        name = str(at[-1])
+        if name not in _NAMES:
+            return None
+        known = [one_ for one_ in RELEASES if reads(self.config.root, at, one_) or self._by_type(at, one_)]
         if not known:
             return None
-        name = one.field.rpartition(".")[2]
         last = known[-1]
         after = next((release for release in RELEASES if number(release) > number(last)), None)
         when = f"it is there from {known[0]}{f' to before {after}' if after else ''}"
         message = f"linkerd {self.config.release} does not know {name} here: {when}"
-        return _Told(self._migrating(replace(one, message=message, fix="")))
+        return _Told(self._migrating(replace(one, message=message, fix=NO_PLACE)))
 
     def _by_type(self, at: Location, release: str) -> bool:
         """Whether the part that the key stands in has it in a release, of whatever kind the part is."""
@@ -277,33 +297,19 @@ class _Meant:
         times = () if around is None else around.ever(str(at[-2]))
         return any(key.known(release) and _holds(key, str(at[-1]), release) for key in times)
 
-    def _of_release(self, release: str) -> dict[str, bool]:
-        """For each place, whether a release reads the key there."""
-        if self.others is None:
-            self.others = {}
-        if release not in self.others:
-            small = len(self.config.lines) <= MOST_LINES
-            found: dict[str, bool] = {}
-            for used in islice(walk(self.config.root, release), MOST_PLACES) if small else ():
-                if isinstance(used, Used):
-                    found[text_of(used.at)] = used.key is not None
-                elif isinstance(used, Chosen):
-                    found[text_of((*used.at, used.family.selector))] = True
-            self.others[release] = found
-        return self.others[release]
-
     def _migrating(self, one: Finding) -> Finding:
-        """With the command that takes the file from the releases that know the key to this one."""
-        span = re.search(r"it is there from (\d[\d.]*)(?: to before (\d[\d.]*))?", one.message)
+        """With the command that takes the file from the releases that know it to this one, and whether that finds a place for it."""
+        span = _SPAN.search(one.message)
         if span is None or "mesh migrate" in one.fix:
             return one
-        source = span[1]
-        if span[2] is not None:
-            source = max(
-                (release for release in RELEASES if number(release) < number(span[2])), key=number, default=source
-            )
-        command = f"`meshctl mesh migrate FILE --from {source} --to {self.config.release}` does it"
-        return replace(one, fix=f"{one.fix}; {command}" if one.fix else command)
+        source = span[1] if span[2] is None else before(span[2])
+        name = one.message.split()[_KIND_AT].rstrip(":") if one.id == "ML309" else one.field.rpartition(".")[2]
+        command = f"`meshctl mesh migrate FILE --from {source} --to {self.config.release}`"
+        if has_place(name, source, self.config.release):
+            fix = f"{command} does it"
+            return replace(one, fix=fix if one.fix == NO_PLACE else f"{one.fix}; {fix}")
+        hint = f"nothing in {self.config.release} means the same: take it out" if one.fix == NO_PLACE else one.fix
+        return replace(one, fix=f"{hint}; {command} does the rest and names this")
 
     def _has(self, place: Location, name: str) -> bool:
         node = _find(self.config.root, place)
@@ -324,6 +330,15 @@ class _Meant:
             dash = "- " if isinstance(place[-1], int) else ""
             return f"`{dash}{scalar(key)}:{f' {scalar(value)}' if isinstance(value, yaml.ScalarNode) else ''}`"
         return text_of(place)
+
+
+def _plainly(key: Key, release: str) -> frozenset[str]:
+    """The keys of the mapping that a key leads to, as long as that says no kind."""
+    if key.type[0] == ".":
+        return _names(key.type[1:], release)
+    family = KNOWLEDGE.families.get(key.type[1:])
+    kind = family.at(release).get(family.default or "") if family is not None else None
+    return frozenset() if kind is None else _names(kind.object, release)
 
 
 def _holds(key: Key, name: str, release: str) -> bool:

@@ -28,6 +28,9 @@ from provision.linkerd.text.strict import refused
 if TYPE_CHECKING:
     from provision.linkerd.check.manifest import Manifest
 
+_NAMERD = "ML393"
+"""The finding that a configuration is namerd's."""
+
 _OLD_READER = "1.1.2"
 """The releases before are known to read YAML by Jackson 2.8.4 with SnakeYAML 1.15."""
 
@@ -125,8 +128,10 @@ def _embedded(objects: Manifest, text: str, version: str, place: Place, *, asked
 
     held = embedded(objects, text, place)
     findings = [*held.findings, *pods.port_names(objects)]
-    for one in held.configurations:
-        findings += [one.outside(each) for each in validate(one.text, version, one.place) if each.id != "ML393"]
+    judged = [(one, validate(one.text, version, one.place)) for one in held.configurations]
+    alone = all(any(each.id == _NAMERD for each in every) for _one, every in judged)
+    for one, every in judged:  # namerd's beside linkerd's is where it belongs
+        findings += [one.outside(each) for each in every if alone or each.id != _NAMERD]
     for container, mounted in held.containers:
         config = None if mounted is None else _config(mounted.text, version, mounted.place)
         pod = pods.Pod(container, objects, config, place.kubernetes, version, asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import yaml
 
@@ -55,7 +56,7 @@ def _value(type_: str, node: yaml.Node, at: Location, release: str) -> Iterator[
 def _object(
     object_: Object, node: yaml.MappingNode, at: Location, release: str, selector: str | None
 ) -> Iterator[Used | Chosen]:
-    known = object_.at(release)
+    known = _keys(object_.name, release)
     for key, value in node.value:
         name = scalar(key) or ""
         if name in known or name != selector:
@@ -65,13 +66,52 @@ def _object(
 
 
 def _plugin(family: Family, node: yaml.MappingNode, at: Location, release: str) -> Iterator[Used | Chosen]:
-    written = next((scalar(value) for key, value in node.value if scalar(key) == family.selector), None)
-    id_ = written or family.default
-    if id_ is None:
-        return
+    written = _written(family, node)
     if written:
         yield Chosen(at, family, written)
-    times = family.ever(id_)
-    kind = family.at(release).get(id_) or (times[0] if times else None)
-    if kind is not None:
-        yield from _object(KNOWLEDGE.objects[kind.object], node, at, release, family.selector)
+    thing = _meant(family.name, written or family.default, release)
+    if thing is not None:
+        yield from _object(thing, node, at, release, family.selector)
+
+
+def reads(root: yaml.Node, at: Location, release: str) -> bool:
+    """Whether a release reads a key at this place of a file: what `walk` says of it, without going through all the rest."""
+    type_, node = ".linker", root
+    for depth, step in enumerate(at):
+        if isinstance(step, int):
+            if not isinstance(node, yaml.SequenceNode) or step >= len(node.value) or type_[:1] not in ("[", "1"):
+                return False
+            type_, node = type_.removeprefix("1+").removeprefix("[").removesuffix("]"), node.value[step]
+            continue
+        type_ = type_.removeprefix("1+")
+        if not isinstance(node, yaml.MappingNode) or type_[0] not in ".@":
+            return False
+        thing: Object | None = KNOWLEDGE.objects[type_[1:]] if type_[0] == "." else None
+        if type_[0] == "@":
+            family = KNOWLEDGE.families[type_[1:]]
+            if step == family.selector and depth == len(at) - 1:
+                return True
+            thing = _meant(family.name, _written(family, node) or family.default, release)
+        key = None if thing is None else _keys(thing.name, release).get(step)
+        below = next((value for name, value in reversed(node.value) if scalar(name) == step), None)
+        if key is None or below is None:
+            return False
+        type_, node = key.type, below
+    return True
+
+
+def _written(family: Family, node: yaml.MappingNode) -> str | None:
+    return next((scalar(value) for key, value in node.value if scalar(key) == family.selector), None)
+
+
+@cache
+def _meant(family: str, id_: str | None, release: str) -> Object | None:
+    """What a kind's mapping is read into; of a kind that the release does not have, what other releases read it into."""
+    times = KNOWLEDGE.families[family].ever(id_) if id_ is not None else []
+    kind = next((one for one in times if one.known(release)), times[0] if times else None)
+    return None if kind is None else KNOWLEDGE.objects[kind.object]
+
+
+@cache
+def _keys(thing: str, release: str) -> dict[str, Key]:
+    return KNOWLEDGE.objects[thing].at(release)

@@ -31,8 +31,11 @@ class Task:
     def at(self) -> Location:
         """The finding's field as a location, which need not be there."""
         field = self.finding.field
+        straight = location(field)
+        if text_of(straight) == field and self.draft.find_key(straight) is not None:
+            return straight
         here = next((at for at in _locations(self.draft.root, ()) if text_of(at) == field), None)
-        return here or location(field)
+        return here or straight
 
     @cached_property
     def config(self) -> Config:

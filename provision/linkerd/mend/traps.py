@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import yaml
+
 from provision.linkerd.knowledge.core import KNOWLEDGE
-from provision.linkerd.knowledge.twice import counting
+from provision.linkerd.knowledge.twice import counting, strict
 from provision.linkerd.knowledge.versions import number
 from provision.linkerd.mend.task import Task
 from provision.linkerd.routing import NAMERS
@@ -58,14 +60,15 @@ def failures(task: Task) -> Draft:
 def twice(task: Task) -> Draft:
     """The one stays that linkerd reads before 1.0.1; where it reads none, only equal ones are one."""
     parent = task.draft.find(task.at[:-1])
-    values = [plain(value) for key, value in parent.value if scalar(key) == task.at[-1]] if parent is not None else []
-    if number(task.release) >= (1, 0, 1) and any(value != values[0] for value in values):
-        raise task.refuse("the values differ")
+    pairs = parent.value if isinstance(parent, yaml.MappingNode) else ()
+    here = [value for key, value in pairs if scalar(key) == task.at[-1]]
+    if strict(task.release):
+        meant = [plain(value) for value in here]
+        if any(value != meant[0] for value in meant):
+            raise task.refuse("the values differ")
+        return task.draft.remove_hidden(task.at)
     lost = counting(task.draft.root, task.release).lost
-    hidden = (
-        [id(value) in lost for key, value in parent.value if scalar(key) == task.at[-1]] if parent is not None else []
-    )
-    return task.draft.remove_hidden(task.at, first=hidden[-1:] == [True])
+    return task.draft.remove_hidden(task.at, first=[id(value) in lost for value in here][-1:] == [True])
 
 
 def metrics(task: Task) -> Draft:

@@ -72,6 +72,23 @@ def actions(draft: Draft, step: Step) -> Iterator[Action]:
         yield from _spreading(chosen, step) if isinstance(chosen, Chosen) else ()
 
 
+def strangers(draft: Draft, source: str, target: str) -> Iterator[tuple[Location, str]]:
+    """Where a text for `target` still holds keys and kinds that it does not know and `source` did, with when they are there."""
+    for one in walk(draft.root, target):
+        if isinstance(one, Chosen):
+            times: list[Kind] | list[Key] = one.family.ever(one.id)
+            at: Location = (*one.at, one.family.selector)
+        else:
+            times, at = one.object.ever(str(one.at[-1])), one.at
+        if any(time.known(source) for time in times) and not any(time.known(target) for time in times):
+            name = one.id if isinstance(one, Chosen) else str(one.at[-1])
+            yield at, f"{name} is there {' and '.join(_there(time) for time in times)}"
+
+
+def _there(time: Key | Kind) -> str:
+    return f"from {time.since}{f' to before {time.until}' if time.until else ''}"
+
+
 def _spreading(chosen: Chosen, step: Step) -> Iterator[Action]:
     kind = chosen.family.at(step.source).get(chosen.id)
     how = kind.spread if kind is not None and not kind.known(step.target) else None

@@ -19,7 +19,7 @@ from provision.linkerd.mend import Inner, Task, rewritten
 from provision.linkerd.mend.traps import twice
 from provision.linkerd.migrate.concern import Concern
 from provision.linkerd.migrate.stating import statements
-from provision.linkerd.migrate.steps import Action, Step, actions
+from provision.linkerd.migrate.steps import Action, Step, actions, strangers
 from provision.linkerd.routing import Config
 from provision.linkerd.text import text_of, uncollected
 from provision.linkerd.text.edit import CannotEdit, Draft
@@ -96,8 +96,16 @@ class _Migration:
             self._once()
             for step in steps:
                 self._step(step)
+            self._name_the_rest(steps[-1].target if steps else self.source)
         except CannotEdit as error:
             self.left.append(Change(1, self.source, "", "is left as it is", str(error)))
+
+    def _name_the_rest(self, target: str) -> None:
+        """What the source knew and the target does not, and that has found no other place: it stays, and is named."""
+        for at, since in strangers(self.draft, self.source, target):
+            if text_of(at) not in {one.field for one in self.left}:
+                action = Action(at, "is left as it is", f"{since}, and nothing in {target} means the same", _unchanged)
+                self.left.append(Change(self._line(action), target, text_of(at), action.what, action.why))
 
     def _once(self) -> None:
         """Keys that stand twice: the one that is read stays, as long as a release reads one."""
@@ -153,6 +161,10 @@ class _Migration:
         concern = Concern(Config(self.draft.root, self.draft.text, step.later, self.place))
         listed = behaviours(*sorted(step, key=RELEASES.index))
         self.behaviours.update(one for one in listed if concern.concerns(one))
+
+
+def _unchanged(draft: Draft) -> Draft:
+    return draft
 
 
 def _once(task: Task, _draft: Draft) -> Draft:

@@ -62,7 +62,7 @@ class Draft:
             raise CannotEdit(error.message) from error
         if root is None:
             raise CannotEdit("the file is empty")
-        if _repeated(root):
+        if "*" in self.text and _repeated(root):
             raise CannotEdit("the file uses YAML's aliases, which linkerd does not follow")
         return root
 

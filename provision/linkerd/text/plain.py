@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,8 @@ Data = Mapping[str, "Data"] | Sequence["Data"] | str | int | bool
 _TEXT = "tag:yaml.org,2002:str"
 _NUMBER = "tag:yaml.org,2002:float"
 _NOT_BARE = frozenset(",[]{}\n\t\"'&*!|>%@`")
+_ESCAPED = re.compile(r"[\x7f-\x9f\u2028-\u202e\ufeff\ufffe\uffff\ud800-\udfff]")
+"""What YAML does not take raw, what it takes for the end of a line, and what turns the direction of a terminal's text."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,7 @@ def of(data: Data) -> Plain:
 def inline(value: Plain, *, strict: bool = False) -> str:
     """In one line; `strict`: as JSON, else as YAML with no more quotes than it needs."""
     if isinstance(value, Scalar):
-        return (
-            json.dumps(value.text, ensure_ascii=False)
-            if value.tag == _TEXT and not _bare(value.text, strict)
-            else value.text
-        )
+        return _quoted(value.text) if value.tag == _TEXT and not _bare(value.text, strict) else value.text
     if isinstance(value, dict):
         return (
             "{"
@@ -73,7 +72,12 @@ def inline(value: Plain, *, strict: bool = False) -> str:
 
 def word(name: str, *, strict: bool = False) -> str:
     """A key."""
-    return name if _bare(name, strict) else json.dumps(name, ensure_ascii=False)
+    return name if _bare(name, strict) else _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    """In double quotes, as both YAML and JSON read it: YAML takes some characters as escapes only."""
+    return _ESCAPED.sub(lambda one: f"\\u{ord(one[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 @lru_cache
@@ -89,7 +93,10 @@ def _bare(text: str, strict: bool) -> bool:
         or text[-1] == ":"
     ):
         return False
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:  # a character that it takes as an escape only, or a sign of its own
+        return False
     return isinstance(node, yaml.ScalarNode) and (node.tag, node.value) == (_TEXT, text)
 
 
@@ -119,4 +126,9 @@ def _indented(lines: str) -> str:
 
 def _literal(text: str) -> bool:
     """Whether a text is well written as a literal block."""
-    return text.endswith("\n") and not text.endswith("\n\n") and text[0] not in " \n" and "\t" not in text
+    return (
+        text.endswith("\n")
+        and not text.endswith("\n\n")
+        and text[0] not in " \n"
+        and all(line.isprintable() for line in text.split("\n"))
+    )

@@ -21,7 +21,6 @@ from provision.kubernetes import (
     profile_for,
 )
 from provision.kubernetes.certificate import ca_cert_hash
-from provision.kubernetes.diagnose import KNOWN, hint_for
 from provision.kubernetes.files import cni_conf, docker_config, files_for, hosts_file, routes
 from provision.kubernetes.kubectl import DIGEST, digest, stamped
 from provision.kubernetes.node import compare, parse
@@ -284,30 +283,6 @@ def test_tokens_fit_every_kubeadm_and_are_blotted_out() -> None:
     token = new_token().reveal()
     assert redacted(f"kubeadm join --token={token} 10.77.0.61") == "kubeadm join --token=*** 10.77.0.61"
     assert redacted("10.244.61.0/24 kube-apiserver-amd64:v1.5.8") == "10.244.61.0/24 kube-apiserver-amd64:v1.5.8"
-
-
-@pytest.mark.parametrize(
-    ("line", "advice"),
-    [
-        ("Error: can't join IPC of container 5d: non-shareable IPC", "default-ipc-mode"),
-        ("AppArmor enabled on system but the docker-default profile could not be loaded", "apparmor"),
-        ("failed to verify JWS signature of received cluster info object [...]", "token is not the cluster's"),
-        (
-            "misconfiguration: kubelet cgroup driver: 'cgroupfs' is different from docker cgroup driver: 'systemd'",
-            "cgroupfs",
-        ),
-        ("Back-off pulling image: ErrImagePull", "bundle show"),
-        ("x509: certificate has expired or is not yet valid", "clocks"),
-        ('failed to create "/etc/kubernetes/kubelet.conf", it already exists', "kubeadm reset"),
-        ("something new", "begins anew"),
-    ],
-)
-def test_known_failures_have_advice(line: str, advice: str) -> None:
-    assert advice in hint_for(["kubelet started", line])
-
-
-def test_every_known_failure_has_a_next_step() -> None:
-    assert all(advice and not advice.endswith(".") for _, advice in KNOWN)
 
 
 def test_an_object_carries_the_digest_of_its_own_text() -> None:

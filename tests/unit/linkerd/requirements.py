@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -23,11 +24,22 @@ SAMPLES: dict[str, object] = {
 
 
 class Broken(NamedTuple):
-    """What is broken, a whole configuration, and the fragment of linkerd's message."""
+    """What is broken, a whole configuration, the fragment of linkerd's message, and the finding's id where linkerd's words are not known.
+
+    `double`: the key that stands in the place of `qqq`, a second time in its mapping.
+    """
 
     what: str
     whole: Data
     fragment: str
+    id: str = ""
+    double: str = ""
+
+    @property
+    def text(self) -> str:
+        """The configuration as JSON."""
+        text = json.dumps(self.whole)
+        return text.replace('"qqq"', json.dumps(self.double)) if self.double else text
 
 
 class Place(NamedTuple):
@@ -118,6 +130,64 @@ def broken(release: str) -> Iterator[Broken]:
                 for value, fragment in _values(key, release):
                     yield Broken(f"{name}.{key.name}: {value!r}", place.wrap({**data, key.name: value}), fragment)
         yield from _ordered(place, data)
+        yield from _lacking(name, place, data, release)
+        if within(release, UNIQUE, None) and data:
+            first = next(iter(data))
+            yield Broken(
+                f"{name}: {first} twice", place.wrap({**data, "qqq": data[first]}), "Duplicate field", double=first
+            )
+    yield from _between(release)
+
+
+UNIQUE = "1.0.1"
+"""From here on a key that stands twice is refused."""
+
+REMOTE = ("interpreter.namerd", "interpreter.namerd.http", "interpreter.mesh")
+LACKING: dict[str, str] = {
+    "linker": "java.lang.NullPointerException",
+    "transformer.daemonset": "io.l5d.k8s.daemonset: {} property is required",
+    "backoff.jittered": "'{}' must be specified",
+    "serverTls": "java.lang.AssertionError: assertion failed",
+    "zkHost": "host must be specified",
+    "identifier.static": "assertion failed: path is required",
+    **dict.fromkeys(("namer.curator", "namer.serversets"), "problem: null"),
+    **dict.fromkeys(REMOTE, "`dst` is a required field"),
+}
+"""What linkerd says of an object without one of the keys that it needs, as far as its words are known."""
+
+
+def _lacking(name: str, place: Place, data: Data, release: str) -> Iterator[Broken]:
+    """Without each key that is needed, and with nothing as its value."""
+    for key in place.object.at(release).values():
+        if key.required and (place.family is None or key.name != place.family.selector):
+            says = "has no servers" if key.name == "servers" else LACKING.get(place.object.name, "").format(key.name)
+            id_ = "" if says else "ML310"
+            bare = {one: value for one, value in data.items() if one != key.name}
+            yield Broken(f"{name}: no {key.name}", place.wrap(bare), says, id_)
+            yield Broken(f"{name}: {key.name}: null", place.wrap({**data, key.name: None}), says, id_)
+
+
+def _between(release: str) -> Iterator[Broken]:
+    """What must hold between the parts of a configuration, for routers of each protocol."""
+    yield Broken("no routers", {"routers": []}, "io.buoyant.config.NoRoutersSpecified$")
+    yield Broken("a null namer", {"namers": [None], **_routers(release, "http", 1)}, "java.lang.NullPointerException")
+    for protocol in KNOWLEDGE.families["router"].at(release):
+        what = f"{protocol} routers"
+        yield Broken(f"{what}: one label", _routers(release, protocol, 2), "io.buoyant.config.ConflictingLabels")
+        yield Broken(
+            f"{what}: one port", _routers(release, protocol, 2, label=True), "io.buoyant.config.ConflictingPorts"
+        )
+        empty = _routers(release, protocol, 1, servers=[])
+        yield Broken(f"{what}: servers: []", empty, "has no servers")
+        admin = {"admin": {"port": 4140, "ip": "0.0.0.0"}, **_routers(release, protocol, 1)}
+        yield Broken(f"{what}: admin's port", admin, "Failed to bind to")
+
+
+def _routers(release: str, protocol: str, count: int, *, label: bool = False, **more: object) -> Data:
+    kind = KNOWLEDGE.families["router"].at(release)[protocol]
+    router: Data = {"protocol": protocol, "servers": [{"port": 4140}], **more}
+    router |= {"experimental": True} if kind.needs_flag(release) else {}
+    return {"routers": [{**router, "label": f"r{index}"} if label else router for index in range(count)]}
 
 
 def _kinds(place: Place, data: Data) -> Iterator[Broken]:
