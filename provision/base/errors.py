@@ -27,6 +27,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from provision.base.visible import visible_line
+
 
 class MeshctlError(Exception):
     """A failure whose cause and next step are known."""
@@ -59,7 +61,7 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}"
         subject = f"{self.field}: " if self.field else ""
-        return f"{where}: {subject}{self.message}"
+        return visible_line(f"{where}: {subject}{self.message}")
 
 
 class InventoryError(MeshctlError):

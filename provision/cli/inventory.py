@@ -6,6 +6,9 @@ import json
 
 import click
 
+from provision.base.visible import visible_line
+from provision.cli.say import say
+
 
 @click.command()
 @click.argument("inventory", type=click.Path())
@@ -21,15 +24,13 @@ def validate(inventory: str, as_json: bool) -> None:
         cluster = load(inventory)
     except InventoryError as error:
         if as_json:
-            click.echo(
-                json.dumps({"valid": False, "problems": [asdict(problem) for problem in error.problems]}, indent=2)
-            )
+            say(json.dumps({"valid": False, "problems": [asdict(problem) for problem in error.problems]}, indent=2))
         raise
     if as_json:
-        click.echo(json.dumps({"valid": True, "problems": []}))
+        say(json.dumps({"valid": True, "problems": []}))
     else:
-        click.echo(
-            f"{inventory}: cluster {cluster.cluster}, {len(cluster.hosts)} host(s), {len(cluster.nodes)} node(s): valid"
+        say(
+            f"{visible_line(inventory)}: cluster {cluster.cluster}, {len(cluster.hosts)} host(s), {len(cluster.nodes)} node(s): valid"
         )
 
 
@@ -38,4 +39,4 @@ def schema() -> None:
     """Print the JSON Schema of the inventory."""
     from provision.inventory import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    say(json.dumps(json_schema(), indent=2))

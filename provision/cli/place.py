@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.say import say
+
 if TYPE_CHECKING:
     from provision.inventory import Cluster
     from provision.placement import Tenant, Topology
@@ -64,7 +66,7 @@ def place(
         from provision.placement import draw
 
         _write(Path(svg), draw(found, cluster, topologies, current))
-    click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_map(found, cluster, topologies, current))
+    say(json.dumps(found.as_data(), indent=2) if as_json else as_map(found, cluster, topologies, current))
     if found.refusals and as_json:
         sys.exit(PlacementError.exit_code)
     if found.refusals:

@@ -7,6 +7,8 @@ import sys
 
 import click
 
+from provision.cli.say import say
+
 CHANGES_PENDING = 20
 """Exit code of `plan --detailed-exitcode` when there is something to do, and of `status --drift` when there is drift."""
 
@@ -49,7 +51,7 @@ def plan(inventory: str, as_json: bool, wipe: bool, detailed_exitcode: bool, res
 
     with session(inventory, adopt=adopt, careful=True) as world:
         found = make_plan(world, wipe=wipe, restart=restart)
-    click.echo(json.dumps(as_data(found), indent=2) if as_json else as_text(found))
+    say(json.dumps(as_data(found), indent=2) if as_json else as_text(found))
     if detailed_exitcode and found.changes:
         sys.exit(CHANGES_PENDING)
 
@@ -87,7 +89,7 @@ def provision(
     ) as world:
         admit(world)
         agreed = make_plan(world, wipe=wipe, restart=restart)
-        click.echo(as_text(agreed), err=True)
+        say(as_text(agreed), err=True)
         if agreed.changes and not yes:
             confirm(world.emit, f"Make these {len(agreed.changes)} changes?")
         run(world, agreed, last, wipe=wipe, restart=restart, patience_s=lock_timeout)

@@ -13,7 +13,9 @@ import click
 from provision.base import interruption
 from provision.base.events import Answered, Asked, Emit, Failed, Warned
 from provision.base.secret import Secret
+from provision.base.visible import visible_line
 from provision.cli import ending
+from provision.cli.say import ask_text, ask_yes, say
 from provision.cli.screen import screen
 from provision.guests import nobody
 from provision.inventory import load
@@ -51,7 +53,7 @@ def session(
         identity = Identity(cluster, inventory, adopt=adopt, careful=careful)
         with opened(cluster, emit, ask_passphrase, identity) as world:
             if identity.note and careful:
-                click.echo(identity.note, err=True)
+                say(identity.note, err=True)
             yield world
     except KeyboardInterrupt:
         _tell_log(emit, account)
@@ -67,7 +69,7 @@ def ask_passphrase(file: str) -> Secret:
     except OSError:
         return nobody(file)
     try:
-        return Secret(getpass.getpass(f"Passphrase for {file}: "))
+        return Secret(getpass.getpass(f"Passphrase for {visible_line(file)}: "))
     except EOFError:
         raise click.Abort from None
 
@@ -85,7 +87,7 @@ def confirm(emit: Emit, question: str) -> None:
     emit(Asked(question))
     answer = "no answer"
     try:
-        answer = "yes" if click.confirm(question, err=True) else "no"
+        answer = "yes" if ask_yes(question) else "no"
     finally:
         emit(Answered(answer))
     if answer == "no":
@@ -100,7 +102,7 @@ def confirm_by_name(emit: Emit, question: str, name: str) -> None:
     emit(Asked(question))
     answer = "no answer"
     try:
-        answer = click.prompt(question, err=True)
+        answer = ask_text(question)
     finally:
         emit(Answered(answer))
     if answer != name:
@@ -113,5 +115,5 @@ def _check_terminal() -> None:
 
 
 def _cancel() -> None:
-    click.echo("cancelled: nothing was changed", err=True)
+    say("cancelled: nothing was changed", err=True)
     raise click.exceptions.Exit(1)

@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from provision.cli.provision import CHANGES_PENDING
+from provision.cli.say import say
 
 
 @click.command()
@@ -27,7 +28,7 @@ def status(inventory: str, as_json: bool, drift: bool) -> None:
         _drift(inventory, as_json=as_json)
     with session(inventory) as world:
         found = cluster_status(world)
-    click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
+    say(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
 
 
 def _drift(inventory: str, *, as_json: bool) -> NoReturn:
@@ -36,5 +37,5 @@ def _drift(inventory: str, *, as_json: bool) -> NoReturn:
 
     with session(inventory) as world:
         found = drift_report(world)
-    click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
+    say(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
     sys.exit(CHANGES_PENDING if found.drifts else 0)

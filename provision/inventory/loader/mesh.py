@@ -178,15 +178,25 @@ def _own_file(parts: Parts, mesh: Mesh, path: str) -> Iterator[Problem]:
     document, here = parts.document, ("mesh", "config_file")
     for name in sorted(mesh.model_fields_set - PLAIN):
         yield document.problem(("mesh", name), f"{path} says it instead", "take it out, or mesh.config_file")
-    file = document.folder / Path(path).expanduser()
     try:
-        text = file.read_text()
+        file = document.path(path)
+    except ValueError:
+        return  # loader.files says it
+    try:
+        text = _content(file)
     except OSError as error:
         yield document.problem(here, f"{file}: cannot be read: {cause(error)}", "relative paths begin at the inventory")
     except UnicodeDecodeError:
         yield document.problem(here, f"{file}: not UTF-8 text", "save it as UTF-8")
     else:
         yield from _validated(parts, mesh, str(file), text)
+
+
+def _content(file: Path) -> str:
+    """The text of a regular file: a device may have no end, and a pipe none that comes. Raises OSError and UnicodeDecodeError."""
+    if file.exists() and not file.is_file():
+        raise OSError("it is not a file")
+    return file.read_text(encoding="utf-8")
 
 
 def _validated(parts: Parts, mesh: Mesh, file: str, text: str) -> Iterator[Problem]:

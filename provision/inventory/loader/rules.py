@@ -62,22 +62,24 @@ def parts_of(document: Document, cluster: Cluster | None) -> Parts:
     value = document.value if isinstance(document.value, dict) else {}
     return Parts(
         document,
-        _valid_items(Host, value.get("hosts")),
-        _valid_items(Node, value.get("nodes")),
-        _valid(Network, value.get("network")),
-        _valid(Kubernetes, value.get("kubernetes")),
-        _valid(Mesh, value.get("mesh", {})),
+        _valid_items(document, Host, "hosts"),
+        _valid_items(document, Node, "nodes"),
+        _valid(document, Network, ("network",), value.get("network")),
+        _valid(document, Kubernetes, ("kubernetes",), value.get("kubernetes")),
+        _valid(document, Mesh, ("mesh",), value.get("mesh", {})),
     )
 
 
-def _valid_items(model: type[Model], items: Any) -> dict[int, Model]:
-    found = {index: _valid(model, item) for index, item in enumerate(items if isinstance(items, list) else ())}
+def _valid_items(document: Document, model: type[Model], section: str) -> dict[int, Model]:
+    items = document.value.get(section) if isinstance(document.value, dict) else None
+    every = enumerate(items if isinstance(items, list) else ())
+    found = {index: _valid(document, model, (section, index), item) for index, item in every}
     return {index: item for index, item in found.items() if item is not None}
 
 
-def _valid(model: type[Model], value: Any) -> Model | None:
+def _valid(document: Document, model: type[Model], location: Location, value: Any) -> Model | None:
     try:
-        return model.model_validate(value)
+        return model.model_validate(value) if document.sound(location) else None
     except ValidationError:
         return None
 
@@ -112,7 +114,7 @@ def _line(parts: Parts, location: Location) -> int:
 
 
 def _control_planes(parts: Parts) -> Iterator[Problem]:
-    roles = [item.get("role") for item in parts.raw("nodes")]
+    roles = [str(item.get("role")) for item in parts.raw("nodes")]
     planes = [index for index, role in enumerate(roles) if role == "control-plane"]
     if not planes and roles and set(roles) <= {"worker"}:
         hint = "give one node `role: control-plane`"
@@ -213,7 +215,9 @@ def _fixed_addresses(parts: Parts, network: Network) -> Iterator[Problem]:
 
 
 def _node_range(parts: Parts, network: Network) -> Iterator[Problem]:
-    nodes = [_Named(str(name)) for name in dict.fromkeys(filter(None, parts.names("nodes")))]
+    nodes = [
+        _Named(name.encode(errors="replace").decode()) for name in dict.fromkeys(filter(None, parts.names("nodes")))
+    ]
     try:
         node_addresses(network, nodes)
     except TooSmall as error:
