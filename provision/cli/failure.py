@@ -6,8 +6,8 @@ import errno
 import traceback
 
 from provision.base.errors import InventoryError, MeshctlError, cause
-from provision.base.visible import visible_block, visible_line
-from provision.cli.say import say
+from provision.base.visible import visible_block
+from provision.cli.say import say, say_problem
 from provision.report.logs import crash_file
 
 BUG = 70
@@ -31,7 +31,7 @@ def explain(error: Exception) -> int:
 def _known(error: MeshctlError) -> int:
     problems = error.problems if isinstance(error, InventoryError) else ()
     for problem in problems:
-        say(str(problem) + (f"\n    hint: {visible_line(problem.hint)}" if problem.hint else ""), err=True)
+        say_problem(problem)
     say(f"error: {visible_block(error.message)}", err=True)
     if error.hint:
         say(f"hint: {visible_block(error.hint)}", err=True)

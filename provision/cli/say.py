@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import click
 
-from provision.base.visible import visible
+from provision.base.errors import Problem
+from provision.base.visible import visible, visible_line
 
 
 def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Prints to stdout, or to stderr, with control characters written out."""
     click.echo(visible(text), err=err, nl=nl)
+
+
+def say_problem(problem: Problem) -> None:
+    """Prints a problem and its hint to stderr."""
+    say(str(problem) + (f"\n    hint: {visible_line(problem.hint)}" if problem.hint else ""), err=True)
 
 
 def hand_over(text: str) -> None:

@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 
 from provision.base import interruption
+from provision.base.errors import Problem
 from provision.base.events import Answered, Asked, Emit, Failed, Warned
 from provision.base.secret import Secret
 from provision.base.visible import visible_line
@@ -37,7 +39,8 @@ def session(
     """The world of an inventory. `logged` keeps the run in the state folder; `stages` are those that it will go through;
     `adopt` and `careful` as for `Identity`.
     """
-    cluster = load(inventory)
+    warnings: list[Problem] = []
+    cluster = load(inventory, warn=warnings.append if careful else lambda _: None)
     log, unlogged = run_log(cluster.cluster) if logged else (None, "")
     account = Account(stages)
     ending.tell(account.text)
@@ -49,6 +52,8 @@ def session(
                 f"this run is not logged: {unlogged}", "MESHCTL_STATE names a folder for logs; the run goes on without"
             )
         )
+    for warning in warnings:
+        emit(Warned(str(replace(warning, severity="error")), warning.hint))  # the event says "warning" itself
     try:
         identity = Identity(cluster, inventory, adopt=adopt, careful=careful)
         with opened(cluster, emit, ask_passphrase, identity) as world:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from provision.base.scalars import Name, Size
-from provision.base.strict import Strict
+from provision.base.strict import FieldFault, Strict
 from provision.base.units import MIB
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -44,7 +44,7 @@ class Backoff(Strict):
             self.kind, {"ms": self.ms} if self.kind == "constant" else {"min_ms": self.min_ms, "max_ms": self.max_ms}
         )
         if self.kind == "jittered" and (self.min_ms or 0) > (self.max_ms or 0):
-            raise ValueError(f"min_ms {self.min_ms} is more than max_ms {self.max_ms}\nmin_ms is the shortest time")
+            raise FieldFault(f"{self.min_ms} is more than max_ms {self.max_ms}\nmin_ms is the shortest time", "min_ms")
         return self
 
 
@@ -171,9 +171,9 @@ class Protocol(Strict):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.protocol in ("thrift", "thriftmux"):
-            _needs(self.protocol, {"service": self.service})
+            _needs(self.protocol, {"service": self.service}, "protocol")
         elif self.service is not None:
-            raise ValueError(f"{self.protocol} requests name their service themselves\ntake `service` out")
+            raise FieldFault(f"{self.protocol} requests name their service themselves\ntake it out", "service")
         return self
 
 
@@ -224,7 +224,8 @@ class Mesh(Strict):
     tracer: Tracer | None = Field(None, description="where traces go; default: nowhere")
 
 
-def _needs(kind: str, fields: dict[str, object]) -> None:
+def _needs(kind: str, fields: dict[str, object], field: str = "kind") -> None:
     missing = [name for name, value in fields.items() if value is None]
     if missing:
-        raise ValueError(f"{kind} needs {' and '.join(missing)}\nadd {', '.join(f'{name}:' for name in missing)}")
+        message = f"{kind} needs {' and '.join(missing)}\nadd {', '.join(f'{name}:' for name in missing)}"
+        raise FieldFault(message, field)

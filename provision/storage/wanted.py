@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from provision.base.scalars import Name, Size
-from provision.base.strict import Strict
+from provision.base.strict import FieldFault, Strict
 from provision.base.units import MIB
 
 Require = Literal["nvme", "ssd", "any"]
@@ -66,30 +66,31 @@ class Pool(Strict):
     @field_validator("devices")
     @classmethod
     def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        twice = sorted({device for device in value if value.count(device) > 1})
+        twice = [index for index, device in enumerate(value) if device in value[:index]]
         if twice:
-            raise ValueError(f"{twice[0]} stands there twice\nkeep one of the two")
+            raise FieldFault(f"{value[twice[0]]} stands there twice\nkeep one of the two", twice[0])
         return value
 
     @model_validator(mode="after")
     def _fields_of_type(self) -> Self:
-        faults = [*self._missing(), *self._misplaced()]
+        faults = {**self._missing(), **self._misplaced()}
         if faults:
-            raise ValueError("; ".join(faults) + "\nsee docs/storage.md for the three types")
+            field = next((field for field in faults if field in self.model_fields_set), "type")
+            raise FieldFault("; ".join(faults.values()) + "\nsee docs/storage.md for the three types", field)
         return self
 
-    def _missing(self) -> list[str]:
+    def _missing(self) -> dict[str, str]:
         if self.type == "logical" and self.volume_group is None:
-            return ["type logical needs `volume_group`"]
-        return ["type block needs `devices`"] if self.type == "block" and not self.devices else []
+            return {"type": "type logical needs `volume_group`"}
+        return {"type": "type block needs `devices`"} if self.type == "block" and not self.devices else {}
 
-    def _misplaced(self) -> list[str]:
+    def _misplaced(self) -> dict[str, str]:
         given = {
             "volume_group": self.volume_group is not None and self.type != "logical",
             "thin": self.thin and self.type != "logical",
             "devices": bool(self.devices) and self.type == "dir",
         }
-        return [f"`{field}` means nothing for type {self.type}" for field, wrong in given.items() if wrong]
+        return {field: f"`{field}` means nothing for type {self.type}" for field, wrong in given.items() if wrong}
 
 
 class Storage(Strict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,10 @@ class Document:
         """A problem at a field; where the field is missing, at what should hold it."""
         line, column = self.position(location, key=key)
         return Problem(self.file, line, column, field_name(location), _short(message), _short(hint))
+
+    def warning(self, location: Location, message: str, hint: str = "", *, key: bool = False) -> Problem:
+        """The same for what can work, and is unwise."""
+        return replace(self.problem(location, message, hint, key=key), severity="warning")
 
     def position(self, location: Location, *, key: bool = False) -> tuple[int, int]:
         """Line and column, from 1, of the deepest part of a location that exists."""

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from provision.base.errors import Problem
+from provision.base.strict import FieldFault
 from provision.inventory.loader.document import Document, Location
 from provision.inventory.model import Cluster
 
@@ -54,6 +55,9 @@ def _meant(location: Location) -> Location:
 
 def _problem(document: Document, fault: Any) -> Problem:
     location, kind = fault["loc"], fault["type"]
+    between = fault.get("ctx", {}).get("error")
+    if isinstance(between, FieldFault):
+        location = (*location, *between.field)
     if kind == "extra_forbidden":
         return document.problem(location, "unknown field", _near_field(location), key=True)
     if kind == "invalid_key" or location[-1:] == ("[key]",):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from provision.base.errors import InventoryError, Problem, cause
 from provision.base.units import MIB, format_size
 from provision.base.visible import visible_line
-from provision.inventory.loader import characters, faults, files, mesh, rules
+from provision.inventory.loader import characters, doubts, faults, files, mesh, rules, sysctl
 from provision.inventory.loader.document import Document, parse
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster
@@ -23,15 +24,18 @@ LARGEST_FILE = 4 * MIB
 __all__ = ["json_schema", "load"]
 
 
-def load(path: str, text: str | None = None) -> Cluster:
+def load(path: str, text: str | None = None, warn: Callable[[Problem], object] = lambda _: None) -> Cluster:
     """The inventory in a file (`-`: standard input), or in `text`. Raises InventoryError with every problem.
 
-    Relative paths in the inventory (bundle folder, key file, linkerd.yaml) are taken from the inventory's own folder.
+    `warn` gets what can work and is unwise, of an inventory that has no problem. Relative paths in the inventory (bundle
+    folder, key file, linkerd.yaml) are taken from the inventory's own folder.
     """
     document = parse(path, _read(path) if text is None else text)
     cluster = _checked(document)
     if cluster is None or document.problems:
         raise _refusal(path, document.problems)
+    for warning in sorted(set(doubts.doubts(document, cluster))):
+        warn(warning)
     return _resolved(cluster, document)
 
 
@@ -85,7 +89,7 @@ def _checked(document: Document) -> Cluster | None:
         document.problems += faults.problems(document, error)
     parts = rules.parts_of(document, None if document.faulty else cluster)
     document.problems += chain(
-        rules.problems(parts), rules.sysctl_problems(document), files.problems(document), mesh.problems(parts)
+        rules.problems(parts), sysctl.problems(document), files.problems(document), mesh.problems(parts)
     )
     return cluster
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -24,6 +23,10 @@ LARGEST_SERVICE_PREFIX, SMALLEST_SERVICE_PREFIX = 12, 24
 
 CONTROL_PLANE_MIB = 2048
 """kubeadm's own requirement for a control plane is 1700 MiB; the mesh and the kubelet come on top."""
+
+
+CONTROL_PLANE_VCPUS = {"1.20": 2}
+"""kubeadm's own requirement, by generation (cmd/kubeadm/app/constants, ControlPlaneNumCPU); kubeadm 1.5 has none."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,19 @@ def _control_planes(parts: Parts) -> Iterator[Problem]:
             message = "a second control plane: meshctl makes clusters with one so far"
         yield parts.document.problem(("nodes", index, "role"), message, "make it a worker")
     for index, node in parts.nodes.items():
-        if node.role == "control-plane" and node.memory_mib < CONTROL_PLANE_MIB:
-            message = f"{node.memory_mib} MiB is not enough for a control plane"
-            yield parts.document.problem(("nodes", index, "memory"), message, "2GiB at the least")
+        if node.role == "control-plane":
+            yield from _size_of_control_plane(parts, index, node)
+
+
+def _size_of_control_plane(parts: Parts, index: int, node: Node) -> Iterator[Problem]:
+    if node.memory_mib < CONTROL_PLANE_MIB:
+        message = f"{node.memory_mib} MiB is not enough for a control plane"
+        yield parts.document.problem(("nodes", index, "memory"), message, "2GiB at the least")
+    generation = parts.kubernetes.generation if parts.kubernetes is not None else ""
+    if node.vcpus < CONTROL_PLANE_VCPUS.get(generation, 1):
+        wanted = CONTROL_PLANE_VCPUS[generation]
+        message = f"kubeadm {generation} wants {wanted} for a control plane"
+        yield parts.document.problem(("nodes", index, "vcpus"), message, f"vcpus: {wanted}, or more")
 
 
 def _hosts_of_nodes(parts: Parts) -> Iterator[Problem]:
@@ -252,19 +265,3 @@ def _cluster_ranges(parts: Parts, kubernetes: Kubernetes) -> Iterator[Problem]:
         message = f"{kubernetes.service_cidr} is too {'small' if length > SMALLEST_SERVICE_PREFIX else 'large'}"
         hint = f"between a /{LARGEST_SERVICE_PREFIX} and a /{SMALLEST_SERVICE_PREFIX}"
         yield parts.document.problem(("kubernetes", "service_cidr"), message, hint)
-
-
-_SYSCTL_KEY = re.compile(r"[a-z0-9_-]+([./][A-Za-z0-9_-]+)+")
-
-
-def sysctl_problems(document: Document) -> Iterator[Problem]:
-    """Keys that are no kernel settings, and values that would break their line in /etc/sysctl.d."""
-    value = document.value.get("sysctl") if isinstance(document.value, dict) else None
-    items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else ()
-    for key, setting in items:
-        if not isinstance(key, str) or _SYSCTL_KEY.fullmatch(key) is None:
-            message, hint = f"{key!r} is not the name of a kernel setting", "for example net.core.somaxconn"
-            yield document.problem(("sysctl", str(key)), message, hint, key=True)
-        if isinstance(setting, str) and re.fullmatch(r"[^\n#;]+", setting) is None:
-            message = f"{setting!r} is not a value" if setting else "is empty"
-            yield document.problem(("sysctl", str(key)), message, "one line without # and ;")
