@@ -7,6 +7,7 @@ them all. Sizes are bytes inside; `8GiB` outside.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import netaddr
@@ -24,7 +25,7 @@ from provision.base.scalars import (
     Version,
 )
 from provision.base.strict import FieldFault, Strict
-from provision.base.units import KIB, MIB
+from provision.base.units import KIB, MIB, TIB, format_size
 from provision.inventory.jump import parse_jump
 from provision.inventory.uri import parse_uri
 from provision.linkerd.wanted import Mesh
@@ -39,6 +40,13 @@ SEED_SYSCTL: dict[str, int | str] = {
     "net.core.somaxconn": 4096,
 }
 """The article's three settings, the default of `sysctl:`."""
+
+
+OTHERS_NAMES = ("localhost", "ip6-localhost", "ip6-loopback", "ip6-allnodes", "ip6-allrouters")
+"""What Debian's /etc/hosts calls the machine itself and its link."""
+
+LARGEST_MEMORY = 64 * TIB
+"""What Linux maps with page tables of four levels (46 bits: Documentation/arch/x86/x86_64/mm.rst)."""
 
 
 class HostCpu(Strict):
@@ -57,7 +65,7 @@ class Host(Strict):
     uri: str = Field(description="libvirt's connection URI, for example qemu+ssh://root@hv1/system")
     pool: Pool = Field(default_factory=Pool, description="the storage pool")
     cpu: HostCpu = Field(default_factory=HostCpu, description="how the host's CPUs are given out")
-    reserved_cpus: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+    reserved_cpus: tuple[Annotated[int, Field(ge=0, le=8191)], ...] | None = Field(
         None,
         strict=False,
         description="CPUs left to the host, emulator and iothreads; default: the first core of each NUMA node; may be empty",
@@ -202,6 +210,17 @@ class Node(Strict):
     group: Name | None = Field(None, description="nodes of one group run on different hosts")
     volumes: tuple[Volume, ...] = Field((), strict=False, description="data volumes, on the pool of the node's host")
 
+    @field_validator("name")
+    @classmethod
+    def _a_name_of_its_own(cls, value: str) -> str:
+        if value in OTHERS_NAMES:
+            raise ValueError(f"{value} is each machine's name for itself or its network\nanother name")
+        if re.fullmatch(r"[0-9]+|0x[0-9a-f]+", value):
+            raise ValueError(
+                f"{value} is taken for an IPv4 address wherever it is looked up\na name with a letter: n{value}"
+            )
+        return value
+
     @field_validator("volumes")
     @classmethod
     def _volumes_apart(cls, value: tuple[Volume, ...]) -> tuple[Volume, ...]:
@@ -211,11 +230,22 @@ class Node(Strict):
             if twice:
                 message = f"two volumes have the {what} {said[twice[0]]}\neach needs its own"
                 raise FieldFault(message, twice[0], what)
+        mounts = [volume.mount for volume in value]
+        for index, mount in enumerate(mounts):
+            over = next((one for one in mounts[:index] if one.startswith(f"{mount}/")), None)
+            if over is not None:
+                raise FieldFault(
+                    f"{mount} is mounted after {over}, and hides it\nlist {mount} before it", index, "mount"
+                )
         return value
 
     @field_validator("memory")
     @classmethod
     def _enough_memory(cls, value: int) -> int:
+        if value > LARGEST_MEMORY:
+            raise ValueError(
+                f"no machine has {format_size(value)} of memory\n{format_size(LARGEST_MEMORY)} at the most"
+            )
         if value < 1024 * MIB or value % MIB:
             raise ValueError(
                 f"{value // MIB} MiB is not enough, or not whole MiB\na node needs 1GiB at the least, a control plane 2GiB"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from provision.base.scalars import Name, Size
 from provision.base.strict import FieldFault, Strict
-from provision.base.units import MIB
+from provision.base.units import MIB, format_size
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
@@ -28,6 +28,10 @@ FAILURES = 5
 
 ZIPKIN_PORT = 9410
 """Zipkin's collector of Scribe, the only transport that linkerd's Zipkin tracer speaks."""
+
+
+LEAST_HEAP = 64 * MIB
+"""Below it the JVM ends with OutOfMemoryError while linkerd starts; a service needs more."""
 
 
 class Backoff(Strict):
@@ -222,6 +226,14 @@ class Mesh(Strict):
     binding_cache: BindingCache = Field(default_factory=BindingCache, description="how much a router remembers")
     protocols: tuple[Protocol, ...] = Field((), strict=False, description="routers beside that of HTTP/1.1")
     tracer: Tracer | None = Field(None, description="where traces go; default: nowhere")
+
+    @field_validator("heap")
+    @classmethod
+    def _enough_heap(cls, value: int) -> int:
+        if value < LEAST_HEAP or value % MIB:
+            message = f"{format_size(value)} is not enough for linkerd, or not whole MiB"
+            raise ValueError(f"{message}\n{format_size(LEAST_HEAP)} at the least")
+        return value
 
 
 def _needs(kind: str, fields: dict[str, object], field: str = "kind") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Annotated, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from provision.base.scalars import Name, Size
 from provision.base.strict import FieldFault, Strict
 from provision.base.units import MIB
+from provision.storage.folders import check_mount, check_pool_folder
 
 Require = Literal["nvme", "ssd", "any"]
 DevicePath = Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9_.:+@/-]+$")]
@@ -22,8 +24,11 @@ SMALLEST_VOLUME = 64 * MIB
 LONGEST_NAME = 15
 """virtio's serial numbers have 20 bytes (virtio specification, 5.2.6: VIRTIO_BLK_T_GET_ID); `data-` takes five."""
 
-RESERVED_MOUNTS = ("/", "/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/usr", "/var")
-"""A volume mounted over one of these hides what the guest needs to boot, or is hidden itself."""
+
+NO_DISKS = tuple(
+    f"/dev/{name}" for name in ("console", "full", "kmsg", "mem", "null", "ptmx", "random", "tty", "urandom", "zero")
+)
+"""Character devices that every Linux has (Documentation/admin-guide/devices.txt)."""
 
 
 class Pool(Strict):
@@ -50,22 +55,22 @@ class Pool(Strict):
         strict=False,
         description="block: partitions or namespaces to hand out, in this order; logical: what to make the volume group of",
     )
-    numa_node: Annotated[int, Field(ge=0)] | None = Field(
+    numa_node: Annotated[int, Field(ge=0, le=1023)] | None = Field(
         None, description="the NUMA node of the pool's device; placement prefers it; default: unknown"
     )
 
     @field_validator("path")
     @classmethod
     def _absolute(cls, value: str) -> str:
-        if not value.startswith("/"):
-            raise ValueError(
-                f"{value!r} is not an absolute path\nit is a folder on the host, for example /var/lib/libvirt/meshctl"
-            )
+        check_pool_folder(value)
         return value
 
     @field_validator("devices")
     @classmethod
-    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _devices(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for index, device in enumerate(value):
+            if posixpath.normpath(device) != device or device in NO_DISKS:
+                raise FieldFault(f"{device} is not a block device\nlsblk --paths lists them", index)
         twice = [index for index, device in enumerate(value) if device in value[:index]]
         if twice:
             raise FieldFault(f"{value[twice[0]]} stands there twice\nkeep one of the two", twice[0])
@@ -138,8 +143,7 @@ class Volume(Strict):
     @field_validator("mount")
     @classmethod
     def _mountable(cls, value: str) -> str:
-        if re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", value) is None or "/.." in value:
-            raise ValueError(f"{value!r} is not a place to mount at\nan absolute path, for example /var/lib/tracing")
-        if value in RESERVED_MOUNTS:
-            raise ValueError(f"{value} belongs to the guest's own system\nmount below it, for example /var/lib/tracing")
+        check_mount(value)
+        if re.fullmatch(r"[A-Za-z0-9_./-]+", value) is None:
+            raise ValueError(f"{value!r} is not a place to mount at\nletters, digits and _ . - between the slashes")
         return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision.base.errors import Problem
-from provision.inventory.loader import sysctl
+from provision.inventory.loader import files, networks, sysctl
 from provision.inventory.loader.document import Document
 from provision.inventory.model import Cluster
 from provision.inventory.uri import doubts as doubts_of_uri
@@ -17,4 +17,6 @@ def doubts(document: Document, cluster: Cluster) -> Iterator[Problem]:
     for index, host in enumerate(cluster.hosts):
         for message, hint in doubts_of_uri(parse_uri(host.uri)):
             yield document.warning(("hosts", index, "uri"), message, hint)
+    yield from files.doubts(document, cluster)
     yield from sysctl.doubts(document)
+    yield from networks.doubts(document, cluster)

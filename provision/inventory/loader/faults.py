@@ -71,8 +71,8 @@ def _problem(document: Document, fault: Any) -> Problem:
     if fault["input"] is None:
         return document.problem(location, "is empty", hint or _example(location))
     if written and isinstance(fault["input"], bool | int | float):
-        return document.problem(location, *_unquoted(kind, fault["input"], written, message, hint))
-    return document.problem(location, message, hint)
+        message, hint = _unquoted(kind, fault["input"], written, message, hint)
+    return document.problem(location, message, hint or _example(location))
 
 
 def _unquoted(kind: str, value: float, written: str, message: str, hint: str) -> tuple[str, str]:
@@ -100,7 +100,8 @@ def _words(kind: str, fault: Any, shown: str) -> tuple[str, str]:
         return "is empty", "at least one is needed"
     if kind in _WANTED:
         return f"{shown} is not {_WANTED[kind]}", ""
-    return f"{shown}: {str(fault['msg'])[0].lower()}{str(fault['msg'])[1:]}".replace("input should be", "must be"), ""
+    said = str(fault["msg"])
+    return f"{shown}: {said[0].lower()}{said[1:]}".replace("input should be", "must be"), ""
 
 
 def _shape(value: Any) -> str:

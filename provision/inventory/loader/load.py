@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from provision.base.errors import InventoryError, Problem, cause
 from provision.base.units import MIB, format_size
 from provision.base.visible import visible_line
-from provision.inventory.loader import characters, doubts, faults, files, mesh, rules, sysctl
+from provision.inventory.loader import characters, doubts, faults, files, mesh, networks, rules, sysctl
 from provision.inventory.loader.document import Document, parse
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster
@@ -89,7 +89,11 @@ def _checked(document: Document) -> Cluster | None:
         document.problems += faults.problems(document, error)
     parts = rules.parts_of(document, None if document.faulty else cluster)
     document.problems += chain(
-        rules.problems(parts), sysctl.problems(document), files.problems(document), mesh.problems(parts)
+        rules.problems(parts),
+        sysctl.problems(document),
+        files.problems(document),
+        mesh.problems(parts),
+        networks.problems(parts),
     )
     return cluster
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.base.errors import Problem, cause
+from provision.base.key_file import regular_content
+from provision.base.units import MIB
 from provision.inventory.loader.document import Document, Location, field_name
 from provision.inventory.loader.rules import Parts
 from provision.linkerd.knowledge.versions import RELEASES, UnknownRelease, known
@@ -29,6 +30,23 @@ PLAIN = frozenset(
 PROXY_PORT = 8001
 """kubectl's proxy, on the node's loopback."""
 
+NODE_PORTS = {
+    22: "sshd",
+    2379: "etcd",
+    2380: "etcd",
+    6443: "the API server",
+    10248: "the kubelet",
+    10249: "kube-proxy",
+    10250: "the kubelet",
+    10251: "the scheduler",
+    10252: "the controller manager",
+    10255: "the kubelet",
+    10256: "kube-proxy",
+    10257: "the controller manager",
+    10259: "the scheduler",
+}
+"""Who listens on a node, which is linkerd's network too (kubernetes.io/docs/reference/networking/ports-and-protocols)."""
+
 NAMER = b"io.l5d.k8s"
 
 
@@ -45,6 +63,7 @@ def problems(parts: Parts) -> Iterator[Problem]:
         return
     yield from _image(parts.document, mesh)
     yield from _ports(parts.document, mesh)
+    yield from _heap(parts, mesh)
     if mesh.config_file is not None:
         yield from _own_file(parts, mesh, mesh.config_file)
     elif not mesh.model_fields_set <= PLAIN:
@@ -66,12 +85,23 @@ def _ports(document: Document, mesh: Mesh) -> Iterator[Problem]:
     taken: dict[int, Location] = {}
     for location, port in _listening(mesh):
         other = taken.setdefault(port, location)
+        if port in NODE_PORTS:
+            yield document.problem(location, f"{port} is the port of {NODE_PORTS[port]} on each node", "another port")
         if port == PROXY_PORT:
             yield document.problem(location, f"{port} is the port of the kubectl proxy beside linkerd", "another port")
         elif other != location:
             # A default that clashes is reported where the user wrote something.
             here, there = (location, other) if document.has(location) else (other, location)
             yield document.problem(here, f"{port} is {field_name(there)} already", "another port")
+
+
+def _heap(parts: Parts, mesh: Mesh) -> Iterator[Problem]:
+    """The container's limit is half as much again, and a node that has less takes no such pod."""
+    wanted = mesh.heap * 3 // 2
+    small = min(parts.nodes.values(), key=lambda node: node.memory, default=None)
+    if small is not None and wanted > small.memory:
+        message = f"linkerd's container wants {wanted // MIB} MiB, and node {small.name} has {small.memory_mib}"
+        yield parts.document.problem(("mesh", "heap"), message, "a smaller heap, or more memory for the node")
 
 
 def _listening(mesh: Mesh) -> Iterator[tuple[Location, int]]:
@@ -183,20 +213,13 @@ def _own_file(parts: Parts, mesh: Mesh, path: str) -> Iterator[Problem]:
     except ValueError:
         return  # loader.files says it
     try:
-        text = _content(file)
+        text = regular_content(file).decode()
     except OSError as error:
         yield document.problem(here, f"{file}: cannot be read: {cause(error)}", "relative paths begin at the inventory")
     except UnicodeDecodeError:
         yield document.problem(here, f"{file}: not UTF-8 text", "save it as UTF-8")
     else:
         yield from _validated(parts, mesh, str(file), text)
-
-
-def _content(file: Path) -> str:
-    """The text of a regular file: a device may have no end, and a pipe none that comes. Raises OSError and UnicodeDecodeError."""
-    if file.exists() and not file.is_file():
-        raise OSError("it is not a file")
-    return file.read_text(encoding="utf-8")
 
 
 def _validated(parts: Parts, mesh: Mesh, file: str, text: str) -> Iterator[Problem]:

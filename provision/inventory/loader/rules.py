@@ -94,6 +94,7 @@ def problems(parts: Parts) -> Iterator[Problem]:
     yield from _control_planes(parts)
     yield from _hosts_of_nodes(parts)
     yield from _groups(parts)
+    yield from _homes(parts)
     if parts.network is not None:
         yield from _one_network(parts, parts.network)
         yield from _fixed_addresses(parts, parts.network)
@@ -176,6 +177,17 @@ def _groups(parts: Parts) -> Iterator[Problem]:
             yield parts.document.problem(
                 ("nodes", indexes[hosts], "group"), message, "nodes of a group run on different hosts"
             )
+
+
+def _homes(parts: Parts) -> Iterator[Problem]:
+    """A volume over the login user's home hides the key that lets meshctl in."""
+    ssh = parts.document.value.get("ssh") if isinstance(parts.document.value, dict) else None
+    home = f"/home/{ssh.get('user', 'mesh') if isinstance(ssh, dict) else 'mesh'}"
+    for index, node in parts.nodes.items():
+        for number, mount in enumerate(node.mounts):
+            if mount == home or mount.startswith(f"{home}/.ssh"):
+                message = f"{mount} hides the key that lets meshctl in"
+                yield parts.document.problem(("nodes", index, "volumes", number, "mount"), message, "another place")
 
 
 def _one_network(parts: Parts, network: Network) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,9 @@ def test_i01_what_no_uri_of_a_host_can_be(uri: str, message: str) -> None:
     ],
 )  # fmt: skip
 def test_i01_what_works_is_taken_without_a_word(uri: str) -> None:
-    assert [one for one in of_uri(uri) if "there is no such file" not in one.message] == []
+    assert [
+        one for one in of_uri(uri) if not re.search("there is no /var/lib/meshctl/|/k: cannot be read", one.message)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -208,3 +211,130 @@ def test_i03_what_is_set_to_the_same_is_a_warning(text: str) -> None:
 )  # fmt: skip
 def test_i03_what_a_guest_can_have_is_taken(text: str) -> None:
     assert of_sysctl(text) == []
+
+
+def changed(old: str, new: str) -> list[Problem]:
+    assert GOOD.count(old) == 1, old
+    return problems(GOOD.replace(old, new))
+
+
+VOLUME = "volumes: [{{name: v, size: 1GiB, mount: {}}}]"
+HOST, NODE = '{name: hv1, uri: "qemu+ssh://root@hv1/system"}', "disk: 20GiB"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "message"),
+    [
+        *((HOST, HOST.replace("}", f", pool: {{path: {path}}}}}"), "hosts[0].pool.path", message) for path, message in (
+            *((path, "own system") for path in
+              ("/", "/etc", "/etc/x", "/proc/1", "/dev/nvme0n1", "/sys/x", "/run/x", "/usr/share/x", "/var", "/tmp")),
+            ("/srv/../etc", "detour"), ("/srv/./x", "detour"), ("/srv/x/", "detour"), ("//srv", "detour"), ("srv", "absolute"),
+            ('"/srv/a\\tb"', "U+0009"), ('"/srv/\\x1b"', "U+001B"), ('"/srv/a\\nb"', "U+000A"), (f"/srv/{'x' * 256}", "255 bytes"),
+        )),
+        (HOST, HOST.replace("}", ", pool: {type: block, devices: [/dev/sda1, /dev/null]}}"), "hosts[0].pool.devices[1]", "block"),
+        (HOST, HOST.replace("}", ", pool: {type: block, devices: [/dev/../etc/x]}}"), "hosts[0].pool.devices[0]", "block"),
+        (HOST, HOST.replace("}", ", pool: {numa_node: 99999}}"), "hosts[0].pool.numa_node", "1023"),
+        *((NODE, f"{NODE}, {VOLUME.format(mount)}", "nodes[0].volumes[0].mount", message) for mount, message in (
+            ("/var/lib/./x", "detour"), ("/var//x", "detour"), ("/srv/x/", "detour"), ("/proc/x", "own system"), ("/dev/shm", "own system"),
+            ("/etc/kubernetes", "own system"), ("/home", "own system"), ("/home/mesh", "hides the key"), ("/var/lib", "own system"),
+            ("/var/lib/cloud", "own system"), ("/bin", "own system"), ("/tmp", "own system"), ('"/srv/a b"', "place to mount"),
+        )),
+        (NODE, f"{NODE}, volumes: [{{name: v, size: 1GiB, mount: /srv/a/b}}, {{name: w, size: 1GiB, mount: /srv/a}}]",
+         "nodes[0].volumes[1].mount", "/srv/a is mounted after /srv/a/b, and hides it"),
+        *(("10.77.0.0/24", cidr, "network.cidr", message) for cidr, message in (
+            ("127.0.0.0/24", "loopback"), ("169.254.1.0/24", "link-local"), ("224.0.0.0/24", "multicast"), ("172.17.0.0/24", "docker0"),
+            ("172.17.255.0/24", "docker0"), ("240.0.0.0/24", "reserved"), ("0.0.0.0/24", "network itself"),
+            ("8.8.8.0/24", "of the Internet"),
+        )),
+        ("kubernetes: {", "kubernetes: {pod_cidr: 127.0.0.0/8, ", "kubernetes.pod_cidr", "loopback"),
+        ("kubernetes: {", "kubernetes: {service_cidr: 169.254.0.0/16, ", "kubernetes.service_cidr", "link-local"),
+        ("root@hv1/", "root@10.77.0.9/", "network.cidr", "10.77.0.0/24 holds 10.77.0.9, which is hosts[0].uri"),
+        ("AAAA ops}", "AAAA ops, jump: 10.77.0.9}", "network.cidr", "10.77.0.0/24 holds 10.77.0.9, which is ssh.jump"),
+        ("{cidr: 10.77.0.0/24}", "{cidr: 10.77.0.0/24, nameservers: [10.0.0.1, 127.0.0.53]}", "network.nameservers[1]", "ask"),
+        ("{cidr: 10.77.0.0/24}", "{cidr: 10.77.0.0/24, bridge: docker0}", "network.bridge", "another's"),
+        ("name: cp1", "name: localhost", "nodes[0].name", "each machine's name"),
+        ("name: cp1", "name: ip6-loopback", "nodes[0].name", "each machine's name"),
+        ("name: cp1", 'name: "10"', "nodes[0].name", "an IPv4 address"),
+        ("memory: 2GiB", "memory: 900TiB", "nodes[0].memory", "no machine has 900TiB"),
+        (NODE, "disk: 5000TiB", "nodes[0].disk", "no disk has 5000TiB"),
+        (HOST, HOST.replace("}", ", reserved_memory: 99999TiB}"), "hosts[0].reserved_memory", "no disk has"),
+        ("kubernetes:", "mesh: {heap: 0MiB}\nkubernetes:", "mesh.heap", "not enough for linkerd"),
+        ("kubernetes:", "mesh: {heap: 1.5KiB}\nkubernetes:", "mesh.heap", "not enough for linkerd"),
+        ("kubernetes:", "mesh: {heap: 4GiB}\nkubernetes:", "mesh.heap", "node cp1 has 2048"),
+        ("kubernetes:", "mesh: {port: 22}\nkubernetes:", "mesh.port", "the port of sshd"),
+        ("kubernetes:", "mesh: {admin_port: 10250}\nkubernetes:", "mesh.admin_port", "the port of the kubelet"),
+        ("AAAA ops}", 'AAAA ops, jump: "root@[fe80::1]"}', "ssh.jump", "that one can connect to"),
+        ("AAAA ops}", "AAAA ops, jump: 10.0.0.256}", "ssh.jump", "not an IP address"),
+    ],
+)  # fmt: skip
+def test_what_was_accepted_and_failed_later_is_refused_at_its_field(
+    old: str, new: str, field: str, message: str
+) -> None:
+    found = only(changed(old, new))
+    assert (found.field, found.severity) == (field, "error")
+    assert message in found.message
+    assert found.hint
+    lines = GOOD.replace(old, new).splitlines()
+    assert lines[found.line - 1][found.column - 1 :].strip(), "the position is within the line"
+
+
+def test_a_bridge_may_join_the_hosts_own_network_but_not_give_out_its_addresses() -> None:
+    bridged = GOOD.replace("root@hv1/", "root@10.77.0.9/")
+    whole = bridged.replace("cidr: 10.77.0.0/24", "mode: bridge, bridge: br0, cidr: 10.77.0.0/24")
+    assert only(problems(whole)).message == "nodes may get 10.77.0.9, which is hosts[0].uri"
+    assert problems(whole.replace("bridge: br0,", "bridge: br0, nodes: 10.77.0.100-10.77.0.200,")) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (HOST, HOST.replace("}", ", pool: {path: /usr/local/meshctl}}")),
+        (NODE, f"{NODE}, volumes: [{{name: v, size: 1GiB, mount: /srv/a}}, {{name: w, size: 1GiB, mount: /srv/a/b}}]"),
+        (
+            NODE,
+            f"{NODE}, volumes: [{{name: v, size: 1GiB, mount: /var/lib/docker}}, {{name: w, size: 1GiB, mount: /var/log}}]",
+        ),
+        ("10.77.0.0/24", "100.64.0.0/24"),
+        ("10.77.0.0/24", "192.168.122.0/24"),
+        ("root@hv1/", "root@10.78.0.9/"),
+        ("AAAA ops}", 'AAAA ops, jump: "root@[2001:db8::1]:22"}'),
+        ("name: cp1", "name: 1a"),
+    ],
+)
+def test_what_works_is_taken_without_a_word(old: str, new: str) -> None:
+    assert changed(old, new) == []
+
+
+@pytest.mark.parametrize("new", ["kubernetes: {pod_cidr: 9.0.0.0/16, ", "kubernetes: {service_cidr: 11.0.0.0/16, "])
+def test_ranges_of_the_internet_are_a_warning_where_they_can_work(new: str) -> None:
+    found = only(changed("kubernetes: {", new))
+    assert (found.field.partition(".")[0], found.severity) == ("kubernetes", "warning")
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "message"),
+    [
+        (None, 0o600, "cannot be read: No such file"),
+        ("ssh-ed25519 AAAA me", 0o600, "this is a public key"),
+        ("hello", 0o600, "this is not a private key"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", 0o644, "others may read it (mode 0644)"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", 0o600, ".pub here"),
+    ],
+)
+def test_validate_says_what_is_wrong_with_a_key_file(
+    content: str | None, mode: int, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "id"
+    if content is not None:
+        file.write_text(content)
+        file.chmod(mode)
+    if not message.startswith(".pub"):
+        (tmp_path / "id.pub").write_text("ssh-ed25519 AAAA me")
+    found = only(changed("public_key: ssh-ed25519 AAAA ops", f"key_file: {file}"))
+    assert (found.field, found.severity) == ("ssh.key_file", "warning")
+    assert message in found.message
+
+
+def test_no_device_is_read_for_a_key() -> None:
+    found = changed("public_key: ssh-ed25519 AAAA ops", "key_file: /dev/zero")
+    assert "/dev/zero: cannot be read: it is not a file" in [one.message for one in found]
