@@ -19,6 +19,9 @@ NAME = re.compile(NAME_PATTERN)
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)? ?[KMGT]iB$"
 
 
+MANY_GIB = 1024
+"""From here on a number without a unit is rather one of MiB: other tools count memory in these."""
+
 LARGEST_SIZE = 1024 * TIB
 """Four of the largest disks there are (2025) in one volume group; beyond that it is a slip of the unit."""
 
@@ -31,7 +34,8 @@ def _size(value: Any) -> Any:
         return size
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"{value} is not a size\nwrite it like 8GiB")
-    raise ValueError(f"{value} has no unit\nwrite it like {value}GiB or {value}MiB")
+    units = ("MiB", "GiB") if value >= MANY_GIB else ("GiB", "MiB")
+    raise ValueError(f"{value} has no unit\nwrite it like {value}{units[0]} or {value}{units[1]}")
 
 
 def _network(value: Any) -> Any:

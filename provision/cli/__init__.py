@@ -30,6 +30,7 @@ class Lazy:
 
 COMMANDS = {
     "validate": Lazy("inventory", "validate", "Check an inventory: all problems at once, with file, line and hint."),
+    "init": Lazy("init", "init", "Print an inventory to begin with, or one made from another tool's."),
     "schema": Lazy("inventory", "schema", "Print the JSON Schema of the inventory, for editors."),
     "plan": Lazy("provision", "plan", "Show what provision would create, change or leave, and why."),
     "place": Lazy("place", "place", "Show where guests would go on given machines, offline."),

@@ -99,9 +99,16 @@ def _words(kind: str, fault: Any, shown: str) -> tuple[str, str]:
     if kind == "too_short":
         return "is empty", "at least one is needed"
     if kind in _WANTED:
-        return f"{shown} is not {_WANTED[kind]}", ""
+        listed = kind in ("tuple_type", "list_type") and isinstance(fault["input"], dict)
+        return f"{shown} is not {_WANTED[kind]}", _as_list(fault["input"]) if listed else ""
     said = str(fault["msg"])
     return f"{shown}: {said[0].lower()}{said[1:]}".replace("input should be", "must be"), ""
+
+
+def _as_list(value: dict[Any, Any]) -> str:
+    """How a mapping by name is written as the list that is wanted."""
+    name = next(iter(value), "x")
+    return f"a list, each with its name: [{{name: {name}, …}}]"
 
 
 def _shape(value: Any) -> str:
@@ -117,7 +124,33 @@ def _near_field(location: Location) -> str:
     return _near(str(location[-1]), names) or (f"there are: {', '.join(names)}" if names else "")
 
 
+HABITS = {
+    "control-plane": (
+        "master",
+        "controller",
+        "controlplane",
+        "control_plane",
+        "controller+worker",
+        "etcd",
+        "server",
+        "primary",
+        "cp",
+    ),
+    "worker": ("node", "agent", "minion", "slave", "compute", "kube_node"),
+    "dir": ("file", "folder", "directory", "netfs"),
+    "logical": ("lvm", "lv", "vg"),
+    "block": ("disk", "raw", "device", "nvme"),
+    "bridge": ("bridged", "macvtap"),
+    "nat": ("natted", "routed", "isolated"),
+}
+"""What other tools call our values."""
+
+
 def _near(word: str, names: Iterable[str]) -> str:
+    names = list(names)
+    meant = next((name for name in names if word.lower() in HABITS.get(name, ())), None)
+    if meant is not None:
+        return f"did you mean {meant}?"
     near = difflib.get_close_matches(word, list(names), n=1)
     return f"did you mean {near[0]}?" if near else ""
 

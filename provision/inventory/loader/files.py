@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def doubts(document: Document, cluster: Cluster) -> Iterator[Problem]:
     if cluster.ssh.key_file is not None:
         key = document.path(cluster.ssh.key_file)
         yield from _key(document, ("ssh", "key_file"), key)
-        if cluster.ssh.public_key is None and not Path(f"{key}.pub").is_file():
+        if os.path.isfile(key) and cluster.ssh.public_key is None and not os.path.isfile(f"{key}.pub"):
             message = f"there is no {key}.pub here"
             yield document.warning(
                 ("ssh", "key_file"), message, f"ssh-keygen -y -f {key} > {key}.pub, or ssh.public_key"
@@ -42,7 +43,7 @@ def doubts(document: Document, cluster: Cluster) -> Iterator[Problem]:
         if said.get("keyfile"):
             yield from _key(document, ("hosts", index, "uri"), Path(said["keyfile"]))
         command = said.get("command", "")
-        if "/" in command and not Path(command).is_file():
+        if "/" in command and not os.path.isfile(command):
             lab = "`meshctl lab up --hosts 3` makes the lab's" if "/meshctl/" in command else ""
             yield document.warning(("hosts", index, "uri"), f"there is no {command} here", lab)
 

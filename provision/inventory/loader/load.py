@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,15 +14,18 @@ from pydantic import ValidationError
 from provision.base.errors import InventoryError, Problem, cause
 from provision.base.units import MIB, format_size
 from provision.base.visible import visible_line
+from provision.inventory.foreign import Foreign, recognise
 from provision.inventory.loader import characters, doubts, faults, files, mesh, networks, rules, sysctl
 from provision.inventory.loader.document import Document, parse
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster
 
+OURS = "apiVersion: meshctl/"
+
 LARGEST_FILE = 4 * MIB
 """Bytes of an inventory: 10,000 nodes have 1 MiB. A device such as /dev/zero has no end."""
 
-__all__ = ["json_schema", "load"]
+__all__ = ["json_schema", "load", "read"]
 
 
 def load(path: str, text: str | None = None, warn: Callable[[Problem], object] = lambda _: None) -> Cluster:
@@ -30,8 +34,11 @@ def load(path: str, text: str | None = None, warn: Callable[[Problem], object] =
     `warn` gets what can work and is unwise, of an inventory that has no problem. Relative paths in the inventory (bundle
     folder, key file, linkerd.yaml) are taken from the inventory's own folder.
     """
-    document = parse(path, _read(path) if text is None else text)
+    document = parse(path, read(path) if text is None else text)
     cluster = _checked(document)
+    foreign = recognise(document.text) if document.problems and not document.text.lstrip().startswith(OURS) else None
+    if foreign is not None:
+        raise _refusal(path, [_not_ours(path, foreign)])
     if cluster is None or document.problems:
         raise _refusal(path, document.problems)
     for warning in sorted(set(doubts.doubts(document, cluster))):
@@ -39,7 +46,16 @@ def load(path: str, text: str | None = None, warn: Callable[[Problem], object] =
     return _resolved(cluster, document)
 
 
-def _read(path: str) -> str:
+def _not_ours(path: str, foreign: Foreign) -> Problem:
+    message = f"this is {foreign.tool}, not meshctl's: begin with inventories/single-host.yaml"
+    hint = "`meshctl init` prints that" + (
+        f"; `meshctl init --from {shlex.quote(path)}` the nearest to this" if foreign.machines else ""
+    )
+    return Problem(path, 1, 1, "", message, hint)
+
+
+def read(path: str) -> str:
+    """An inventory's text, from a file or (`-`) standard input. Raises InventoryError."""
     try:
         data = _bytes(path)
         return data.decode("utf-8-sig")
