@@ -13,8 +13,8 @@ from provision.inventory.addresses import (
     pod_subnets,
 )
 from provision.inventory.draft import draft
-from provision.inventory.foreign import Foreign, Machine, recognise
 from provision.inventory.jump import Jump, parse_jump
+from provision.inventory.loader.foreign import Foreign, Machine, recognise
 from provision.inventory.loader.load import load, read
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster, Host, Node, Spread

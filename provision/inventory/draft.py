@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from provision.base.scalars import NAME
-from provision.inventory.foreign import Foreign, Machine
+from provision.inventory.loader.foreign import Foreign, Machine
 
 SIZES = {True: (4, 8192, 40), False: (4, 8192, 60)}
 """vCPUs, MiB and GiB of a control plane and of a worker, where the other tool says nothing."""
