@@ -22,8 +22,8 @@ SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)? ?[KMGT]iB$"
 MANY_GIB = 1024
 """From here on a number without a unit is rather one of MiB: other tools count memory in these."""
 
-LARGEST_SIZE = 1024 * TIB
-"""Four of the largest disks there are (2025) in one volume group; beyond that it is a slip of the unit."""
+LARGEST_SIZE = 256 * TIB
+"""The largest disks there are (2025) have 245 TB; beyond that it is a slip of the unit."""
 
 
 def _size(value: Any) -> Any:

@@ -42,7 +42,15 @@ SEED_SYSCTL: dict[str, int | str] = {
 """The article's three settings, the default of `sysctl:`."""
 
 
-OTHERS_NAMES = ("localhost", "ip6-localhost", "ip6-loopback", "ip6-allnodes", "ip6-allrouters")
+OTHERS_NAMES = (
+    "localhost",
+    "localhost4",
+    "localhost6",
+    "ip6-localhost",
+    "ip6-loopback",
+    "ip6-allnodes",
+    "ip6-allrouters",
+)
 """What Debian's /etc/hosts calls the machine itself and its link."""
 
 LARGEST_MEMORY = 64 * TIB

@@ -47,7 +47,7 @@ def parse_uri(text: str) -> Uri:
         port = parts.port
     except ValueError as error:
         raise ValueError(f"{shown!r} is not a URI: {str(error).lower()}\n{_SYSTEM}") from error
-    if parts.password is not None:
+    if parts.password is not None or "%3a" in (parts.username or "").lower():
         raise ValueError(
             "a password stands in it, which libvirt does not take, and which all who read the file see\na key"
         )
@@ -123,6 +123,9 @@ def _check_parameters(uri: Uri) -> None:
         raise ValueError(f"host keys are checked by meshctl's own ssh, whatever libvirt is told\n{hint}")
     if uri.transport == "ext" and not command:
         raise ValueError("the transport ext needs command=\nthe program that connects")
+    socket = uri.parameters.get("socket", "/")
+    if not socket.startswith("/"):
+        raise ValueError(f"socket={socket} is not an absolute path\nsocket=/run/…/libvirt-sock")
     if command is None:
         return
     if uri.transport not in (*SSH, "ext"):
@@ -134,7 +137,7 @@ def _check_parameters(uri: Uri) -> None:
 
 
 def _unverified(uri: Uri) -> bool:
-    return uri.parameters.get("no_verify", "0") not in ("", "0") or uri.parameters.get("known_hosts_verify") == "ignore"
+    return uri.parameters.get("no_verify", "0") != "0" or uri.parameters.get("known_hosts_verify") == "ignore"
 
 
 def doubts(uri: Uri) -> Iterator[tuple[str, str]]:

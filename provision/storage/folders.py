@@ -18,6 +18,10 @@ SYSTEM = (
     "/sys",
     "/usr",
     "/var/run",
+    "/efi",
+    "/lost+found",
+    "/selinux",
+    "/snap",
 )
 """Nothing of ours lies in one of these or below: it is the system's, is no disk, or is gone at the next boot (hier(7))."""
 
@@ -25,7 +29,7 @@ OWN = "/usr/local"
 """The one exception: what the machine's owner puts there stays his."""
 
 _ANYBODYS = ("/tmp", "/var/tmp")  # noqa: S108 - to be refused
-SHARED = ("/home", "/opt", "/root", "/var", "/var/cache", "/var/lib", "/var/log", *_ANYBODYS)
+SHARED = ("/home", "/opt", "/root", "/var", "/var/cache", "/var/lib", "/var/lib/libvirt", "/var/log", *_ANYBODYS)
 """Folders of all: one below them may be ours, they are not."""
 
 GUESTS = ("/home", "/var", "/var/lib", "/var/lib/cloud", "/var/lib/dpkg", "/var/lib/systemd", *_ANYBODYS)

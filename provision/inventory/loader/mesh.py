@@ -6,7 +6,7 @@ What is known of linkerd is read only where the inventory says more of the mesh 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from provision.base.errors import Problem, cause
@@ -47,6 +47,9 @@ NODE_PORTS = {
 }
 """Who listens on a node, which is linkerd's network too (kubernetes.io/docs/reference/networking/ports-and-protocols)."""
 
+OLD_PORTS = {4194: "the kubelet's cAdvisor", 8080: "the API server"}
+"""Those of 1.5 only; 8080 is its port without TLS, on the control plane's loopback."""
+
 NAMER = b"io.l5d.k8s"
 
 
@@ -62,7 +65,8 @@ def problems(parts: Parts) -> Iterator[Problem]:
         yield parts.document.problem(("mesh", "version"), message, nearest)
         return
     yield from _image(parts.document, mesh)
-    yield from _ports(parts.document, mesh)
+    old = parts.kubernetes is not None and parts.kubernetes.generation == "1.5"
+    yield from _ports(parts.document, mesh, NODE_PORTS | (OLD_PORTS if old else {}))
     yield from _heap(parts, mesh)
     if mesh.config_file is not None:
         yield from _own_file(parts, mesh, mesh.config_file)
@@ -74,19 +78,21 @@ def problems(parts: Parts) -> Iterator[Problem]:
 
 
 def _image(document: Document, mesh: Mesh) -> Iterator[Problem]:
+    if mesh.image is not None and re.fullmatch(r"[a-z0-9][A-Za-z0-9_.:/@-]*", mesh.image) is None:
+        yield document.problem(("mesh", "image"), f"{mesh.image!r} is not the name of an image", "REGISTRY/NAME:TAG")
     tag = (mesh.image or "").rpartition(":")[2]
     if tag in RELEASES and tag != mesh.version:
         message = f"{mesh.image} is linkerd {tag}, and mesh.version is {mesh.version}"
         yield document.problem(("mesh", "image"), message, f"mesh.version: {tag}, or another image")
 
 
-def _ports(document: Document, mesh: Mesh) -> Iterator[Problem]:
+def _ports(document: Document, mesh: Mesh, others: Mapping[int, str]) -> Iterator[Problem]:
     """All listen on the node's own addresses: its network is the pod's."""
     taken: dict[int, Location] = {}
     for location, port in _listening(mesh):
         other = taken.setdefault(port, location)
-        if port in NODE_PORTS:
-            yield document.problem(location, f"{port} is the port of {NODE_PORTS[port]} on each node", "another port")
+        if port in others:
+            yield document.problem(location, f"{port} is the port of {others[port]} on each node", "another port")
         if port == PROXY_PORT:
             yield document.problem(location, f"{port} is the port of the kubectl proxy beside linkerd", "another port")
         elif other != location:

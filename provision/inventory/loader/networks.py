@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
@@ -25,8 +26,11 @@ TAKEN = {
 
 PRIVATE = "take one of 10.0.0.0/8, 172.16.0.0/12 (but 172.17.0.0/16), 192.168.0.0/16"
 
-BRIDGES = ("docker0", "lo", "virbr0", ".", "..")
-"""Names that another program's bridge has, or that no device can have."""
+BRIDGES = re.compile(r"docker0|lo|virbr[0-9]+|cni0|br-[0-9a-f]{12}|eth[0-9]+|en[ops][a-z0-9]+|wl[a-z0-9]+|\.\.?")
+"""Names that another program's bridge or a network card has, or that no device can have."""
+
+DEFAULT = "192.168.122.0/24"
+"""libvirt's own network `default`, on virbr0."""
 
 
 def problems(parts: Parts) -> Iterator[Problem]:
@@ -50,6 +54,16 @@ def doubts(document: Document, cluster: Cluster) -> Iterator[Problem]:
             yield document.warning(
                 location, f"{cidr} are addresses of the Internet", f"unless they are yours, {PRIVATE}"
             )
+
+    network = cluster.network
+    if network.mode == "nat" and IPv4Network(DEFAULT).overlaps(IPv4Network(network.cidr)):
+        yield document.warning(("network", "cidr"), f"{DEFAULT} is libvirt's own network default", PRIVATE)
+    if network.name == "default":
+        yield document.warning(("network", "name"), "libvirt has a network default of its own", "another name: meshctl")
+    jump = cluster.ssh.jump or ""
+    if re.search(r":22(22)?$", jump) and parse_jump(jump).port is None:
+        message = f"the whole of {jump} is an address, and 22 no port"
+        yield document.warning(("ssh", "jump"), message, "an address with a port is written [2001:db8::1]:22")
 
 
 def _ranges(parts: Parts) -> Iterator[tuple[Location, str]]:
@@ -104,13 +118,17 @@ def _addresses_of_others(parts: Parts) -> Iterator[tuple[IPv4Address, Location]]
 
 
 def _network_faults(parts: Parts, network: Network) -> Iterator[Problem]:
+    first, last = map(IPv4Address, network.node_range())
     for index, server in enumerate(network.nameservers):
         address = IPv4Address(server)
         if address.is_loopback or address.is_multicast or address.is_reserved or address.is_unspecified:
             message = f"{server} is not a server that a guest can ask"
             hint = "127.0.0.53 is a machine's own: resolvectl status shows whom it asks"
             yield parts.document.problem(("network", "nameservers", index), message, hint)
-    if network.mode == "nat" and network.bridge in BRIDGES:
+        elif server != network.gateway_address and first <= address <= last:
+            message, hint = f"nodes may get {server}", "network.nodes: a part of the network that is free, FIRST-LAST"
+            yield parts.document.problem(("network", "nameservers", index), message, hint)
+    if network.mode == "nat" and BRIDGES.fullmatch(network.bridge or ""):
         yield parts.document.problem(
             ("network", "bridge"), f"{network.bridge} is another's", "a name of its own: meshbr0"
         )

@@ -59,12 +59,19 @@ SET: dict[str, tuple[str, int | None]] = {
     "net.ipv4.conf.all.route_localnet": (PROXY, 1),
     "net.netfilter.nf_conntrack_max": (PROXY, None),
     "net.nf_conntrack_max": (PROXY, None),
+    "net.netfilter.nf_conntrack_buckets": (PROXY, None),
     "net.netfilter.nf_conntrack_tcp_timeout_established": (PROXY, 86400),
     "net.netfilter.nf_conntrack_tcp_timeout_close_wait": (PROXY, 3600),
 }
 """Who sets it after the boot, and to what (None: by the number of CPUs). meshctl: kubernetes.files; the kubelet:
 pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables; kube-proxy: cmd/kube-proxy/app/conntrack.go and
 pkg/proxy/iptables/proxier.go; the same in 1.5 and 1.20, but for the keys, which 1.5 leaves alone."""
+
+HARMFUL = {
+    "kernel.hostname": ("a node is called as `nodes` says", "nodes[].name"),
+    "kernel.modules_disabled": ("Docker and kube-proxy load modules after the boot", "take it out"),
+}
+"""What breaks a node, and what to do instead."""
 
 _INT = 2**31 - 1
 BOUNDS: dict[str, tuple[int, int]] = {
@@ -162,12 +169,14 @@ def _key_problems(document: Document, here: Location, name: str) -> Iterator[Pro
     elif name in GONE:
         message = f"no kernel from {GONE[name]} on has it; the guests' is 6.1"
         yield document.problem(here, message, "take it out", key=True)
+    elif name in HARMFUL:
+        yield document.problem(here, *HARMFUL[name], key=True)
     elif "*" in name:
         yield document.problem(here, "a pattern is not a setting that can be read back", "name each", key=True)
 
 
 def _value_problems(document: Document, here: Location, name: str, setting: Any) -> Iterator[Problem]:
-    if isinstance(setting, bool) or not isinstance(setting, int | str):
+    if not document.sound(here) or isinstance(setting, bool) or not isinstance(setting, int | str):
         return  # the model says it
     text = str(setting)
     if isinstance(setting, str) and re.fullmatch(r"[^\n#;]+", setting) is None:

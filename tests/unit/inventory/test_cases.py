@@ -79,6 +79,9 @@ def test_i01_uri_of_a_session(file: str) -> None:
         ("qemu+http://root@hv1/system", "no transport http"),
         ("qemu+unix://hv1/system", "on this machine, not on hv1"),
         ("qemu+ssh://root:geheim@hv1/system", "a password"),
+        ("qemu+ssh://root%3Ageheim@hv1/system", "a password"),
+        ("qemu+unix:///system?socket=x", "not an absolute path"),
+        ("qemu+ssh://root@hv1/system?no_verify", "host keys are checked"),
         ("qemu+foo://root:geheim@hv1:99/session", "a password"),
         ("xen+ssh://root:geheim@hv1/system", "a password"),
         ("qemu+ssh://root@hv1/system?no_verify=1", "host keys are checked"),
@@ -168,6 +171,10 @@ def test_i03_kernel_settings_that_kubernetes_makes() -> None:
     [
         ("net/ipv4/ip_forward: 0", "meshctl sets it to 1"),
         ("net.ipv4.conf.all.forwarding: 0", "meshctl sets it to 1"),
+        ("kernel.hostname: x", "as `nodes` says"),
+        ("kernel.modules_disabled: 1", "load modules"),
+        ("net.netfilter.nf_conntrack_buckets: 65536", "kube-proxy sets it"),
+        ('net.core.somaxconn: ""', "is empty"),
         ("kernel.panic: 5", "the kubelet sets it to 10"),
         ("kernel.panic_on_oops: 0", "the kubelet sets it to 1"),
         ("net.netfilter.nf_conntrack_tcp_timeout_close_wait: 60", "kube-proxy sets it to 3600"),
@@ -252,11 +259,15 @@ HOST, NODE = '{name: hv1, uri: "qemu+ssh://root@hv1/system"}', "disk: 20GiB"
         ("AAAA ops}", "AAAA ops, jump: 10.77.0.9}", "network.cidr", "10.77.0.0/24 holds 10.77.0.9, which is ssh.jump"),
         ("{cidr: 10.77.0.0/24}", "{cidr: 10.77.0.0/24, nameservers: [10.0.0.1, 127.0.0.53]}", "network.nameservers[1]", "ask"),
         ("{cidr: 10.77.0.0/24}", "{cidr: 10.77.0.0/24, bridge: docker0}", "network.bridge", "another's"),
+        ("{cidr: 10.77.0.0/24}", "{cidr: 10.77.0.0/24, nameservers: [10.77.0.9]}", "network.nameservers[0]", "nodes may get"),
+        ("{cidr: 10.77.0.0/24}", "{cidr: 10.77.0.0/24, bridge: eth0}", "network.bridge", "another's"),
+        ("kubernetes:", "mesh: {image: a b}\nkubernetes:", "mesh.image", "not the name of an image"),
+        ("kubernetes: {version: v1.20.2", "mesh: {port: 8080}\nkubernetes: {version: v1.5.8, bundle: ./b", "mesh.port", "the API server"),
         ("name: cp1", "name: localhost", "nodes[0].name", "each machine's name"),
         ("name: cp1", "name: ip6-loopback", "nodes[0].name", "each machine's name"),
         ("name: cp1", 'name: "10"', "nodes[0].name", "an IPv4 address"),
-        ("memory: 2GiB", "memory: 900TiB", "nodes[0].memory", "no machine has 900TiB"),
-        (NODE, "disk: 5000TiB", "nodes[0].disk", "no disk has 5000TiB"),
+        ("memory: 2GiB", "memory: 90TiB", "nodes[0].memory", "no machine has 90TiB"),
+        (NODE, "disk: 900TiB", "nodes[0].disk", "no disk has 900TiB"),
         (HOST, HOST.replace("}", ", reserved_memory: 99999TiB}"), "hosts[0].reserved_memory", "no disk has"),
         ("kubernetes:", "mesh: {heap: 0MiB}\nkubernetes:", "mesh.heap", "not enough for linkerd"),
         ("kubernetes:", "mesh: {heap: 1.5KiB}\nkubernetes:", "mesh.heap", "not enough for linkerd"),
@@ -295,7 +306,7 @@ def test_a_bridge_may_join_the_hosts_own_network_but_not_give_out_its_addresses(
             f"{NODE}, volumes: [{{name: v, size: 1GiB, mount: /var/lib/docker}}, {{name: w, size: 1GiB, mount: /var/log}}]",
         ),
         ("10.77.0.0/24", "100.64.0.0/24"),
-        ("10.77.0.0/24", "192.168.122.0/24"),
+        ("10.77.0.0/24", "192.168.100.0/24"),
         ("root@hv1/", "root@10.78.0.9/"),
         ("AAAA ops}", 'AAAA ops, jump: "root@[2001:db8::1]:22"}'),
         ("name: cp1", "name: 1a"),
@@ -338,3 +349,18 @@ def test_validate_says_what_is_wrong_with_a_key_file(
 def test_no_device_is_read_for_a_key() -> None:
     found = changed("public_key: ssh-ed25519 AAAA ops", "key_file: /dev/zero")
     assert "/dev/zero: cannot be read: it is not a file" in [one.message for one in found]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("10.77.0.0/24", "192.168.122.0/24", "network.cidr"),
+        ("{cidr: 10.77.0.0/24}", "{cidr: 10.77.0.0/24, name: default}", "network.name"),
+        ("AAAA ops}", 'AAAA ops, jump: "2001:db8::1:22"}', "ssh.jump"),
+        (HOST, HOST.replace("}", ", pool: {path: /var/lib/libvirt/images}}"), "hosts[0].pool.path"),
+        (HOST, HOST.replace("}", ", pool: {path: /tmp/x}}"), "hosts[0].pool.path"),
+    ],
+)
+def test_what_may_work_and_is_unwise_is_a_warning(old: str, new: str, field: str) -> None:
+    found = only(changed(old, new))
+    assert (found.field, found.severity) == (field, "warning")
