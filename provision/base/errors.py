@@ -26,6 +26,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+from provision.base.visible import visible_line
 
 
 class MeshctlError(Exception):
@@ -55,11 +58,14 @@ class Problem:
     field: str
     message: str
     hint: str = ""
+    severity: Literal["error", "warning"] = "error"
+    """A warning can work, and is unwise: nothing is refused for it."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}"
         subject = f"{self.field}: " if self.field else ""
-        return f"{where}: {subject}{self.message}"
+        warning = "warning: " if self.severity == "warning" else ""
+        return visible_line(f"{where}: {warning}{subject}{self.message}")
 
 
 class InventoryError(MeshctlError):

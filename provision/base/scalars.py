@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import netaddr
 from pydantic import BeforeValidator, Field
 
-from provision.base.units import KIB, MIB, parse_size
+from provision.base.units import KIB, MIB, TIB, format_size, parse_size
 
 NAME_PATTERN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 NAME = re.compile(NAME_PATTERN)
@@ -19,12 +19,23 @@ NAME = re.compile(NAME_PATTERN)
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)? ?[KMGT]iB$"
 
 
+MANY_GIB = 1024
+"""From here on a number without a unit is rather one of MiB: other tools count memory in these."""
+
+LARGEST_SIZE = 256 * TIB
+"""The largest disks there are (2025) have 245 TB; beyond that it is a slip of the unit."""
+
+
 def _size(value: Any) -> Any:
     if isinstance(value, str):
-        return parse_size(value)
+        size = parse_size(value)
+        if size > LARGEST_SIZE:
+            raise ValueError(f"no disk has {value}\n{format_size(LARGEST_SIZE)} at the most")
+        return size
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"{value} is not a size\nwrite it like 8GiB")
-    raise ValueError(f"{value} has no unit\nwrite it like {value}GiB or {value}MiB")
+    units = ("MiB", "GiB") if value >= MANY_GIB else ("GiB", "MiB")
+    raise ValueError(f"{value} has no unit\nwrite it like {value}{units[0]} or {value}{units[1]}")
 
 
 def _network(value: Any) -> Any:
@@ -67,7 +78,7 @@ def _cells(value: Any) -> Any:
 
 def _version(value: Any) -> Any:
     text = str(value)
-    if re.fullmatch(r"v1\.(5|20)\.[0-9]+", text) is None:
+    if re.fullmatch(r"v1\.(5|20)\.[0-9]{1,3}", text) is None:
         number = re.fullmatch(r"v?([0-9]+\.[0-9]+)(\.[0-9]+)?", text)
         if number is not None and number[1] not in ("1.5", "1.20"):
             raise ValueError(f"{text} is not supported\nv1.5.x and v1.20.x are")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -10,7 +11,8 @@ GIB = 1024 * MIB
 TIB = 1024 * GIB
 
 _FACTORS = {"KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": TIB}
-_SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?) ?(?P<unit>[KMGT]iB)")
+# 18 digits of TiB are more than all the disks of the world, and 12 behind the point are bytes of a TiB.
+_SIZE = re.compile(r"(?P<number>[0-9]{1,18}(?:\.[0-9]{1,12})?) ?(?P<unit>[KMGT]iB)")
 
 
 def parse_size(text: str) -> int:
@@ -22,8 +24,8 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a size; write it like 8GiB (KiB, MiB, GiB or TiB)")
-    size = float(match["number"]) * _FACTORS[match["unit"]]
-    if size != int(size):
+    size = Fraction(match["number"]) * _FACTORS[match["unit"]]
+    if size.denominator != 1:
         raise ValueError(f"{text!r} is not a whole number of bytes")
     return int(size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import click
 from provision import __version__
 from provision.base import interruption
 from provision.cli import ending
+from provision.cli.say import say
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Lazy:
 
 COMMANDS = {
     "validate": Lazy("inventory", "validate", "Check an inventory: all problems at once, with file, line and hint."),
+    "init": Lazy("init", "init", "Print an inventory to begin with, or one made from another tool's."),
     "schema": Lazy("inventory", "schema", "Print the JSON Schema of the inventory, for editors."),
     "plan": Lazy("provision", "plan", "Show what provision would create, change or leave, and why."),
     "place": Lazy("place", "place", "Show where guests would go on given machines, offline."),
@@ -119,7 +122,9 @@ def _run() -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
+        with io.StringIO() as shown:
+            error.show(shown)
+            say(shown.getvalue(), err=True, nl=False)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return _aborted()
@@ -136,9 +141,9 @@ def _aborted() -> int:
     """The end that was asked for; without a request, of a question that was not answered (Ctrl-D)."""
     request = interruption.asked()
     if request is None:
-        click.echo("no answer: nothing was changed", err=True)
+        say("no answer: nothing was changed", err=True)
         return 1
     if request.exit_code == ending.CLOSED_PIPE:
         return ending.CLOSED_PIPE
-    ending.tell_once(partial(click.echo, err=True))
+    ending.tell_once(partial(say, err=True))
     return request.exit_code

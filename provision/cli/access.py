@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.say import hand_over, say
+
 if TYPE_CHECKING:
     from provision.base.secret import Secret
     from provision.run import World
@@ -52,7 +54,7 @@ def kubeconfig(inventory: str, output: str | None, merge: bool) -> None:
     with session(inventory) as world:
         text = read_kubeconfig(_seeing(world))
     if output == "-":
-        click.echo(text.reveal(), nl=False)
+        hand_over(text.reveal())
     else:
         _keep(world.cluster.cluster, text, output)
 
@@ -73,7 +75,7 @@ def _keep(cluster: str, text: Secret, output: str | None) -> None:
     path = kubectls_file() if output is None else Path(output)
     if output is None:
         merge(path, cluster, text)
-        click.echo(f"{path}: context {cluster}; kubectl --context {cluster} get nodes", err=True)
+        say(f"{path}: context {cluster}; kubectl --context {cluster} get nodes", err=True)
     else:
         save(path, cluster, text)
-        click.echo(f"{path}: kubectl --kubeconfig {shlex.quote(output)} get nodes", err=True)
+        say(f"{path}: kubectl --kubeconfig {shlex.quote(output)} get nodes", err=True)

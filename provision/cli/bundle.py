@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from provision.cli.say import say
+
 VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Also show what the programs at work say.")
 FOLDER = click.argument("folder", metavar="DIR")
 
@@ -27,7 +29,7 @@ def build(verbose: bool) -> None:
 
     with watched(verbose=verbose) as emit:
         path = run(emit)
-    click.echo(path)
+    say(str(path))
 
 
 @bundle.command()
@@ -40,7 +42,7 @@ def seal(folder: str, version: str) -> None:
 
     with watched() as emit:
         sealed = run(Path(folder), version, emit)
-    click.echo(
+    say(
         f"{folder}: Kubernetes {sealed.kubernetes}, {len(sealed.images)} images, {len(sealed.files)} files, digest {sealed.digest[:12]}"
     )
 
@@ -55,7 +57,7 @@ def verify(folder: str) -> None:
 
     with watched() as emit:
         sealed = run(find(folder), emit)
-    click.echo(f"{folder}: {len(sealed.files)} files are what was sealed, digest {sealed.digest[:12]}")
+    say(f"{folder}: {len(sealed.files)} files are what was sealed, digest {sealed.digest[:12]}")
 
 
 @bundle.command()
@@ -71,16 +73,16 @@ def show(folder: str, as_json: bool) -> None:
 
     sealed = load(find(folder))
     if as_json:
-        click.echo(json.dumps(asdict(sealed), indent=2))
+        say(json.dumps(asdict(sealed), indent=2))
         return
     mesh = (
         "none"
         if sealed.mesh is None
         else sealed.mesh.image + (" (a STAND-IN for linkerd)" if sealed.mesh.standin else "")
     )
-    click.echo(
+    say(
         f"Kubernetes {sealed.kubernetes} for {sealed.architecture}, {approximate_size(sealed.size)}, digest {sealed.digest[:12]}"
     )
-    click.echo(f"mesh: {mesh}")
+    say(f"mesh: {mesh}")
     for image in sealed.images:
-        click.echo(f"  {image.reference}  {image.archive}")
+        say(f"  {image.reference}  {image.archive}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from provision.cli.provision import ADOPT, LOCK_TIMEOUT
+from provision.cli.say import say
 
 
 @click.command()
@@ -30,11 +31,11 @@ def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: f
         agreed = plan_removal(world, purge=purge)
         for removal in agreed:
             more = f", {removal.detail}" if removal.detail else ""
-            click.echo(f"  - {removal.host}: {removal.kind} {removal.name}{more}", err=True)
+            say(f"  - {removal.host}: {removal.kind} {removal.name}{more}", err=True)
         for one in away:
             world.emit(one.but("what it holds of the cluster is left"))
         if not agreed and not away:
-            click.echo(f"Nothing carries the stamp of cluster {world.cluster.cluster}.", err=True)
+            say(f"Nothing carries the stamp of cluster {world.cluster.cluster}.", err=True)
             return
         if agreed and not yes:
             question = f"Remove these {len(agreed)} things? Type the cluster's name"

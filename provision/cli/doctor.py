@@ -7,6 +7,8 @@ import sys
 
 import click
 
+from provision.cli.say import say
+
 
 @click.command()
 @click.argument("inventory", type=click.Path())
@@ -20,6 +22,6 @@ def doctor(inventory: str, as_json: bool) -> None:
 
     with session(inventory) as world:
         checkup = check_hosts(world)
-    click.echo(json.dumps(checkup.as_data(), indent=2) if as_json else as_text(checkup))
+    say(json.dumps(checkup.as_data(), indent=2) if as_json else as_text(checkup))
     if checkup.errors:
         sys.exit(HostUnfit.exit_code)

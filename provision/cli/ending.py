@@ -14,6 +14,7 @@ from typing import NoReturn
 from provision.base import interruption
 from provision.base.bounded import hanging, unended
 from provision.base.interruption import END_S, Interrupted
+from provision.base.visible import visible
 
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 """What asks for an end. Exit codes are 128 and the signal's number, as shells have it."""
@@ -106,7 +107,7 @@ def _story() -> str:
     lines = [f"interrupted by {request.why if request else 'Ctrl-C'}: {text}"]
     for what, count in Counter(unended()).items():
         lines.append(f"begun, and how it ended is not known: {what}" + (f" × {count}" if count > 1 else ""))
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def end(exit_code: int) -> NoReturn:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.say import hand_over, say
+
 if TYPE_CHECKING:
     from provision.base.pages import Page
 
@@ -22,13 +24,13 @@ def explain(id_: str | None) -> None:
     every = pages()
     if id_ is None:
         for each in every.values():
-            click.echo(f"{each.id}  {each.severity:<5}  {each.title}")
+            say(f"{each.id}  {each.severity:<5}  {each.title}")
         return
     page = every.get(id_.upper())
     if page is None:
         near = difflib.get_close_matches(id_.upper(), every, n=1, cutoff=0)
         raise click.BadParameter(f"there is no {id_}; the nearest is {near[0]}", param_hint="ID")
-    click.echo(page.text(), nl=False)
+    hand_over(page.text())
 
 
 def pages() -> dict[str, Page]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import traceback
 
-import click
-
 from provision.base.errors import InventoryError, MeshctlError, cause
+from provision.base.visible import visible_block
+from provision.cli.say import say, say_problem
 from provision.report.logs import crash_file
 
 BUG = 70
@@ -31,20 +31,18 @@ def explain(error: Exception) -> int:
 def _known(error: MeshctlError) -> int:
     problems = error.problems if isinstance(error, InventoryError) else ()
     for problem in problems:
-        click.echo(str(problem) + (f"\n    hint: {problem.hint}" if problem.hint else ""), err=True)
-    click.echo(f"error: {error.message}", err=True)
+        say_problem(problem)
+    say(f"error: {visible_block(error.message)}", err=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        say(f"hint: {visible_block(error.hint)}", err=True)
     return error.exit_code
 
 
 def _bug(error: Exception) -> int:
-    click.echo(f"error: a defect of meshctl: {type(error).__name__}: {cause(error)}", err=True)
+    say(f"error: a defect of meshctl: {type(error).__name__}: {visible_block(cause(error))}", err=True)
     try:
-        click.echo(f"hint: please report it with {crash_file(error)}", err=True)
+        say(f"hint: please report it with {crash_file(error)}", err=True)
     except (OSError, MeshctlError) as failure:
-        click.echo("".join(traceback.format_exception(error)), err=True)
-        click.echo(
-            f"hint: please report it with the lines above, which could not be written: {cause(failure)}", err=True
-        )
+        say("".join(traceback.format_exception(error)), err=True)
+        say(f"hint: please report it with the lines above, which could not be written: {cause(failure)}", err=True)
     return BUG

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from provision.cli.say import say
+
 
 @click.group()
 def image() -> None:
@@ -22,7 +24,7 @@ def build(name: str, as_json: bool, verbose: bool) -> None:
     with watched(as_json=as_json, verbose=verbose) as emit:
         path = run(name, emit)
     if not as_json:
-        click.echo(path)
+        say(str(path))
 
 
 @image.command(name="list")
@@ -32,4 +34,4 @@ def list_() -> None:
 
     for name in names():
         path = cached(name)
-        click.echo(f"{name}\t{path or f'not built: meshctl image build {name}'}")
+        say(f"{name}\t{path or f'not built: meshctl image build {name}'}")

@@ -6,6 +6,9 @@ import json
 
 import click
 
+from provision.base.visible import visible_line
+from provision.cli.say import say, say_problem
+
 
 @click.command()
 @click.argument("inventory", type=click.Path())
@@ -14,23 +17,24 @@ def validate(inventory: str, as_json: bool) -> None:
     """Check INVENTORY (a file, or - for stdin): all problems at once. Exit code 3 when there are any."""
     from dataclasses import asdict
 
-    from provision.base.errors import InventoryError
+    from provision.base.errors import InventoryError, Problem
     from provision.inventory import load
     from provision.placement import GUESTS_ARCHITECTURE
 
+    warnings: list[Problem] = []
     try:
-        cluster = load(inventory)
+        cluster = load(inventory, warn=warnings.append)
     except InventoryError as error:
         if as_json:
-            click.echo(
-                json.dumps({"valid": False, "problems": [asdict(problem) for problem in error.problems]}, indent=2)
-            )
+            say(json.dumps({"valid": False, "problems": [asdict(problem) for problem in error.problems]}, indent=2))
         raise
     if as_json:
-        click.echo(json.dumps({"valid": True, "problems": []}))
+        say(json.dumps({"valid": True, "problems": [asdict(warning) for warning in warnings]}, indent=2))
     else:
-        click.echo(
-            f"{inventory}: cluster {cluster.cluster}, {len(cluster.hosts)} host(s), {len(cluster.nodes)} node(s): valid"
+        for warning in warnings:
+            say_problem(warning)
+        say(
+            f"{visible_line(inventory)}: cluster {cluster.cluster}, {len(cluster.hosts)} host(s), {len(cluster.nodes)} node(s): valid"
             f"; its guests are {GUESTS_ARCHITECTURE}, and so must the hosts be"
         )
 
@@ -40,4 +44,4 @@ def schema() -> None:
     """Print the JSON Schema of the inventory."""
     from provision.inventory import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    say(json.dumps(json_schema(), indent=2))

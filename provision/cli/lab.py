@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from provision.cli.say import say
+
 NAME = click.option("--name", default="lab", show_default=True, help="Which lab: each has places of its own.")
 
 
@@ -28,7 +30,7 @@ def up(name: str, hosts: int | None) -> None:
 
     with watched() as emit:
         uris = run(Lab(name), Local(), emit, hosts or 0)
-    click.echo("\n".join(uris))
+    say("\n".join(uris))
 
 
 @lab.command()

@@ -7,6 +7,8 @@ from dataclasses import asdict
 
 import click
 
+from provision.cli.say import say
+
 
 @click.command()
 @click.argument("inventory", type=click.Path())
@@ -23,13 +25,13 @@ def locks(inventory: str, break_lock: bool, yes: bool, as_json: bool) -> None:
     with session(inventory) as world:
         held = {host: lease for host, lease in leases(world.hypervisors).items() if lease is not None}
         if as_json:
-            click.echo(json.dumps({host: asdict(lease) for host, lease in held.items()}, indent=2))
+            say(json.dumps({host: asdict(lease) for host, lease in held.items()}, indent=2))
         else:
-            click.echo("\n".join(f"{host}: {lease}" for host, lease in held.items()) or "No host is held.")
+            say("\n".join(f"{host}: {lease}" for host, lease in held.items()) or "No host is held.")
         if not break_lock or not held:
             return
         if not yes:
             confirm_by_name(world.emit, "End these leases? Type the cluster's name", world.cluster.cluster)
         for host, lease in held.items():
             world.hypervisors[host].drop_lease(lease.uuid)
-            click.echo(f"{host}: ended", err=True)
+            say(f"{host}: ended", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provision.cli.mesh_validate import INVENTORY, exit_code, known_release, record
+from provision.cli.say import hand_over, say
 
 if TYPE_CHECKING:
     from provision.cli.rewrite import Original
@@ -50,11 +51,11 @@ def migrate(
     original, place = _read(file), Place(host_network, kubernetes)
     done = migrated(original.text, *releases, place)
     if file == "-":
-        click.echo(done.text, nl=False)
+        hand_over(done.text)
     _report(file, done, releases, as_json=as_json)
     if file != "-" and not rewrite(original, done.text, yes=yes, quiet=as_json):
         findings = validate(original.text, releases[1], place)
-        click.echo(f"{file}: nothing was changed", err=True)
+        say(f"{file}: nothing was changed", err=True)
         sys.exit(exit_code(findings, strict=strict))
     sys.exit(max(exit_code(done.findings, strict=strict), int(bool(done.left))))
 
@@ -78,21 +79,19 @@ def _report(file: str, done: Migrated, releases: tuple[str, str], *, as_json: bo
     if as_json:
         import json
 
-        click.echo(json.dumps(_records(file, done), indent=2))
+        say(json.dumps(_records(file, done), indent=2))
         return
     from provision.linkerd.check import release_of
 
     to_stderr = file == "-"
     for part in _sections(file, done, releases):
-        click.echo(part, err=to_stderr)
+        say(part, err=to_stderr)
     errors = sum(one.severity == "error" for one in done.findings)
     said = f"{len(done.changes)} changes, {len(done.left)} left; for linkerd {releases[1]}: {errors} errors and"
-    click.echo(f"{file}: {said} {len(done.findings) - errors} traps", err=True)
+    say(f"{file}: {said} {len(done.findings) - errors} traps", err=True)
     image = release_of(done.text)
     if image not in (None, releases[1]):
-        click.echo(
-            f"{file}: the image's tag still says {image}: linkerd {releases[1]} has to read the new text", err=True
-        )
+        say(f"{file}: the image's tag still says {image}: linkerd {releases[1]} has to read the new text", err=True)
 
 
 def _sections(file: str, done: Migrated, releases: tuple[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.mesh_validate import DEFAULT_RELEASE, known_release
+from provision.cli.say import say
 
 if TYPE_CHECKING:
     from provision.linkerd.routing import Config, Delegation, End, Entry, Identified, Path, Routing
@@ -76,10 +77,10 @@ def _said(routing: Routing, named: Identified) -> Path:
     from provision.linkerd.routing import show_path
 
     for line in named.before:
-        click.echo(f"{line}; the next identifier is asked")
+        say(f"{line}; the next identifier is asked")
     if named.path is None:
         raise click.ClickException(f"router {routing.router.label} gives the request no name: {named.reason}")
-    click.echo(f"{named.identifier} names it {show_path(named.path)}")
+    say(f"{named.identifier} names it {show_path(named.path)}")
     return named.path
 
 
@@ -87,9 +88,9 @@ def _say_steps(found: Delegation) -> None:
     from provision.linkerd.routing import show_path, show_tree
 
     for step in found.steps[:SHOWN]:
-        click.echo(f"{'  ' * (step.depth + 1)}{show_path(step.path)}  by {step.rule}  becomes {show_tree(step.became)}")
+        say(f"{'  ' * (step.depth + 1)}{show_path(step.path)}  by {step.rule}  becomes {show_tree(step.became)}")
     if len(found.steps) > SHOWN or found.unfinished:
-        click.echo(f"  … {'at least ' if found.unfinished else ''}{len(found.steps) - SHOWN} steps more")
+        say(f"  … {'at least ' if found.unfinished else ''}{len(found.steps) - SHOWN} steps more")
 
 
 def _say_ends(config: Config, routing: Routing, found: Delegation, nothing: str) -> None:
@@ -103,17 +104,17 @@ def _say_ends(config: Config, routing: Routing, found: Delegation, nothing: str)
             said = f"runs in a circle at {show_path(end.path)}: the request fails (linkerd says: {TOO_DEEP})"
             if not hopes:
                 raise click.ClickException(said)
-            click.echo(f"else {said}")
+            say(f"else {said}")
             return
         if why and end.what != "leaf":
             if not hopes:
                 raise click.ClickException(f"{nothing}: {why}")
-            click.echo(f"else {why}")
+            say(f"else {why}")
             return
         if why:
-            click.echo(f"nothing at {show_path(end.path)}: {why}")
+            say(f"nothing at {show_path(end.path)}: {why}")
         else:
-            click.echo(f"{'else in' if hopes else 'ends in'} {show_path(end.path)}{_service(config, end.path)}")
+            say(f"{'else in' if hopes else 'ends in'} {show_path(end.path)}{_service(config, end.path)}")
             hopes += 1
     if not hopes:
         raise click.ClickException(f"{nothing}: {_why_nothing(routing, found)}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.say import hand_over, say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -79,10 +81,10 @@ def validate(
     if as_json:
         import json
 
-        click.echo(json.dumps([record(file, found) for file, found in every], indent=2))
+        say(json.dumps([record(file, found) for file, found in every], indent=2))
     else:
         for file, found in every:
-            click.echo(found.shown(file), err=fix and file == "-")
+            say(found.shown(file), err=fix and file == "-")
     sys.exit(exit_code((found for _file, found in every), strict=strict))
 
 
@@ -118,11 +120,11 @@ class Mender:
             raise click.UsageError(f"{subject.file} is an inventory: its mesh section is mended by hand")
         mended = mend(subject.text, subject.release, subject.place)
         if subject.file == "-":
-            click.echo(mended.text, nl=False)
+            hand_over(mended.text)
         elif not rewrite(original, mended.text, yes=self.yes, quiet=self.quiet):
             return check(subject.text, subject.release, subject.place)
         ids = ", ".join(found.id for found in mended.done)
-        click.echo(f"{subject.file}: mended {len(mended.done)}{f': {ids}' if ids else ''}", err=True)
+        say(f"{subject.file}: mended {len(mended.done)}{f': {ids}' if ids else ''}", err=True)
         return mended.left
 
 
@@ -174,7 +176,7 @@ def _findings(
     else:
         findings = mender.mend(original, subject)
     errors = sum(one.severity == "error" for one in findings)
-    click.echo(f"{file}: {errors} errors and {len(findings) - errors} traps for linkerd {subject.release}", err=True)
+    say(f"{file}: {errors} errors and {len(findings) - errors} traps for linkerd {subject.release}", err=True)
     return [(subject.file, one) for one in findings]
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.say import say
+
 if TYPE_CHECKING:
     from provision.inventory import Cluster
     from provision.placement import Tenant, Topology
@@ -67,7 +69,7 @@ def place(
         from provision.placement import draw
 
         _write(Path(svg), draw(found, cluster, topologies, current))
-    click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_map(found, cluster, topologies, current))
+    say(json.dumps(found.as_data(), indent=2) if as_json else as_map(found, cluster, topologies, current))
     if found.refusals and as_json:
         sys.exit(PlacementError.exit_code)
     if found.refusals:
@@ -102,7 +104,7 @@ def _topology(path: str) -> Topology:
     if not found.cpus:
         raise InventoryError(f"{path}: no CPUs in it", hint="libvirt's test driver reports none; take a real host's")
     if found.strayed:
-        click.echo(f"note: {path}: {found.stray_note}", err=True)
+        say(f"note: {path}: {found.stray_note}", err=True)
     return found
 
 

@@ -7,6 +7,8 @@ import sys
 
 import click
 
+from provision.cli.say import say
+
 CHANGES_PENDING = 20
 """Exit code of `plan --detailed-exitcode` when there is something to do, and of `status --drift` when there is drift."""
 
@@ -65,7 +67,7 @@ def plan(
 
     with session(inventory, adopt=adopt, careful=True) as world:
         found = make_plan(world, wipe=wipe, restart=restart, remove=remove)
-    click.echo(json.dumps(as_data(found), indent=2) if as_json else as_text(found))
+    say(json.dumps(as_data(found), indent=2) if as_json else as_text(found))
     if detailed_exitcode and found.changes:
         sys.exit(CHANGES_PENDING)
 
@@ -105,7 +107,7 @@ def provision(
     ) as world:
         admit(world)
         agreed = make_plan(world, wipe=wipe, restart=restart, remove=remove)
-        click.echo(as_text(agreed), err=True)
+        say(as_text(agreed), err=True)
         if remove and not yes:
             names = " ".join(sorted(remove))
             question = f"Make these {len(agreed.changes)} changes, and remove {names} for good? Type {names}"

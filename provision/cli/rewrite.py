@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.say import ask_yes, say
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -60,10 +62,10 @@ def rewrite(original: Original, text: str, *, yes: bool, quiet: bool = False) ->
     difference = diff(original, text)
     if not difference:
         return True
-    click.echo(difference, nl=False, err=quiet)
+    say(difference, nl=False, err=quiet)
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask: say --yes")
-    if not yes and not click.confirm(f"Write this to {original.file}?", err=True):
+    if not yes and not ask_yes(f"Write this to {original.file}?"):
         return False
     write(original, text)
     return True

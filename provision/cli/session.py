@@ -7,13 +7,17 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 
 from provision.base import interruption
+from provision.base.errors import Problem
 from provision.base.events import Answered, Asked, Emit, Failed, Warned
 from provision.base.secret import Secret
+from provision.base.visible import visible_line
 from provision.cli import ending
+from provision.cli.say import ask_text, ask_yes, say
 from provision.cli.screen import screen
 from provision.guests import nobody
 from provision.inventory import load
@@ -35,7 +39,8 @@ def session(
     """The world of an inventory. `logged` keeps the run in the state folder; `stages` are those that it will go through;
     `adopt` and `careful` as for `Identity`.
     """
-    cluster = load(inventory)
+    warnings: list[Problem] = []
+    cluster = load(inventory, warn=warnings.append if careful else lambda _: None)
     log, unlogged = run_log(cluster.cluster) if logged else (None, "")
     account = Account(stages)
     ending.tell(account.text)
@@ -47,11 +52,13 @@ def session(
                 f"this run is not logged: {unlogged}", "MESHCTL_STATE names a folder for logs; the run goes on without"
             )
         )
+    for warning in warnings:
+        emit(Warned(str(replace(warning, severity="error")), warning.hint))  # the event says "warning" itself
     try:
         identity = Identity(cluster, inventory, adopt=adopt, careful=careful)
         with opened(cluster, emit, ask_passphrase, identity) as world:
             if identity.note and careful:
-                click.echo(identity.note, err=True)
+                say(identity.note, err=True)
             yield world
     except KeyboardInterrupt:
         _tell_log(emit, account)
@@ -67,7 +74,7 @@ def ask_passphrase(file: str) -> Secret:
     except OSError:
         return nobody(file)
     try:
-        return Secret(getpass.getpass(f"Passphrase for {file}: "))
+        return Secret(getpass.getpass(f"Passphrase for {visible_line(file)}: "))
     except EOFError:
         raise click.Abort from None
 
@@ -85,7 +92,7 @@ def confirm(emit: Emit, question: str) -> None:
     emit(Asked(question))
     answer = "no answer"
     try:
-        answer = "yes" if click.confirm(question, err=True) else "no"
+        answer = "yes" if ask_yes(question) else "no"
     finally:
         emit(Answered(answer))
     if answer == "no":
@@ -100,7 +107,7 @@ def confirm_by_name(emit: Emit, question: str, name: str) -> None:
     emit(Asked(question))
     answer = "no answer"
     try:
-        answer = click.prompt(question, err=True)
+        answer = ask_text(question)
     finally:
         emit(Answered(answer))
     if answer != name:
@@ -113,5 +120,5 @@ def _check_terminal() -> None:
 
 
 def _cancel() -> None:
-    click.echo("cancelled: nothing was changed", err=True)
+    say("cancelled: nothing was changed", err=True)
     raise click.exceptions.Exit(1)

@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from provision.cli.provision import CHANGES_PENDING
+from provision.cli.say import say
 
 
 @click.command()
@@ -34,7 +35,7 @@ def status(inventory: str, as_json: bool, drift: bool) -> None:
         for one in away:
             world.emit(one.but("its guests are not seen"))
         found = cluster_status(world)
-    click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
+    say(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
     if away:
         raise HypervisorError(f"not all is seen: no answer from {', '.join(one.host for one in away)}")
 
@@ -45,5 +46,5 @@ def _drift(inventory: str, *, as_json: bool) -> NoReturn:
 
     with session(inventory) as world:
         found = drift_report(world)
-    click.echo(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
+    say(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
     sys.exit(CHANGES_PENDING if found.drifts else 0)

@@ -7,7 +7,6 @@ before anything is made.
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from provision.base.errors import InventoryError, Unreachable, cause
+from provision.base.key_file import key_fault, regular_content
 from provision.base.secret import Secret
 from provision.inventory import Cluster
 
@@ -129,18 +129,15 @@ def _checked_line(where: str, line: str) -> str:
 def _private(path: Path) -> bytes:
     """A private key's file. Raises InventoryError for one that ssh(1) would not take either."""
     content = _read(path)
-    status = path.stat()
-    # As OpenSSH's sshkey_perm_ok: a file of somebody else's is theirs to mend.
-    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
-        raise _fault(path, f"others may read it (mode {status.st_mode & 0o777:04o})", f"chmod 600 {path}")
-    if content.split(b" ")[0].startswith((b"ssh-", b"ecdsa-", b"sk-")):
-        raise _fault(path, "this is a public key", f"name the private half: {path.with_suffix('')}")
+    fault = key_fault(path, content)
+    if fault is not None:
+        raise _fault(path, *fault)
     return content
 
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return regular_content(path)
     except OSError as error:
         lab = "/meshctl/" in str(path)
         hint = "`meshctl lab up` makes the lab's key" if lab else "ssh-keygen -t ed25519 makes a pair"

@@ -12,20 +12,25 @@ from provision.inventory.addresses import (
     pod_subnet,
     pod_subnets,
 )
+from provision.inventory.draft import draft
 from provision.inventory.jump import Jump, parse_jump
-from provision.inventory.loader.load import load
+from provision.inventory.loader.foreign import Foreign, Machine, recognise
+from provision.inventory.loader.load import load, read
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster, Host, Node, Spread
 
 __all__ = [
     "NOTHING_TAKEN",
     "Cluster",
+    "Foreign",
     "Host",
     "Jump",
+    "Machine",
     "Node",
     "Spread",
     "Taken",
     "TooSmall",
+    "draft",
     "json_schema",
     "load",
     "mac_address",
@@ -33,4 +38,6 @@ __all__ = [
     "parse_jump",
     "pod_subnet",
     "pod_subnets",
+    "read",
+    "recognise",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
+
+from provision.inventory.uri import check_host
 
 # Two colons or more without brackets are an IPv6 address and never one with a port: `2001:db8::1:22` is an address too.
 _FORM = re.compile(
@@ -28,10 +29,9 @@ def parse_jump(text: str) -> Jump:
     if found is None:
         raise ValueError(f"{text!r} is not a host to go through\nUSER@HOST:PORT; IPv6 with a port: [2001:db8::1]:22")
     if address := found["v6"] or found["bare"]:
-        try:
-            IPv6Address(address)
-        except AddressValueError as error:
-            raise ValueError(f"{address!r} is not an IPv6 address\n{error}") from error
+        check_host(address, bracketed=True)
+    else:
+        check_host(found["name"])
     port = int(found["port"]) if found["port"] else None
     if port is not None and not 0 < port < 65536:
         raise ValueError(f"{port} is not a port\nports go from 1 to 65535")

@@ -24,10 +24,10 @@ from provision.base.scalars import (
     Size,
     Version,
 )
-from provision.base.strict import Strict
-from provision.base.units import KIB, MIB
+from provision.base.strict import FieldFault, Strict
+from provision.base.units import KIB, MIB, TIB, format_size
 from provision.inventory.jump import parse_jump
-from provision.inventory.uris import is_test
+from provision.inventory.uri import is_test, parse_uri
 from provision.linkerd.wanted import Mesh
 from provision.storage import Pool, Storage, Volume
 
@@ -40,6 +40,21 @@ SEED_SYSCTL: dict[str, int | str] = {
     "net.core.somaxconn": 4096,
 }
 """The article's three settings, the default of `sysctl:`."""
+
+
+OTHERS_NAMES = (
+    "localhost",
+    "localhost4",
+    "localhost6",
+    "ip6-localhost",
+    "ip6-loopback",
+    "ip6-allnodes",
+    "ip6-allrouters",
+)
+"""What Debian's /etc/hosts calls the machine itself and its link."""
+
+LARGEST_MEMORY = 64 * TIB
+"""What Linux maps with page tables of four levels (46 bits: Documentation/arch/x86/x86_64/mm.rst)."""
 
 
 class HostCpu(Strict):
@@ -58,7 +73,7 @@ class Host(Strict):
     uri: str = Field(description="libvirt's connection URI, for example qemu+ssh://root@hv1/system")
     pool: Pool = Field(default_factory=Pool, description="the storage pool")
     cpu: HostCpu = Field(default_factory=HostCpu, description="how the host's CPUs are given out")
-    reserved_cpus: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+    reserved_cpus: tuple[Annotated[int, Field(ge=0, le=8191)], ...] | None = Field(
         None,
         strict=False,
         description="CPUs left to the host, emulator and iothreads; default: the first core of each NUMA node; may be empty",
@@ -82,18 +97,16 @@ class Host(Strict):
     @field_validator("reserved_cpus")
     @classmethod
     def _once(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        twice = sorted({cpu for cpu in value or () if (value or ()).count(cpu) > 1})
+        cpus = value or ()
+        twice = [index for index, cpu in enumerate(cpus) if cpu in cpus[:index]]
         if twice:
-            raise ValueError(f"CPU {twice[0]} stands there twice\nkeep one of the two")
+            raise FieldFault(f"CPU {cpus[twice[0]]} stands there twice\nkeep one of the two", twice[0])
         return value
 
     @field_validator("uri")
     @classmethod
     def _libvirt(cls, value: str) -> str:
-        if not re.match(r"(qemu|test)(\+[a-z]+)?://", value):
-            raise ValueError(
-                f"{value!r} is not a libvirt URI of QEMU\nqemu:///system here, qemu+ssh://root@HOST/system elsewhere"
-            )
+        parse_uri(value)
         return value
 
     @property
@@ -128,15 +141,16 @@ class Network(Strict):
     def _consistent(self) -> Self:
         network = netaddr.IPNetwork(self.cidr)
         if self.mode == "bridge" and self.bridge is None:
-            raise ValueError(
-                "mode bridge needs `bridge`\nthe name of the bridge that exists on each host, for example br0"
+            raise FieldFault(
+                "mode bridge needs `bridge`\nthe name of the bridge that exists on each host, for example br0", "mode"
             )
         if network.prefixlen > 29:
-            raise ValueError(f"{self.cidr} is too small\na /29 or larger holds a gateway and nodes")
+            raise FieldFault(f"{self.cidr} is too small\na /29 or larger holds a gateway and nodes", "cidr")
         if self.gateway is not None and (
             netaddr.IPAddress(self.gateway) not in network or self.gateway in (str(network[0]), str(network[-1]))
         ):
-            raise ValueError(f"gateway {self.gateway} is not a host address of {self.cidr}\nfor example {network[1]}")
+            message = f"{self.gateway} is not a host address of {self.cidr}\nfor example {network[1]}"
+            raise FieldFault(message, "gateway")
         self.node_range()
         return self
 
@@ -157,11 +171,11 @@ class Network(Strict):
             return str(network[1]), str(network[-2])
         first, _, last = self.nodes.partition("-")
         if not all(netaddr.valid_ipv4(part, netaddr.INET_PTON) for part in (first, last)):
-            raise ValueError(f"nodes: {self.nodes!r} is not a range\nwrite it like {network[2]}-{network[-2]}")
+            raise FieldFault(f"{self.nodes!r} is not a range\nwrite it like {network[2]}-{network[-2]}", "nodes")
         low, high = netaddr.IPAddress(first), netaddr.IPAddress(last)
         if low > high or low not in network or high not in network or low == network[0] or high == network[-1]:
-            raise ValueError(
-                f"nodes: {self.nodes} is not a range within {self.cidr}\nfor example {network[2]}-{network[-2]}"
+            raise FieldFault(
+                f"{self.nodes} is not a range within {self.cidr}\nfor example {network[2]}-{network[-2]}", "nodes"
             )
         return first, last
 
@@ -189,7 +203,8 @@ class NodeCpu(Strict):
     @model_validator(mode="after")
     def _threads_of_dedicated(self) -> Self:
         if self.policy == "shared" and self.threads != "prefer":
-            raise ValueError(f"threads: {self.threads} needs dedicated CPUs\ntake `policy: shared` or `threads` out")
+            message = f"{self.threads} needs dedicated CPUs\ntake `policy: shared` or `threads` out"
+            raise FieldFault(message, "threads")
         return self
 
 
@@ -213,19 +228,42 @@ class Node(Strict):
     group: Name | None = Field(None, description="nodes of one group run on different hosts")
     volumes: tuple[Volume, ...] = Field((), strict=False, description="data volumes, on the pool of the node's host")
 
+    @field_validator("name")
+    @classmethod
+    def _a_name_of_its_own(cls, value: str) -> str:
+        if value in OTHERS_NAMES:
+            raise ValueError(f"{value} is each machine's name for itself or its network\nanother name")
+        if re.fullmatch(r"[0-9]+|0x[0-9a-f]+", value):
+            raise ValueError(
+                f"{value} is taken for an IPv4 address wherever it is looked up\na name with a letter: n{value}"
+            )
+        return value
+
     @field_validator("volumes")
     @classmethod
     def _volumes_apart(cls, value: tuple[Volume, ...]) -> tuple[Volume, ...]:
         for what in ("name", "mount"):
             said = [str(getattr(volume, what)) for volume in value]
-            twice = sorted({one for one in said if said.count(one) > 1})
+            twice = [index for index, one in enumerate(said) if one in said[:index]]
             if twice:
-                raise ValueError(f"two volumes have the {what} {twice[0]}\neach needs its own")
+                message = f"two volumes have the {what} {said[twice[0]]}\neach needs its own"
+                raise FieldFault(message, twice[0], what)
+        mounts = [volume.mount for volume in value]
+        for index, mount in enumerate(mounts):
+            over = next((one for one in mounts[:index] if one.startswith(f"{mount}/")), None)
+            if over is not None:
+                raise FieldFault(
+                    f"{mount} is mounted after {over}, and hides it\nlist {mount} before it", index, "mount"
+                )
         return value
 
     @field_validator("memory")
     @classmethod
     def _enough_memory(cls, value: int) -> int:
+        if value > LARGEST_MEMORY:
+            raise ValueError(
+                f"no machine has {format_size(value)} of memory\n{format_size(LARGEST_MEMORY)} at the most"
+            )
         if value < 1024 * MIB or value % MIB:
             raise ValueError(
                 f"{value // MIB} MiB is not enough, or not whole MiB\na node needs 1GiB at the least, a control plane 2GiB"
@@ -245,17 +283,20 @@ class Node(Strict):
     def _divisible(self) -> Self:
         parts = 1 if self.numa_cells == "auto" else self.numa_cells
         if self.vcpus % parts or self.memory_mib % parts:
-            raise ValueError(
+            raise FieldFault(
                 f"{self.vcpus} vCPUs and {self.memory_mib} MiB cannot be split evenly over {parts} NUMA nodes"
-                "\nboth must be multiples of numa_cells"
+                "\nboth must be multiples of numa_cells",
+                "numa_cells",
             )
         if self.memory_mib // parts * KIB % HUGEPAGE_KIB.get(self.hugepages or "none", 1):
-            raise ValueError(
+            raise FieldFault(
                 f"{self.memory_mib} MiB is not a whole number of huge pages of {self.hugepages}"
-                f"{f' on each of {parts} NUMA nodes' if parts > 1 else ''}\ntake more memory, or smaller pages"
+                f"{f' on each of {parts} NUMA nodes' if parts > 1 else ''}\ntake more memory, or smaller pages",
+                "memory",
             )
         if self.cpu.threads == "require" and self.vcpus // parts == 1:
-            raise ValueError("threads: require needs two vCPUs or more on each NUMA node\nor take threads: prefer")
+            message = "require needs two vCPUs or more on each NUMA node\nor take threads: prefer"
+            raise FieldFault(message, "cpu", "threads")
         return self
 
     @property
@@ -304,7 +345,7 @@ class Ssh(Strict):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.jump and self.proxy_command:
-            raise ValueError("jump and proxy_command are two ways to the same place\nkeep one of them")
+            raise FieldFault("jump and proxy_command are two ways to the same place\nkeep one of them", "proxy_command")
         if self.key_file is None and self.public_key is None:
             raise ValueError(
                 "which key may log in?\ngive key_file, or public_key with the private half in the SSH agent"
@@ -379,7 +420,7 @@ class Cluster(Strict):
     @model_validator(mode="after")
     def _one_id(self) -> Self:
         if self.id and self.id_file:
-            raise ValueError("id and id_file say the same\nkeep one of them")
+            raise FieldFault("id and id_file say the same\nkeep one of them", "id_file")
         return self
 
     @property

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from provision.base.scalars import Name, Size
-from provision.base.strict import Strict
-from provision.base.units import MIB
+from provision.base.strict import FieldFault, Strict
+from provision.base.units import MIB, format_size
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
@@ -30,6 +30,10 @@ ZIPKIN_PORT = 9410
 """Zipkin's collector of Scribe, the only transport that linkerd's Zipkin tracer speaks."""
 
 
+LEAST_HEAP = 64 * MIB
+"""Below it the JVM ends with OutOfMemoryError while linkerd starts; a service needs more."""
+
+
 class Backoff(Strict):
     """How long to wait before the next try."""
 
@@ -44,7 +48,7 @@ class Backoff(Strict):
             self.kind, {"ms": self.ms} if self.kind == "constant" else {"min_ms": self.min_ms, "max_ms": self.max_ms}
         )
         if self.kind == "jittered" and (self.min_ms or 0) > (self.max_ms or 0):
-            raise ValueError(f"min_ms {self.min_ms} is more than max_ms {self.max_ms}\nmin_ms is the shortest time")
+            raise FieldFault(f"{self.min_ms} is more than max_ms {self.max_ms}\nmin_ms is the shortest time", "min_ms")
         return self
 
 
@@ -171,9 +175,9 @@ class Protocol(Strict):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.protocol in ("thrift", "thriftmux"):
-            _needs(self.protocol, {"service": self.service})
+            _needs(self.protocol, {"service": self.service}, "protocol")
         elif self.service is not None:
-            raise ValueError(f"{self.protocol} requests name their service themselves\ntake `service` out")
+            raise FieldFault(f"{self.protocol} requests name their service themselves\ntake it out", "service")
         return self
 
 
@@ -223,8 +227,17 @@ class Mesh(Strict):
     protocols: tuple[Protocol, ...] = Field((), strict=False, description="routers beside that of HTTP/1.1")
     tracer: Tracer | None = Field(None, description="where traces go; default: nowhere")
 
+    @field_validator("heap")
+    @classmethod
+    def _enough_heap(cls, value: int) -> int:
+        if value < LEAST_HEAP or value % MIB:
+            message = f"{format_size(value)} is not enough for linkerd, or not whole MiB"
+            raise ValueError(f"{message}\n{format_size(LEAST_HEAP)} at the least")
+        return value
 
-def _needs(kind: str, fields: dict[str, object]) -> None:
+
+def _needs(kind: str, fields: dict[str, object], field: str = "kind") -> None:
     missing = [name for name, value in fields.items() if value is None]
     if missing:
-        raise ValueError(f"{kind} needs {' and '.join(missing)}\nadd {', '.join(f'{name}:' for name in missing)}")
+        message = f"{kind} needs {' and '.join(missing)}\nadd {', '.join(f'{name}:' for name in missing)}"
+        raise FieldFault(message, field)

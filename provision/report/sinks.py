@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import IO, Any, Protocol, assert_never
 
@@ -34,6 +34,7 @@ from provision.base.events import (
     Warned,
 )
 from provision.base.units import approximate_size
+from provision.base.visible import visible_block
 
 PLAIN_PROGRESS_S = 10.0
 """Without a terminal a progress line comes at most this often: a stall shows, a log does not drown."""
@@ -217,7 +218,12 @@ _STYLES: dict[type, str] = {
 
 
 def line_of(event: Event, *, verbose: bool) -> str | None:
-    """One event as one line for people; None for what they need not see."""
+    """One event as one line for people; None for what they need not see. What it tells of others steers no terminal."""
+    words = {name: visible_block(said) for name, said in vars(event).items() if isinstance(said, str)}
+    return _line(replace(event, **words), verbose=verbose)  # type: ignore[arg-type] # of the event's own fields
+
+
+def _line(event: Event, *, verbose: bool) -> str | None:
     match event:
         case RunStarted(command, cluster):
             return f"{command} {cluster}"

@@ -16,6 +16,7 @@ from provision.base.events import Failed, Found, StageFinished, StageStarted
 from provision.base.interruption import Overdue, await_
 from provision.base.parallel import begin, for_each, result_of
 from provision.base.shell import Shell
+from provision.base.visible import visible_line
 from provision.doctor import (
     Facts,
     Finding,
@@ -263,9 +264,10 @@ def as_text(checkup: Checkup) -> str:
 
 
 def _lines(finding: Finding) -> list[str]:
-    return [
+    lines = (
         f"{finding.where}: {finding.severity} {finding.id}: {finding.seen}",
         f"    why: {finding.why}",
         f"    fix: {finding.fix}",
         f"    see: {finding.docs}",
-    ]
+    )
+    return [visible_line(line) for line in lines]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from provision.base.scalars import Name, Size
-from provision.base.strict import Strict
+from provision.base.strict import FieldFault, Strict
 from provision.base.units import MIB
+from provision.storage.folders import check_mount, check_pool_folder
 
 Require = Literal["nvme", "ssd", "any"]
 DevicePath = Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9_.:+@/-]+$")]
@@ -22,8 +24,11 @@ SMALLEST_VOLUME = 64 * MIB
 LONGEST_NAME = 15
 """virtio's serial numbers have 20 bytes (virtio specification, 5.2.6: VIRTIO_BLK_T_GET_ID); `data-` takes five."""
 
-RESERVED_MOUNTS = ("/", "/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/usr", "/var")
-"""A volume mounted over one of these hides what the guest needs to boot, or is hidden itself."""
+
+NO_DISKS = tuple(
+    f"/dev/{name}" for name in ("console", "full", "kmsg", "mem", "null", "ptmx", "random", "tty", "urandom", "zero")
+)
+"""Character devices that every Linux has (Documentation/admin-guide/devices.txt)."""
 
 
 class Pool(Strict):
@@ -50,46 +55,47 @@ class Pool(Strict):
         strict=False,
         description="block: partitions or namespaces to hand out, in this order; logical: what to make the volume group of",
     )
-    numa_node: Annotated[int, Field(ge=0)] | None = Field(
+    numa_node: Annotated[int, Field(ge=0, le=1023)] | None = Field(
         None, description="the NUMA node of the pool's device; placement prefers it; default: unknown"
     )
 
     @field_validator("path")
     @classmethod
     def _absolute(cls, value: str) -> str:
-        if not value.startswith("/"):
-            raise ValueError(
-                f"{value!r} is not an absolute path\nit is a folder on the host, for example /var/lib/libvirt/meshctl"
-            )
+        check_pool_folder(value)
         return value
 
     @field_validator("devices")
     @classmethod
-    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        twice = sorted({device for device in value if value.count(device) > 1})
+    def _devices(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for index, device in enumerate(value):
+            if posixpath.normpath(device) != device or device in NO_DISKS:
+                raise FieldFault(f"{device} is not a block device\nlsblk --paths lists them", index)
+        twice = [index for index, device in enumerate(value) if device in value[:index]]
         if twice:
-            raise ValueError(f"{twice[0]} stands there twice\nkeep one of the two")
+            raise FieldFault(f"{value[twice[0]]} stands there twice\nkeep one of the two", twice[0])
         return value
 
     @model_validator(mode="after")
     def _fields_of_type(self) -> Self:
-        faults = [*self._missing(), *self._misplaced()]
+        faults = {**self._missing(), **self._misplaced()}
         if faults:
-            raise ValueError("; ".join(faults) + "\nsee docs/storage.md for the three types")
+            field = next((field for field in faults if field in self.model_fields_set), "type")
+            raise FieldFault("; ".join(faults.values()) + "\nsee docs/storage.md for the three types", field)
         return self
 
-    def _missing(self) -> list[str]:
+    def _missing(self) -> dict[str, str]:
         if self.type == "logical" and self.volume_group is None:
-            return ["type logical needs `volume_group`"]
-        return ["type block needs `devices`"] if self.type == "block" and not self.devices else []
+            return {"type": "type logical needs `volume_group`"}
+        return {"type": "type block needs `devices`"} if self.type == "block" and not self.devices else {}
 
-    def _misplaced(self) -> list[str]:
+    def _misplaced(self) -> dict[str, str]:
         given = {
             "volume_group": self.volume_group is not None and self.type != "logical",
             "thin": self.thin and self.type != "logical",
             "devices": bool(self.devices) and self.type == "dir",
         }
-        return [f"`{field}` means nothing for type {self.type}" for field, wrong in given.items() if wrong]
+        return {field: f"`{field}` means nothing for type {self.type}" for field, wrong in given.items() if wrong}
 
 
 class Storage(Strict):
@@ -137,8 +143,7 @@ class Volume(Strict):
     @field_validator("mount")
     @classmethod
     def _mountable(cls, value: str) -> str:
-        if re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", value) is None or "/.." in value:
-            raise ValueError(f"{value!r} is not a place to mount at\nan absolute path, for example /var/lib/tracing")
-        if value in RESERVED_MOUNTS:
-            raise ValueError(f"{value} belongs to the guest's own system\nmount below it, for example /var/lib/tracing")
+        check_mount(value)
+        if re.fullmatch(r"[A-Za-z0-9_./-]+", value) is None:
+            raise ValueError(f"{value!r} is not a place to mount at\nletters, digits and _ . - between the slashes")
         return value

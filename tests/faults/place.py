@@ -25,11 +25,12 @@ apiVersion: meshctl/v1
 cluster: demo
 id: 0123456789abcdef
 hosts:
-- {{name: hv1, uri: "{uri}", reserved_memory: 0MiB, cpu: {{policy: shared}}, nosharepages: false, require: any, pool: {{path: {pool}}}}}
+- {{name: hv1, uri: "{uri}", reserved_memory: 0MiB, reserved_cpus: [], cpu: {{policy: shared}}, nosharepages: false, require: any,
+   pool: {{path: {pool}}}}}
 network: {{cidr: 10.77.0.0/24, bridge: meshbr9}}
 storage: {{require: any}}
 nodes:
-- {{name: cp1, role: control-plane, vcpus: 1, memory: 2GiB, disk: 10GiB}}
+- {{name: cp1, role: control-plane, vcpus: 2, memory: 2GiB, disk: 10GiB}}
 - {{name: w1, role: worker, vcpus: 1, memory: 1GiB, disk: 10GiB}}
 ssh:
   public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test

@@ -37,7 +37,7 @@ hosts:
 storage: {{require: any}}
 network: {{cidr: 10.77.0.0/24, bridge: meshbr9}}
 nodes:
-- {{name: cp1, role: control-plane, vcpus: 1, memory: 2GiB, disk: 8GiB}}
+- {{name: cp1, role: control-plane, vcpus: 2, memory: 2GiB, disk: 8GiB}}
 ssh:
   public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test
   proxy_command: ["false"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,25 @@ class Alias(yaml.ScalarNode):
 
 
 class StrictLoader(yaml.SafeLoader):
-    """YAML 1.2's core schema, narrowed: true/false, null, decimal integers and fractions; all else is text."""
+    """YAML 1.2's core schema, narrowed: true/false, null, decimal integers and fractions; all else is text. Tags are not read."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own form
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """A node. Aliases are never followed: no loop and no billion laughs."""
-        if not self.check_event(AliasEvent):
-            return super().compose_node(parent, index)
-        event = self.get_event()  # type: ignore[no-untyped-call]
-        return Alias(f"{TAG}null", event.anchor, event.start_mark, event.end_mark)
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, AliasEvent):
+            event = self.get_event()  # type: ignore[no-untyped-call]
+            return Alias(f"{TAG}null", event.anchor, event.start_mark, event.end_mark)
+        if getattr(event, "tag", None) not in (None, "!", *(f"{TAG}{kind}" for kind in ("str", "map", "seq"))):
+            message = f"there is no constructor for the tag {event.tag!r}"
+            raise yaml.constructor.ConstructorError(None, None, message, event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        r"""A scalar's text, halves of surrogate pairs (`"\ud800"`) written out: no encoding has them. `characters` refuses them."""
+        text: str = super().construct_scalar(node)
+        return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 for _tag, _pattern, _first in (
@@ -46,6 +55,12 @@ for _tag, _pattern, _first in (
     ("float", r"-?(?:0|[1-9][0-9]*)\.[0-9]+", "-0123456789"),
 ):
     StrictLoader.add_implicit_resolver(f"{TAG}{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+LONGEST_NUMBER = 20
+"""Digits of 2⁶⁴: whatever has more is no number of anything, and Python refuses to read one of 4,300."""
+
+LONGEST_MESSAGE = 400
+"""Characters of a message: it shows what stands there, which may be a whole file."""
 
 TRAPS = (
     ("a truth value", re.compile(r"y|yes|n|no|true|false|on|off", re.IGNORECASE), "write true or false"),
@@ -82,10 +97,29 @@ class Document:
         """Where relative paths in the file begin."""
         return Path(self.file).resolve().parent if self.file != "-" else Path.cwd()
 
+    def path(self, text: str) -> Path:
+        """The file that a text of the inventory names. Raises ValueError, with a hint, for the home of a user who is none."""
+        try:
+            return self.folder / Path(text).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{text}: whose home is that?\nwrite the path from / on") from error
+
+    def nodes(self) -> Iterator[tuple[Location, yaml.Node]]:
+        """Every node with its location, the root first."""
+        return _nodes(self.root, ())
+
+    def sound(self, location: Location) -> bool:
+        """Whether YAML's problems are all elsewhere than at a location and below it."""
+        return not any(place[: len(location)] == location for place in self.faulty)
+
     def problem(self, location: Location, message: str, hint: str = "", *, key: bool = False) -> Problem:
         """A problem at a field; where the field is missing, at what should hold it."""
         line, column = self.position(location, key=key)
-        return Problem(self.file, line, column, field_name(location), message, hint)
+        return Problem(self.file, line, column, field_name(location), _short(message), _short(hint))
+
+    def warning(self, location: Location, message: str, hint: str = "", *, key: bool = False) -> Problem:
+        """The same for what can work, and is unwise."""
+        return replace(self.problem(location, message, hint, key=key), severity="warning")
 
     def position(self, location: Location, *, key: bool = False) -> tuple[int, int]:
         """Line and column, from 1, of the deepest part of a location that exists."""
@@ -181,9 +215,14 @@ def _advice(message: str) -> str:
 
 
 def _examine(document: Document) -> None:
-    for location, node in _nodes(document.root, ()):
+    for location, node in document.nodes():
         if isinstance(node, yaml.MappingNode):
             document.problems += _key_faults(document, node, location)
+        elif node.tag in (f"{TAG}int", f"{TAG}float") and len(node.value) > LONGEST_NUMBER:
+            node.tag = f"{TAG}str"
+            document.faulty.add(location)
+            message = f"a number of {sum(map(str.isdigit, node.value))} digits"
+            document.problems.append(_at(document.file, node, field_name(location), message, "is there one too many?"))
         elif isinstance(node, yaml.ScalarNode) and (trap := _trap(node)):
             document.faulty.add(location)
             document.problems.append(_at(document.file, node, field_name(location), *trap))
@@ -203,6 +242,8 @@ def _nodes(node: yaml.Node | None, location: Location) -> Iterator[tuple[Locatio
 def _key_faults(document: Document, node: yaml.MappingNode, location: Location) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode) and not key.value.isascii():
+            key.value = key.value.encode(errors="backslashreplace").decode()
         name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
         here = (*location, name)
         if name in seen:
@@ -230,4 +271,8 @@ def _trap(node: yaml.ScalarNode) -> tuple[str, str] | None:
 
 
 def _at(file: str, thing: Any, name: str, message: str, hint: str) -> Problem:
-    return Problem(file, thing.start_mark.line + 1, thing.start_mark.column + 1, name, message, hint)
+    return Problem(file, thing.start_mark.line + 1, thing.start_mark.column + 1, name, _short(message), _short(hint))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE // 2]}…{text[-LONGEST_MESSAGE // 4 :]}"

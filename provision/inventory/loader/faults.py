@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from provision.base.errors import Problem
+from provision.base.strict import FieldFault
 from provision.inventory.loader.document import Document, Location
 from provision.inventory.model import Cluster
 
@@ -42,6 +43,8 @@ def _echo(document: Document, fault: Any) -> bool:
         return bool(fault["input"])
     if fault["type"] == "extra_forbidden":
         return bool(fault["loc"][-1] == "<<")
+    if fault["loc"][:1] == ("sysctl",) and len(fault["loc"]) > 2:  # one fault for each kind that a setting may have
+        return True
     return fault["loc"] in document.faulty
 
 
@@ -54,6 +57,9 @@ def _meant(location: Location) -> Location:
 
 def _problem(document: Document, fault: Any) -> Problem:
     location, kind = fault["loc"], fault["type"]
+    between = fault.get("ctx", {}).get("error")
+    if isinstance(between, FieldFault):
+        location = (*location, *between.field)
     if kind == "extra_forbidden":
         return document.problem(location, "unknown field", _near_field(location), key=True)
     if kind == "invalid_key" or location[-1:] == ("[key]",):
@@ -67,8 +73,8 @@ def _problem(document: Document, fault: Any) -> Problem:
     if fault["input"] is None:
         return document.problem(location, "is empty", hint or _example(location))
     if written and isinstance(fault["input"], bool | int | float):
-        return document.problem(location, *_unquoted(kind, fault["input"], written, message, hint))
-    return document.problem(location, message, hint)
+        message, hint = _unquoted(kind, fault["input"], written, message, hint)
+    return document.problem(location, message, hint or _example(location))
 
 
 def _unquoted(kind: str, value: float, written: str, message: str, hint: str) -> tuple[str, str]:
@@ -95,8 +101,16 @@ def _words(kind: str, fault: Any, shown: str) -> tuple[str, str]:
     if kind == "too_short":
         return "is empty", "at least one is needed"
     if kind in _WANTED:
-        return f"{shown} is not {_WANTED[kind]}", ""
-    return f"{shown}: {str(fault['msg'])[0].lower()}{str(fault['msg'])[1:]}".replace("input should be", "must be"), ""
+        listed = kind in ("tuple_type", "list_type") and isinstance(fault["input"], dict)
+        return f"{shown} is not {_WANTED[kind]}", _as_list(fault["input"]) if listed else ""
+    said = str(fault["msg"])
+    return f"{shown}: {said[0].lower()}{said[1:]}".replace("input should be", "must be"), ""
+
+
+def _as_list(value: dict[Any, Any]) -> str:
+    """How a mapping by name is written as the list that is wanted."""
+    name = next(iter(value), "x")
+    return f"a list, each with its name: [{{name: {name}, …}}]"
 
 
 def _shape(value: Any) -> str:
@@ -112,7 +126,33 @@ def _near_field(location: Location) -> str:
     return _near(str(location[-1]), names) or (f"there are: {', '.join(names)}" if names else "")
 
 
+HABITS = {
+    "control-plane": (
+        "master",
+        "controller",
+        "controlplane",
+        "control_plane",
+        "controller+worker",
+        "etcd",
+        "server",
+        "primary",
+        "cp",
+    ),
+    "worker": ("node", "agent", "minion", "slave", "compute", "kube_node"),
+    "dir": ("file", "folder", "directory", "netfs"),
+    "logical": ("lvm", "lv", "vg"),
+    "block": ("disk", "raw", "device", "nvme"),
+    "bridge": ("bridged", "macvtap"),
+    "nat": ("natted", "routed", "isolated"),
+}
+"""What other tools call our values."""
+
+
 def _near(word: str, names: Iterable[str]) -> str:
+    names = list(names)
+    meant = next((name for name in names if word.lower() in HABITS.get(name, ())), None)
+    if meant is not None:
+        return f"did you mean {meant}?"
     near = difflib.get_close_matches(word, list(names), n=1)
     return f"did you mean {near[0]}?" if near else ""
 

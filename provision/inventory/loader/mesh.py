@@ -6,11 +6,12 @@ What is known of linkerd is read only where the inventory says more of the mesh 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from provision.base.errors import Problem, cause
+from provision.base.key_file import regular_content
+from provision.base.units import MIB
 from provision.inventory.loader.document import Document, Location, field_name
 from provision.inventory.loader.rules import Parts
 from provision.linkerd.knowledge.versions import RELEASES, UnknownRelease, known
@@ -29,6 +30,26 @@ PLAIN = frozenset(
 PROXY_PORT = 8001
 """kubectl's proxy, on the node's loopback."""
 
+NODE_PORTS = {
+    22: "sshd",
+    2379: "etcd",
+    2380: "etcd",
+    6443: "the API server",
+    10248: "the kubelet",
+    10249: "kube-proxy",
+    10250: "the kubelet",
+    10251: "the scheduler",
+    10252: "the controller manager",
+    10255: "the kubelet",
+    10256: "kube-proxy",
+    10257: "the controller manager",
+    10259: "the scheduler",
+}
+"""Who listens on a node, which is linkerd's network too (kubernetes.io/docs/reference/networking/ports-and-protocols)."""
+
+OLD_PORTS = {4194: "the kubelet's cAdvisor", 8080: "the API server"}
+"""Those of 1.5 only; 8080 is its port without TLS, on the control plane's loopback."""
+
 NAMER = b"io.l5d.k8s"
 
 
@@ -44,7 +65,9 @@ def problems(parts: Parts) -> Iterator[Problem]:
         yield parts.document.problem(("mesh", "version"), message, nearest)
         return
     yield from _image(parts.document, mesh)
-    yield from _ports(parts.document, mesh)
+    old = parts.kubernetes is not None and parts.kubernetes.generation == "1.5"
+    yield from _ports(parts.document, mesh, NODE_PORTS | (OLD_PORTS if old else {}))
+    yield from _heap(parts, mesh)
     if mesh.config_file is not None:
         yield from _own_file(parts, mesh, mesh.config_file)
     elif not mesh.model_fields_set <= PLAIN:
@@ -55,23 +78,36 @@ def problems(parts: Parts) -> Iterator[Problem]:
 
 
 def _image(document: Document, mesh: Mesh) -> Iterator[Problem]:
+    if mesh.image is not None and re.fullmatch(r"[a-z0-9][A-Za-z0-9_.:/@-]*", mesh.image) is None:
+        yield document.problem(("mesh", "image"), f"{mesh.image!r} is not the name of an image", "REGISTRY/NAME:TAG")
     tag = (mesh.image or "").rpartition(":")[2]
     if tag in RELEASES and tag != mesh.version:
         message = f"{mesh.image} is linkerd {tag}, and mesh.version is {mesh.version}"
         yield document.problem(("mesh", "image"), message, f"mesh.version: {tag}, or another image")
 
 
-def _ports(document: Document, mesh: Mesh) -> Iterator[Problem]:
+def _ports(document: Document, mesh: Mesh, others: Mapping[int, str]) -> Iterator[Problem]:
     """All listen on the node's own addresses: its network is the pod's."""
     taken: dict[int, Location] = {}
     for location, port in _listening(mesh):
         other = taken.setdefault(port, location)
+        if port in others:
+            yield document.problem(location, f"{port} is the port of {others[port]} on each node", "another port")
         if port == PROXY_PORT:
             yield document.problem(location, f"{port} is the port of the kubectl proxy beside linkerd", "another port")
         elif other != location:
             # A default that clashes is reported where the user wrote something.
             here, there = (location, other) if document.has(location) else (other, location)
             yield document.problem(here, f"{port} is {field_name(there)} already", "another port")
+
+
+def _heap(parts: Parts, mesh: Mesh) -> Iterator[Problem]:
+    """The container's limit is half as much again, and a node that has less takes no such pod."""
+    wanted = mesh.heap * 3 // 2
+    small = min(parts.nodes.values(), key=lambda node: node.memory, default=None)
+    if small is not None and wanted > small.memory:
+        message = f"linkerd's container wants {wanted // MIB} MiB, and node {small.name} has {small.memory_mib}"
+        yield parts.document.problem(("mesh", "heap"), message, "a smaller heap, or more memory for the node")
 
 
 def _listening(mesh: Mesh) -> Iterator[tuple[Location, int]]:
@@ -178,9 +214,12 @@ def _own_file(parts: Parts, mesh: Mesh, path: str) -> Iterator[Problem]:
     document, here = parts.document, ("mesh", "config_file")
     for name in sorted(mesh.model_fields_set - PLAIN):
         yield document.problem(("mesh", name), f"{path} says it instead", "take it out, or mesh.config_file")
-    file = document.folder / Path(path).expanduser()
     try:
-        text = file.read_text()
+        file = document.path(path)
+    except ValueError:
+        return  # loader.files says it
+    try:
+        text = regular_content(file).decode()
     except OSError as error:
         yield document.problem(here, f"{file}: cannot be read: {cause(error)}", "relative paths begin at the inventory")
     except UnicodeDecodeError:

@@ -23,23 +23,32 @@ and a hint; `meshctl schema` prints the JSON Schema for your editor. `inventorie
 
 YAML is read strictly: `true` and `false` are the only truth values, only plain decimals are numbers, and what other YAML readers
 take for something else than the text that stands there (`no`, `010`, `52:54:00:12:34:56`, `2017-01-01`) is a problem until
-it is quoted. Duplicate keys, aliases, merge keys and tags are problems. Sizes are written `512MiB`, `8GiB`, `1.5TiB`; `8G` is refused.
+it is quoted. Duplicate keys, aliases, merge keys and tags are problems, and so are characters that show nothing themselves. Sizes
+are written `512MiB`, `8GiB`, `1.5TiB`; `8G` is refused.
 Relative paths start at the inventory's folder, `~` is your home.
+
+What cannot work is a problem, and nothing is done. What can work and is unwise (a program in `command=`, a key file that is not there,
+addresses of the Internet for pods) is a warning of `validate`, `plan` and `provision`. Inventories of kubespray, k0sctl, kcli, kubeadm and
+RKE are recognised: `meshctl init --from FILE` writes the nearest one of ours, `meshctl init` alone one to fill in.
 """
 
 _TAIL = """
 ## Rules between fields
 
-- One node has `role: control-plane`; it needs 2 GiB or more. A second one is refused (kubeadm 1.5 cannot make it).
+- One node has `role: control-plane`; it needs 2 GiB or more, and on 1.20 two vCPUs. A second one is refused (kubeadm 1.5 cannot make it).
 - Names of hosts are unique, and names of nodes are; a node may be called like a host.
 - Each host is a machine of its own: `uri`s that lead to one machine are refused, whatever user, transport or default port they name.
 - `network.cidr`, `kubernetes.pod_cidr` and `kubernetes.service_cidr` share no address. Each address that a node may get must find a
   /28 or larger in the pod CIDR: a /24 of nodes in a /16 of pods gives each node a /24.
+- None of the three is loopback, link-local, multicast or docker0's (172.17.0.0/16, in each guest). Under nat `network.cidr` is no
+  part of the Internet and holds no host's address; under bridge, nodes get none of these.
+- Volumes that are mounted within one another are listed from the outside in.
+- A kernel setting is one that the guests' kernel has, and that meshctl, the kubelet or kube-proxy do not set to something else.
 - `network.mode: nat` is for one host: nodes behind two NATs could not reach each other.
 - Nodes of one `group` run on different hosts, so there are as many hosts as a group has nodes.
 - `kubernetes.bundle: debian-source` holds Kubernetes 1.20; a cluster of 1.5 needs the folder of a sealed bundle.
 - What `mesh.version` cannot be told is refused, with the releases that can: nothing is left out silently. All its ports differ, and
-  none is 8001 (the kubectl proxy beside linkerd). `docs/linkerd/model.md` says more.
+  none is 8001 (the kubectl proxy beside linkerd) or another of a node's own. `docs/linkerd/model.md` says more.
 - `mesh.config_file` is checked as `meshctl mesh validate` does: what that release would refuse is a problem with its line in that file.
   `mesh.port` and `mesh.admin_port` are those of the file.
 - A dtab of `mesh` names the namer `io.l5d.k8s` and namespaces that are in `mesh.namespace` or `mesh.namespaces`.

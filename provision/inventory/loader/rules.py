@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ from provision.base.errors import Problem
 from provision.inventory.addresses import TooSmall, node_addresses, pod_prefix_length
 from provision.inventory.loader.document import Document, Location, field_name
 from provision.inventory.model import Cluster, Host, Kubernetes, Network, Node
-from provision.inventory.uris import machine_behind
+from provision.inventory.uri import machine_behind
 from provision.linkerd.wanted import Mesh
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -25,6 +24,10 @@ LARGEST_SERVICE_PREFIX, SMALLEST_SERVICE_PREFIX = 12, 24
 
 CONTROL_PLANE_MIB = 2048
 """kubeadm's own requirement for a control plane is 1700 MiB; the mesh and the kubelet come on top."""
+
+
+CONTROL_PLANE_VCPUS = {"1.20": 2}
+"""kubeadm's own requirement, by generation (cmd/kubeadm/app/constants, ControlPlaneNumCPU); kubeadm 1.5 has none."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +66,24 @@ def parts_of(document: Document, cluster: Cluster | None) -> Parts:
     value = document.value if isinstance(document.value, dict) else {}
     return Parts(
         document,
-        _valid_items(Host, value.get("hosts")),
-        _valid_items(Node, value.get("nodes")),
-        _valid(Network, value.get("network")),
-        _valid(Kubernetes, value.get("kubernetes")),
-        _valid(Mesh, value.get("mesh", {})),
+        _valid_items(document, Host, "hosts"),
+        _valid_items(document, Node, "nodes"),
+        _valid(document, Network, ("network",), value.get("network")),
+        _valid(document, Kubernetes, ("kubernetes",), value.get("kubernetes")),
+        _valid(document, Mesh, ("mesh",), value.get("mesh", {})),
     )
 
 
-def _valid_items(model: type[Model], items: Any) -> dict[int, Model]:
-    found = {index: _valid(model, item) for index, item in enumerate(items if isinstance(items, list) else ())}
+def _valid_items(document: Document, model: type[Model], section: str) -> dict[int, Model]:
+    items = document.value.get(section) if isinstance(document.value, dict) else None
+    every = enumerate(items if isinstance(items, list) else ())
+    found = {index: _valid(document, model, (section, index), item) for index, item in every}
     return {index: item for index, item in found.items() if item is not None}
 
 
-def _valid(model: type[Model], value: Any) -> Model | None:
+def _valid(document: Document, model: type[Model], location: Location, value: Any) -> Model | None:
     try:
-        return model.model_validate(value)
+        return model.model_validate(value) if document.sound(location) else None
     except ValidationError:
         return None
 
@@ -91,6 +96,7 @@ def problems(parts: Parts) -> Iterator[Problem]:
     yield from _control_planes(parts)
     yield from _hosts_of_nodes(parts)
     yield from _groups(parts)
+    yield from _homes(parts)
     if parts.network is not None:
         yield from _one_network(parts, parts.network)
         yield from _fixed_addresses(parts, parts.network)
@@ -125,7 +131,7 @@ def _line(parts: Parts, location: Location) -> int:
 
 
 def _control_planes(parts: Parts) -> Iterator[Problem]:
-    roles = [item.get("role") for item in parts.raw("nodes")]
+    roles = [str(item.get("role")) for item in parts.raw("nodes")]
     planes = [index for index, role in enumerate(roles) if role == "control-plane"]
     if not planes and roles and set(roles) <= {"worker"}:
         hint = "give one node `role: control-plane`"
@@ -137,9 +143,19 @@ def _control_planes(parts: Parts) -> Iterator[Problem]:
             message = "a second control plane: meshctl makes clusters with one so far"
         yield parts.document.problem(("nodes", index, "role"), message, "make it a worker")
     for index, node in parts.nodes.items():
-        if node.role == "control-plane" and node.memory_mib < CONTROL_PLANE_MIB:
-            message = f"{node.memory_mib} MiB is not enough for a control plane"
-            yield parts.document.problem(("nodes", index, "memory"), message, "2GiB at the least")
+        if node.role == "control-plane":
+            yield from _size_of_control_plane(parts, index, node)
+
+
+def _size_of_control_plane(parts: Parts, index: int, node: Node) -> Iterator[Problem]:
+    if node.memory_mib < CONTROL_PLANE_MIB:
+        message = f"{node.memory_mib} MiB is not enough for a control plane"
+        yield parts.document.problem(("nodes", index, "memory"), message, "2GiB at the least")
+    generation = parts.kubernetes.generation if parts.kubernetes is not None else ""
+    if node.vcpus < CONTROL_PLANE_VCPUS.get(generation, 1):
+        wanted = CONTROL_PLANE_VCPUS[generation]
+        message = f"kubeadm {generation} wants {wanted} for a control plane"
+        yield parts.document.problem(("nodes", index, "vcpus"), message, f"vcpus: {wanted}, or more")
 
 
 def _hosts_of_nodes(parts: Parts) -> Iterator[Problem]:
@@ -174,6 +190,17 @@ def _groups(parts: Parts) -> Iterator[Problem]:
             yield parts.document.problem(
                 ("nodes", indexes[hosts], "group"), message, "nodes of a group run on different hosts"
             )
+
+
+def _homes(parts: Parts) -> Iterator[Problem]:
+    """A volume over the login user's home hides the key that lets meshctl in."""
+    ssh = parts.document.value.get("ssh") if isinstance(parts.document.value, dict) else None
+    home = f"/home/{ssh.get('user', 'mesh') if isinstance(ssh, dict) else 'mesh'}"
+    for index, node in parts.nodes.items():
+        for number, mount in enumerate(node.mounts):
+            if mount == home or mount.startswith(f"{home}/.ssh"):
+                message = f"{mount} hides the key that lets meshctl in"
+                yield parts.document.problem(("nodes", index, "volumes", number, "mount"), message, "another place")
 
 
 def _one_network(parts: Parts, network: Network) -> Iterator[Problem]:
@@ -226,7 +253,9 @@ def _fixed_addresses(parts: Parts, network: Network) -> Iterator[Problem]:
 
 
 def _node_range(parts: Parts, network: Network) -> Iterator[Problem]:
-    nodes = [_Named(str(name)) for name in dict.fromkeys(filter(None, parts.names("nodes")))]
+    nodes = [
+        _Named(name.encode(errors="replace").decode()) for name in dict.fromkeys(filter(None, parts.names("nodes")))
+    ]
     try:
         node_addresses(network, nodes)
     except TooSmall as error:
@@ -261,19 +290,3 @@ def _cluster_ranges(parts: Parts, kubernetes: Kubernetes) -> Iterator[Problem]:
         message = f"{kubernetes.service_cidr} is too {'small' if length > SMALLEST_SERVICE_PREFIX else 'large'}"
         hint = f"between a /{LARGEST_SERVICE_PREFIX} and a /{SMALLEST_SERVICE_PREFIX}"
         yield parts.document.problem(("kubernetes", "service_cidr"), message, hint)
-
-
-_SYSCTL_KEY = re.compile(r"[a-z0-9_-]+([./][A-Za-z0-9_-]+)+")
-
-
-def sysctl_problems(document: Document) -> Iterator[Problem]:
-    """Keys that are no kernel settings, and values that would break their line in /etc/sysctl.d."""
-    value = document.value.get("sysctl") if isinstance(document.value, dict) else None
-    items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else ()
-    for key, setting in items:
-        if not isinstance(key, str) or _SYSCTL_KEY.fullmatch(key) is None:
-            message, hint = f"{key!r} is not the name of a kernel setting", "for example net.core.somaxconn"
-            yield document.problem(("sysctl", str(key)), message, hint, key=True)
-        if isinstance(setting, str) and re.fullmatch(r"[^\n#;]+", setting) is None:
-            message = f"{setting!r} is not a value" if setting else "is empty"
-            yield document.problem(("sysctl", str(key)), message, "one line without # and ;")

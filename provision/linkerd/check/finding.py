@@ -7,6 +7,7 @@ from typing import Literal
 
 import yaml
 
+from provision.base.visible import visible_line
 from provision.linkerd.text import Location, Spot, spot, text_of
 
 Severity = Literal["error", "trap"]
@@ -31,7 +32,7 @@ class Finding:
         lines = [f"{file}:{self.line}:{self.column}: {self.id} {self.severity}: {where}{self.message}"]
         lines += [f"    linkerd says: {self.linkerd}"] if self.linkerd else []
         lines += [f"    fix: {self.fix}"] if self.fix else []
-        return "\n".join(lines)
+        return "\n".join(map(visible_line, lines))
 
 
 def found(

@@ -90,10 +90,10 @@ def test_a_dtab_that_linkerd_cannot_read_is_pointed_at() -> None:
     [
         ("protocols: [{protocol: h2, port: 4140}]\n", "mesh.protocols[0].port", "4140 is mesh.port already"),
         ("port: 8001\n", "mesh.port", "kubectl proxy"),
-        ("protocols: [{protocol: thrift, port: 4340}]\n", "mesh.protocols[0]", "thrift needs service"),
+        ("protocols: [{protocol: thrift, port: 4340}]\n", "mesh.protocols[0].protocol", "thrift needs service"),
         (
             "protocols: [{protocol: mux, port: 4340, service: x}]\n",
-            "mesh.protocols[0]",
+            "mesh.protocols[0].service",
             "name their service themselves",
         ),
         (
@@ -102,11 +102,15 @@ def test_a_dtab_that_linkerd_cannot_read_is_pointed_at() -> None:
             "needs a second port",
         ),
         ("protocols: [{protocol: mux, port: 1}, {protocol: mux, port: 2}]\n", "mesh.protocols[1].protocol", "already"),
-        ("failure_accrual: {kind: successRate}\n", "mesh.failure_accrual", "needs success_rate and requests"),
+        ("failure_accrual: {kind: successRate}\n", "mesh.failure_accrual.kind", "needs success_rate and requests"),
         ("failure_accrual: {requests: 3}\n", "mesh.failure_accrual.requests", "requests"),
-        ("retries: {backoff: {kind: jittered, min_ms: 5, max_ms: 2}}\n", "mesh.retries.backoff", "more than max_ms"),
+        (
+            "retries: {backoff: {kind: jittered, min_ms: 5, max_ms: 2}}\n",
+            "mesh.retries.backoff.min_ms",
+            "more than max_ms",
+        ),
         ("retries: {backoff: {ms: 5, max_ms: 2}}\n", "mesh.retries.backoff.max_ms", "maxMs"),
-        ("tracer: {kind: zipkin}\n", "mesh.tracer", "zipkin needs host"),
+        ("tracer: {kind: zipkin}\n", "mesh.tracer.kind", "zipkin needs host"),
         ("tracer: {host: 10.0.0.1, sample_rate: 2}\n", "mesh.tracer.sample_rate", "less than or equal to 1"),
         ("balancer: {kind: emwa}\n", "mesh.balancer.kind", "is not one of"),
     ],

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from provision.inventory.uris import machine_behind
+from provision.inventory.uri import machine_behind
 from tests.unit.inventory.test_loader import changed
 
 
