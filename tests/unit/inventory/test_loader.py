@@ -123,7 +123,7 @@ def test_every_problem_is_reported_at_once_and_in_order() -> None:
         ("  memory: 2GiB", "  host: hv2\n  memory: 2GiB", (15, 9), "nodes[1].host", "there is no host hv2", "hv1?"),
         ("  cidr: 10.77.0.0/24", "  cidr: 10.244.7.0/24", (7, 9), "network.cidr", "the default", "share"),
         ("  cidr: 10.77.0.0/24", "  cidr: 10.77.0.0/30", (7, 9), "network.cidr", "too small", "/29"),
-        ("- name: hv1", "- {name: hv0, uri: 'qemu:///system'}\n- name: hv1", (8, 3), "network.mode", "nat", "bridge"),
+        ("- name: hv1", "- {name: hv0, uri: 'qemu+ssh://root@hv0/system'}\n- name: hv1", (8, 3), "network.mode", "nat", "bridge"),
         ("  memory: 3GiB", "  memory: 1GiB", (11, 11), "nodes[0].memory", "not enough for a control plane", "2GiB"),
         ("  memory: 2GiB", "  address: 10.78.0.9\n  memory: 2GiB", (15, 12), "nodes[1].address", "not within", "cidr"),
         ("  memory: 2GiB", "  address: 10.77.0.1\n  memory: 2GiB", (15, 12), "nodes[1].address", "the gateway", "leave"),
