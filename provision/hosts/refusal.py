@@ -33,6 +33,23 @@ _CAUSES = (
         " (virt-ssh-helper comes with libvirt-daemon)",
     ),
     Cause(
+        r"(nc(\.\w+)?|[Nn]et[Cc]at|[Nn]cat): (invalid|unknown|illegal|unrecognized) option|[Uu]sage: nc|BusyBox",
+        "the host's nc knows no Unix sockets (option -U): `apt-get install netcat-openbsd` there, or proxy=native in the URI where"
+        " virt-ssh-helper is there (libvirt 6.8 and later)",
+    ),
+    Cause(
+        r"Cannot find '?ssh'? in path|ssh: (command )?not found",
+        "this machine has no ssh: `apt-get install openssh-client`, or command= in the URI",
+    ),
+    Cause(
+        r"Bad owner or permissions on|Bad configuration option|terminating, \d+ bad configuration",
+        "this machine's ssh does not take its own settings: `{ssh} true` names the file and the line",
+    ),
+    Cause(
+        r"UNPROTECTED PRIVATE KEY FILE|bad permissions",
+        "ssh does not take a key that others can read: `chmod 600` on the file that `{ssh} true` names",
+    ),
+    Cause(
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
         "the host's key is not the known one. Find out why before anything else: was it installed anew, is it another machine?"
         " Then take the old line out of known_hosts and log in once by hand: `{ssh}`",
@@ -47,6 +64,36 @@ _CAUSES = (
         " (key in the agent or in the URI's keyfile=)",
     ),
     Cause(
+        r"account is currently not available|This account is|nologin",
+        "{user} has no shell on the host, which libvirt's ssh needs: `getent passwd {user}` there",
+    ),
+    Cause(
+        r"no matching (host key type|key exchange method|cipher|MAC)|Unable to negotiate",
+        "the two sshs have no algorithm in common: a newer sshd, or what `{ssh} true` says it offers in ~/.ssh/config for this host",
+    ),
+    Cause(
+        r"administratively prohibited|forwarding (request denied|is disabled)",
+        "the jump host forwards nothing for this user: AllowTcpForwarding in its sshd_config",
+    ),
+    Cause(
+        r"kex_exchange_identification|ssh_exchange_identification",
+        "its sshd ended the connection before anybody logged in: MaxStartups, fail2ban, or no sshd on this port;"
+        " `journalctl -u ssh` on {host} says which",
+    ),
+    Cause(
+        r"[Cc]ertificate|TLS|x509",
+        "the two certificates do not fit: `virt-pki-validate` here and on {host}; a URI qemu+ssh:// needs none",
+    ),
+    Cause(
+        r"no connection driver available|[Cc]annot find.*driver|driver .*not (available|loaded)",
+        "the libvirt there has no QEMU: `apt-get install libvirt-daemon-driver-qemu qemu-system-x86` on {host}",
+    ),
+    Cause(
+        r"[Tt]oo many active clients|max_(anonymous_)?clients",
+        "libvirtd has as many connections as it takes: who has them says `virt-admin srv-clients-list libvirtd` on {host};"
+        " max_clients in libvirtd.conf",
+    ),
+    Cause(
         _AT_SOCKET + r"Permission denied",
         "{user} may log in there but not manage libvirt: `usermod --append --groups libvirt {user}` on the host, or log in as root",
     ),
@@ -57,6 +104,11 @@ _CAUSES = (
     Cause(
         r"Could not resolve hostname|[Nn]ame resolution|Name or service not known|getaddrinfo",
         "no such name: `getent hosts {host}`, and HostName in ~/.ssh/config",
+    ),
+    Cause(
+        r"virtqemud-sock.*(No such file|Connection refused)",
+        "libvirt's split daemon for QEMU does not run: `systemctl enable --now virtqemud.socket virtnetworkd.socket virtstoraged.socket`"
+        " on {host}",
     ),
     Cause(
         _AT_SOCKET + r"(No such file|Connection refused)",

@@ -12,6 +12,42 @@ SOCKET = "/var/run/libvirt/libvirt-sock"
 HELPER = f"End of file while reading data: virt-ssh-helper: cannot connect to '{SOCKET}': Failed to connect socket to '{SOCKET}': "
 
 SAID = [
+    ("End of file while reading data: nc: invalid option -- 'U'\nnc -h for help: Input/output error", "proxy=native"),
+    ("End of file while reading data: Ncat: unrecognized option '-U'. QUITTING.: Input/output error", "netcat-openbsd"),
+    (
+        "End of file while reading data: nc: invalid option -- 'U'\nBusyBox v1.35.0 multi-call binary.",
+        "no Unix sockets",
+    ),
+    ("Cannot find 'ssh' in path: No such file or directory", "openssh-client"),
+    (
+        "Cannot recv data: Bad owner or permissions on /root/.ssh/config: Connection reset by peer",
+        "its own settings: `ssh -p 2222 ann@hv1 true`",
+    ),
+    (
+        'Cannot recv data: @         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\r\nLoad key "k": bad permissions\r\n'
+        "ann@hv1: Permission denied (publickey).: Connection reset by peer",
+        "`chmod 600`",
+    ),
+    ("End of file while reading data: This account is currently not available.: Input/output error", "has no shell"),
+    (
+        "Cannot recv data: Unable to negotiate with 10.78.0.11 port 22: no matching host key type found. Their offer: ssh-rsa",
+        "no algorithm in common",
+    ),
+    (
+        "Cannot recv data: channel 0: open failed: administratively prohibited: open failed\r\nstdio forwarding failed",
+        "AllowTcpForwarding",
+    ),
+    (
+        "Cannot recv data: kex_exchange_identification: Connection closed by remote host\r\nConnection closed by 10.78.0.11 port 22",
+        "MaxStartups",
+    ),
+    ("Unable to verify server certificate /etc/pki/libvirt/servercert.pem against CA", "virt-pki-validate"),
+    ("no connection driver available for qemu:///system", "libvirt-daemon-driver-qemu"),
+    ("Too many active clients (5000), dropping connection from 127.0.0.1", "max_clients"),
+    (
+        "Failed to connect socket to '/var/run/libvirt/virtqemud-sock': No such file or directory",
+        "`systemctl enable --now virtqemud.socket",
+    ),
     ("End of file while reading data: sh: 1: nc: not found: Input/output error", "netcat-openbsd"),
     ("End of file while reading data: sh: line 1: nc: command not found: Input/output error", "netcat-openbsd"),
     ("End of file while reading data: sh: 1: virt-ssh-helper: not found: Input/output error", "netcat-openbsd"),
