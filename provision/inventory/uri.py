@@ -149,6 +149,8 @@ def doubts(uri: Uri) -> Iterator[tuple[str, str]]:
             yield f"libvirt passes over {name}=", f"did you mean {near[0]}?" if near else "take it out"
     if _unverified(uri):
         yield "certificates are not checked: anybody on the way can be this host", "take it out"
+    if uri.transport == "tcp":
+        yield "what is said is neither encrypted nor checked: who is on the way reads and changes it", "qemu+ssh://"
     command = said.get("command")
     if command is not None and command != "ssh" and LAB_SSH.fullmatch(command) is None:
         yield f"{command} is run on this machine, with your rights, for each connection", "is it yours?"

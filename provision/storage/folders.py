@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable
 
 SYSTEM = (
     "/bin",
@@ -32,6 +33,28 @@ _ANYBODYS = ("/tmp", "/var/tmp")  # noqa: S108 - to be refused
 SHARED = ("/home", "/opt", "/root", "/var", "/var/cache", "/var/lib", "/var/lib/libvirt", "/var/log", *_ANYBODYS)
 """Folders of all: one below them may be ours, they are not."""
 
+PROGRAMS = (
+    *(
+        "/var/lib/containerd",
+        "/var/lib/containers",
+        "/var/lib/docker",
+        "/var/lib/etcd",
+        "/var/lib/kubelet",
+        "/var/lib/lxc",
+        "/var/lib/lxd",
+    ),
+    *(
+        "/var/lib/apt",
+        "/var/lib/dpkg",
+        "/var/lib/rpm",
+        "/var/lib/systemd",
+        "/var/lib/libvirt/qemu",
+        "/var/lib/libvirt/dnsmasq",
+    ),
+    *("/var/lib/ceph", "/var/lib/mysql", "/var/lib/postgresql", "/var/spool", "/var/mail"),
+)
+"""Folders of one program of the host each, which clears, moves or counts what is in them."""
+
 GUESTS = ("/home", "/var", "/var/lib", "/var/lib/cloud", "/var/lib/dpkg", "/var/lib/systemd", *_ANYBODYS)
 """What a guest's own system and its users keep: an empty volume of root's over it hides that, or lets nobody write."""
 
@@ -47,6 +70,8 @@ def check_pool_folder(path: str) -> None:
     _check_plain(path)
     if path == "/" or path in SHARED or _within_system(path):
         raise ValueError(f"{path} belongs to the host's own system{example}")
+    if _within(path, PROGRAMS):
+        raise ValueError(f"{path} belongs to another program of the host{example}")
 
 
 def check_mount(path: str) -> None:
@@ -68,4 +93,8 @@ def _check_plain(path: str) -> None:
 
 
 def _within_system(path: str) -> bool:
-    return not path.startswith(f"{OWN}/") and any(path == one or path.startswith(f"{one}/") for one in SYSTEM)
+    return not path.startswith(f"{OWN}/") and _within(path, SYSTEM)
+
+
+def _within(path: str, folders: Iterable[str]) -> bool:
+    return any(path == one or path.startswith(f"{one}/") for one in folders)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from provision.base.errors import Problem
@@ -17,6 +17,42 @@ from provision.inventory.loader.document import Document, Location
 _KEY = re.compile(r"[a-z0-9_-]+([./][A-Za-z0-9_@:*-]+)+")
 FOLDERS = ("abi", "crypto", "debug", "dev", "fs", "kernel", "net", "sunrpc", "user", "vm")
 """What /proc/sys holds (Documentation/admin-guide/sysctl/index.rst)."""
+
+NET = (
+    *(
+        "core",
+        "ipv4",
+        "ipv6",
+        "netfilter",
+        "nf_conntrack_max",
+        "unix",
+        "bridge",
+        "mptcp",
+        "sctp",
+        "dccp",
+        "mpls",
+        "rds",
+        "smc",
+        "tipc",
+    ),
+    *(
+        "vsock",
+        "rxrpc",
+        "xfrm",
+        "fan",
+        "iw_cm",
+        "llc",
+        "can",
+        "phonet",
+        "ieee802154",
+        "appletalk",
+        "ax25",
+        "netrom",
+        "rose",
+        "x25",
+    ),
+)
+"""What is below net, with modules that somebody may load (Documentation/admin-guide/sysctl/net.rst, and net/ itself)."""
 
 GONE = {
     "net.ipv4.tcp_tw_recycle": "4.12",
@@ -161,11 +197,13 @@ def plain_name(key: str) -> str:
 
 
 def _key_problems(document: Document, here: Location, name: str) -> Iterator[Problem]:
-    folder = name.partition(".")[0]
+    folder, below, *_ = name.split(".")
     if folder not in FOLDERS:
-        near = difflib.get_close_matches(folder, FOLDERS, n=1)
-        hint = f"did you mean {near[0]}{name[len(folder) :]}?" if near else f"they begin with {', '.join(FOLDERS)}"
-        yield document.problem(here, f"no kernel has settings below {folder}", hint, key=True)
+        yield document.problem(here, f"no kernel has settings below {folder}", _near(name, folder, FOLDERS), key=True)
+    elif folder == "net" and below not in NET:
+        known = [f"net.{one}" for one in NET]
+        message = f"no kernel has settings below net.{below}"
+        yield document.problem(here, message, _near(name, f"net.{below}", known), key=True)
     elif name in GONE:
         message = f"no kernel from {GONE[name]} on has it; the guests' is 6.1"
         yield document.problem(here, message, "take it out", key=True)
@@ -173,6 +211,11 @@ def _key_problems(document: Document, here: Location, name: str) -> Iterator[Pro
         yield document.problem(here, *HARMFUL[name], key=True)
     elif "*" in name:
         yield document.problem(here, "a pattern is not a setting that can be read back", "name each", key=True)
+
+
+def _near(name: str, begin: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(begin, known, n=1)
+    return f"did you mean {near[0]}{name[len(begin) :]}?" if near else f"they begin with {', '.join(known)}"
 
 
 def _value_problems(document: Document, here: Location, name: str, setting: Any) -> Iterator[Problem]:

@@ -116,7 +116,7 @@ def test_i01_what_no_uri_of_a_host_can_be(uri: str, message: str) -> None:
     "uri",
     [
         "qemu:///system", "qemu+ssh://hv1/system", "qemu+ssh://ann@hv1.example.net:2222/system?keyfile=/k", "qemu+tls://hv1/system",
-        "qemu+ssh://root@[2001:db8::1]:22/system", "qemu+ssh://root@[fe80::1%25eth0]/system", "qemu+tcp://10.0.0.1/system", "qemu://hv1/system",
+        "qemu+ssh://root@[2001:db8::1]:22/system", "qemu+ssh://root@[fe80::1%25eth0]/system", "qemu://hv1/system",
         "qemu+libssh2://hv1/system", "qemu+unix:///system?socket=/run/x/libvirt-sock", "test:///default", "test:////n.xml",
         "test+unix:///default?socket=/run/x", "qemu+ssh://hv1/system?proxy=native&no_tty=1", "qemu+ssh://hv1/system?no_verify=0",
         "qemu+ssh://root@hv1/system?command=/var/lib/meshctl/lab/ssh",
@@ -135,6 +135,7 @@ def test_i01_what_works_is_taken_without_a_word(uri: str) -> None:
         ("qemu+ssh://root@hv1/system?keyfle=/k", "passes over keyfle="),
         ("qemu+tls://hv1/system?no_verify=1", "certificates are not checked"),
         ("qemu+ssh:///system", "no host is named"),
+        ("qemu+tcp://hv1/system", "neither encrypted nor checked"),
     ],
 )
 def test_i01_what_works_and_is_unwise_is_a_warning(uri: str, message: str) -> None:
@@ -183,6 +184,8 @@ def test_i03_kernel_settings_that_kubernetes_makes() -> None:
         ("kernel.sched_latency_ns: 9", "no kernel from 5.13 on"),
         ("nett.core.somaxconn: 9", "no kernel has settings below nett"),
         ("net.core.somaxconn: 9, net/core/somaxconn: 9", "is net.core.somaxconn once more"),
+        ("net.cor.somaxconn: 9", "no kernel has settings below net.cor"),
+        ("net.somaxconn: 9", "no kernel has settings below net.somaxconn"),
         ("net.core.somaxconn: -1", "cannot be: a whole number from 0"),
         ("net.core.somaxconn: many", "cannot be: a whole number from 0"),
         ("net.ipv4.tcp_tw_reuse: 3", "from 0 to 2"),
@@ -235,6 +238,7 @@ HOST, NODE = '{name: hv1, uri: "qemu+ssh://root@hv1/system"}', "disk: 20GiB"
         *((HOST, HOST.replace("}", f", pool: {{path: {path}}}}}"), "hosts[0].pool.path", message) for path, message in (
             *((path, "own system") for path in
               ("/", "/etc", "/etc/x", "/proc/1", "/dev/nvme0n1", "/sys/x", "/run/x", "/usr/share/x", "/var", "/tmp")),
+            *((path, "another program of the host") for path in ("/var/lib/docker", "/var/lib/kubelet/pods", "/var/lib/libvirt/qemu/x")),
             ("/srv/../etc", "detour"), ("/srv/./x", "detour"), ("/srv/x/", "detour"), ("//srv", "detour"), ("srv", "absolute"),
             ('"/srv/a\\tb"', "U+0009"), ('"/srv/\\x1b"', "U+001B"), ('"/srv/a\\nb"', "U+000A"), (f"/srv/{'x' * 256}", "255 bytes"),
         )),
