@@ -29,6 +29,9 @@ UNIT = "meshctl-kubeadm.service"
 _OBSERVE_S = 120.0
 """It takes two to five seconds on an emulated guest, and many times that while images are loaded on it."""
 
+DOCKER_PENDING, KUBELET_PENDING = "docker-to-restart", "kubelet-to-restart"
+"""Markers on a node: what the service was to be started anew for is written, and it was not yet."""
+
 DOCKER, KUBELET = "docker.service", "kubelet.service"
 _WANTS = "/etc/systemd/system/multi-user.target.wants"
 _UNITS = (DOCKER, KUBELET, NETWORK_UNIT, UNIT)
@@ -41,7 +44,8 @@ _OBSERVE = f"""
 say() {{ printf '%s\\t%s\\n' "$1" "$2"; }}
 each() {{ while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done; }}
 systemctl is-active {" ".join(_UNITS)} 2>/dev/null | each active
-cd {STATE} 2>/dev/null && for stamp in prepared loaded drained kubeadm.started kubeadm.done kubeadm.failed; do
+cd {STATE} 2>/dev/null && for stamp in prepared loaded drained {DOCKER_PENDING} {KUBELET_PENDING} \\
+    kubeadm.started kubeadm.done kubeadm.failed; do
     [ -e "$stamp" ] && each "$stamp" < "$stamp"
 done
 for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf \\
@@ -102,6 +106,10 @@ class NodeState:
     def drained(self) -> bool:
         """Whether a run of ours has emptied the node and has not taken that back."""
         return "drained" in self.said
+
+    def pending(self, marker: str) -> bool:
+        """Whether a service was not yet started anew with what was written for it."""
+        return marker in self.said
 
     def active(self, unit: str) -> bool:
         """Whether a unit runs (docker.service, kubelet.service, meshctl's own)."""
@@ -183,6 +191,9 @@ def _services(member: Member, said: Mapping[str, tuple[str, ...]]) -> Iterator[s
     for unit in running:
         if _active(said, unit) != "active":
             yield f"{unit} is not running"
+    for unit, marker in ((DOCKER, DOCKER_PENDING), (KUBELET, KUBELET_PENDING)):
+        if marker in said:
+            yield f"{unit} is to be started anew"
     for unit in (KUBELET, NETWORK_UNIT):
         if unit not in said.get("enabled", ()):
             yield f"{unit} is not enabled"

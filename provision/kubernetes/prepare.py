@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import posixpath
 import tarfile
 from collections.abc import Iterable
 
@@ -14,7 +15,7 @@ from provision.base.events import Changed, Emit, Progress
 from provision.base.interruption import tidying
 from provision.base.shell import Shell
 from provision.kubernetes.files import DOCKER_CONFIG, NETWORK_UNIT, STATE
-from provision.kubernetes.node import DOCKER, KUBELET, NodeState, observe
+from provision.kubernetes.node import DOCKER, DOCKER_PENDING, KUBELET, KUBELET_PENDING, NodeState, observe
 from provision.kubernetes.profile import Profile, archives_for
 from provision.kubernetes.spec import Archive, File, Spec
 from provision.specs import Member
@@ -65,24 +66,40 @@ while [ $# -gt 0 ]; do
 done
 """
 
-# stdin is a tar of new files under temporary names, the arguments are their names: each is complete when it gets its
-# own. Every process counts on an emulated guest (0.1 s when it is busy), so this is one command for all files.
-_WRITE = """
+# What was written counts only when its service was started anew with it. A marker stands for that in between: whoever is ended there,
+# or whose service does not start, leaves it to the next run. $1: whether stdin is a new configuration.
+_DOCKER = f"""
 set -eu
-tar -x -m -f - -C / --no-same-owner
-for path; do mv -f "$path.meshctl" "$path"; done
+mkdir -p {STATE} {posixpath.dirname(DOCKER_CONFIG)}
+echo 1 > {STATE}/{DOCKER_PENDING}
+if [ -n "$1" ]; then
+    cat > {DOCKER_CONFIG}.meshctl
+    mv -f {DOCKER_CONFIG}.meshctl {DOCKER_CONFIG}
+fi
+systemctl restart {DOCKER}
+rm -f {STATE}/{DOCKER_PENDING}
 """
 
-# The kubelet looks for static pods on workers too, and writes a line into the journal twice a second where it finds no
-# folder for them. The stamp comes last. $1: the stamp; $2: kubelet.service when it is to be restarted.
-_SERVICES = f"""
+# $1: the stamp, which comes last; $2: kubelet.service when it is to be restarted. The rest are names of files, stdin is a tar of them
+# under temporary names: each is complete when it gets its own. Every process counts on an emulated guest (0.1 s when it is busy), so
+# this is one command for all. The kubelet looks for static pods on workers too, and writes a line into the journal twice a second where
+# it finds no folder for them.
+_SETTLE = f"""
 set -eu
+stamp=$1 restart=$2
+shift 2
 mkdir -p /etc/kubernetes/manifests {STATE}
+if [ -n "$restart" ]; then echo 1 > {STATE}/{KUBELET_PENDING}; fi
+if [ $# -gt 0 ]; then
+    tar -x -m -f - -C / --no-same-owner
+    for path; do mv -f "$path.meshctl" "$path"; done
+fi
 systemctl daemon-reload
 systemctl enable {KUBELET} {NETWORK_UNIT}
 systemctl restart {NETWORK_UNIT}
-if [ -n "$2" ]; then systemctl restart "$2"; fi
-echo "$1" > {STATE}/prepared.new
+if [ -n "$restart" ]; then systemctl restart "$restart"; fi
+rm -f {STATE}/{KUBELET_PENDING}
+echo "$stamp" > {STATE}/prepared.new
 mv -f {STATE}/prepared.new {STATE}/prepared
 """
 
@@ -96,8 +113,7 @@ def prepare(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Em
     if _docker(shell, state, emit):
         state = observe(shell, profile, spec, member)  # only now can it say which images it has
     replaced = _from_bundle(shell, spec, state, emit) if state.bundle_wanted else ()
-    _write(shell, state, emit)
-    _services(shell, state, replaced, spec.digest(member, archives_for(profile, spec, member.role)))
+    _settle(shell, state, replaced, spec.digest(member, archives_for(profile, spec, member.role)), emit)
     after = observe(shell, profile, spec, member)
     if after.unprepared:
         raise KubernetesError(
@@ -118,14 +134,12 @@ def _refuse_upgrade(state: NodeState, spec: Spec) -> None:
 
 def _docker(shell: Shell, state: NodeState, emit: Emit) -> bool:
     """Gives whether Docker was started."""
-    if state.docker is not None:
-        shell.put(DOCKER_CONFIG, state.docker.encode())
-        shell.run(["systemctl", "restart", DOCKER], within_s=300)
-        emit(Changed(state.member.name, DOCKER_CONFIG, "change"))
-        return True
-    if state.active(DOCKER):
+    if state.docker is None and state.active(DOCKER) and not state.pending(DOCKER_PENDING):
         return False
-    shell.run(["systemctl", "start", DOCKER], within_s=300)
+    config = (state.docker or "").encode()
+    shell.run(["sh", "-c", _DOCKER, "docker", "new" if config else ""], stdin=config, within_s=300)
+    if config:
+        emit(Changed(state.member.name, DOCKER_CONFIG, "change"))
     return True
 
 
@@ -187,14 +201,6 @@ def _count(archives: tuple[Archive, ...]) -> int:
     return len({reference for archive in archives for reference in archive.references})
 
 
-def _write(shell: Shell, state: NodeState, emit: Emit) -> None:
-    hosts = () if state.hosts is None else (File("/etc/hosts", state.hosts),)
-    files = (*state.stale_files, *hosts)
-    if files:
-        shell.run(["sh", "-c", _WRITE, "write", *(file.path for file in files)], stdin=_tar(files), within_s=120)
-        emit(Changed(state.member.name, f"{len(files)} files", "write"))
-
-
 def _tar(files: Iterable[File]) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -206,7 +212,14 @@ def _tar(files: Iterable[File]) -> bytes:
     return packed.getvalue()
 
 
-def _services(shell: Shell, state: NodeState, replaced: tuple[str, ...], stamp: str) -> None:
+def _settle(shell: Shell, state: NodeState, replaced: tuple[str, ...], stamp: str, emit: Emit) -> None:
+    """Writes files, and starts anew what works with them."""
+    hosts = () if state.hosts is None else (File("/etc/hosts", state.hosts),)
+    files = (*state.stale_files, *hosts)
     kubelet = any("kubelet" in path for path in (*replaced, *(file.path for file in state.stale_files)))
-    restart = KUBELET if state.joined and (kubelet or not state.active(KUBELET)) else ""
-    shell.run(["sh", "-c", _SERVICES, "services", stamp, restart], within_s=600)
+    stale = kubelet or state.pending(KUBELET_PENDING) or state.first("prepared") != stamp or not state.active(KUBELET)
+    restart = KUBELET if state.joined and stale else ""
+    argv = ["sh", "-c", _SETTLE, "settle", stamp, restart, *(file.path for file in files)]
+    shell.run(argv, stdin=_tar(files) if files else b"", within_s=600)
+    if files:
+        emit(Changed(state.member.name, f"{len(files)} files", "write"))

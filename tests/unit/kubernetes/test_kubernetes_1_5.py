@@ -274,6 +274,27 @@ def test_a_restart_of_docker_keeps_the_pod_network(cluster: Cluster) -> None:
     assert cluster[W1].read(["grep", '"loads"', "/var/lib/double/docker.json"]).stdout == loads
 
 
+@pytest.mark.parametrize(
+    ("marker", "unit", "program"),
+    [
+        ("docker-to-restart", "docker.service", "dockerd"),
+        ("kubelet-to-restart", "kubelet.service", "/usr/bin/kubelet"),
+    ],
+)
+def test_a_service_that_a_killed_run_did_not_start_anew_is(
+    cluster: Cluster, marker: str, unit: str, program: str
+) -> None:
+    """What it was to be started for is written already: by the files alone nothing would be left to do."""
+    cluster[W1].put(f"/var/lib/meshctl/{marker}", b"1\n")
+    assert cluster.observe(W1).unprepared == (f"{unit} is to be started anew",)
+    before = cluster[W1].read(["pgrep", "-nf", program], check=False).stdout
+    cluster.prepare(W1)
+    assert cluster.observe(W1).unprepared == ()
+    assert cluster[W1].read(["ls", "/var/lib/meshctl"]).stdout.count("to-restart") == 0
+    if before:
+        assert cluster[W1].read(["pgrep", "-nf", program]).stdout != before
+
+
 def test_one_more_node_changes_the_others_routes_and_names_only(cluster: Cluster) -> None:
     cluster[W1].run(["ip", "route", "add", "10.9.0.0/16", "via", "10.77.0.61"])  # somebody else's
     more = replace(cluster.spec, members=(CP, W1, W2))
