@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from urllib.parse import unquote_plus
 
 from provision.base.curl import Answer, options
 
@@ -38,7 +39,8 @@ def judge_route(answer: Answer) -> Routed | str:
 
 
 def _hop(answer: Answer) -> str:
-    said = (answer.headers.get("l5d-err") or answer.body).strip()[:300] or "no reason given"
+    # 0.8.5 writes the header as a URL has it (`No+hosts+are+available+for+%2Fsvc%2Fx`), later releases as it is.
+    said = (unquote_plus(answer.headers.get("l5d-err", "")) or answer.body).strip()[:300] or "no reason given"
     if answer.status == 0:
         return f"node → mesh: nothing answers on the router's port ({said}): does the pod l5d run here?"
     if "No hosts are available" in said:

@@ -162,6 +162,10 @@ def test_curl_is_asked_and_understood() -> None:
         (Answer(0, {}, "[Errno 111] Connection refused"), "node → mesh: nothing answers"),
         (Answer(502, {"l5d-err": "No hosts are available for /svc/echo, Dtab.base=[]"}, ""), "mesh → name"),
         (
+            Answer(502, {"l5d-err": "No+hosts+are+available+for+%2Fsvc%2Fecho%2C+Dtab.base%3D%5B%5D"}, ""),
+            "mesh → name: the dtab led to no endpoint (No hosts are available for /svc/echo, Dtab.base=[])",
+        ),
+        (
             Answer(502, {"l5d-err": "exceeded 10.seconds to unspecified while dyn binding /svc/echo"}, ""),
             "mesh → Kubernetes",
         ),
