@@ -113,6 +113,16 @@ class Storage(Strict):
         description="serial numbers of devices that may be wiped when the command also says `--wipe`",
     )
 
+    @field_validator("wipe")
+    @classmethod
+    def _serials(cls, wipe: tuple[str, ...]) -> tuple[str, ...]:
+        for serial in wipe:
+            if not serial.strip() or re.search(r"[/*?]", serial):
+                raise ValueError(
+                    f"{serial!r} is no serial number\n`lsblk --nodeps -o NAME,SERIAL` shows them; each by itself"
+                )
+        return wipe
+
 
 class Volume(Strict):
     """A data volume of a node: a disk of its own, formatted once, mounted at every boot."""

@@ -6,12 +6,14 @@ import os.path
 from collections.abc import Iterator
 from pathlib import Path
 
+from provision.base import data
 from provision.base.errors import Problem, cause
 from provision.base.key_file import key_fault, regular_content
 from provision.inventory.loader.document import Document, Location
 from provision.inventory.model import Cluster
 from provision.inventory.uri import parse_uri
 
+BUNDLE = "debian-source, which `meshctl bundle build` makes, or the folder of a sealed bundle"
 NAMED: tuple[Location, ...] = (("id_file",), ("ssh", "key_file"), ("kubernetes", "bundle"), ("mesh", "config_file"))
 
 
@@ -26,6 +28,17 @@ def problems(document: Document) -> Iterator[Problem]:
         except ValueError as error:
             message, _, hint = str(error).partition("\n")
             yield document.problem(location, message, hint)
+    yield from _recipe(document)
+    bundle = document.written(("kubernetes", "bundle"))
+    if bundle is not None and "://" in bundle:
+        yield document.problem(("kubernetes", "bundle"), "a bundle is a folder of this machine, no address", BUNDLE)
+
+
+def _recipe(document: Document) -> Iterator[Problem]:
+    name = document.written(("image",))
+    recipes = sorted(path.stem for path in data.folder("images").glob("*.yaml"))
+    if name is not None and document.sound(("image",)) and name not in recipes:
+        yield document.problem(("image",), f"there is no recipe {name}", f"there are: {', '.join(recipes)}")
 
 
 def doubts(document: Document, cluster: Cluster) -> Iterator[Problem]:
@@ -38,6 +51,12 @@ def doubts(document: Document, cluster: Cluster) -> Iterator[Problem]:
             yield document.warning(
                 ("ssh", "key_file"), message, f"ssh-keygen -y -f {key} > {key}.pub, or ssh.public_key"
             )
+    bundle = cluster.kubernetes.bundle
+    if "/" in bundle and os.path.isfile(document.path(bundle)):
+        yield document.warning(("kubernetes", "bundle"), f"{bundle} is a file", BUNDLE)
+    if cluster.ssh.proxy_command and len(cluster.nodes) > 1 and "%h" not in " ".join(cluster.ssh.proxy_command):
+        message = "nothing of it says %h, the guest's address: all guests are looked for at one place"
+        yield document.warning(("ssh", "proxy_command"), message, "for example [nc, '%h', '%p']")
     for index, host in enumerate(cluster.hosts):
         said = parse_uri(host.uri).parameters
         if said.get("keyfile"):

@@ -26,7 +26,9 @@ TAKEN = {
 
 PRIVATE = "take one of 10.0.0.0/8, 172.16.0.0/12 (but 172.17.0.0/16), 192.168.0.0/16"
 
-BRIDGES = re.compile(r"docker0|lo|virbr[0-9]+|cni0|br-[0-9a-f]{12}|eth[0-9]+|en[ops][a-z0-9]+|wl[a-z0-9]+|\.\.?")
+BRIDGES = re.compile(
+    r"docker0|lo|all|default|virbr[0-9]+|cni0|br-[0-9a-f]{12}|eth[0-9]+|en[ops][a-z0-9]+|wl[a-z0-9]+|\.\.?"
+)
 """Names that another program's bridge or a network card has, or that no device can have."""
 
 DEFAULT = "192.168.122.0/24"

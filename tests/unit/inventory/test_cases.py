@@ -245,6 +245,10 @@ HOST, NODE = '{name: hv1, uri: "qemu+ssh://root@hv1/system"}', "disk: 20GiB"
         (HOST, HOST.replace("}", ", pool: {type: block, devices: [/dev/sda1, /dev/null]}}"), "hosts[0].pool.devices[1]", "block"),
         (HOST, HOST.replace("}", ", pool: {type: block, devices: [/dev/../etc/x]}}"), "hosts[0].pool.devices[0]", "block"),
         (HOST, HOST.replace("}", ", pool: {numa_node: 99999}}"), "hosts[0].pool.numa_node", "1023"),
+        *(("cluster: t", f"cluster: t\nstorage: {{wipe: ['{serial}']}}", "storage.wipe", "no serial number")
+          for serial in ("*", "/dev/sda", " ")),
+        ("cluster: t", "cluster: t\nimage: debian-13", "image", "there is no recipe debian-13"),
+        ("kubernetes: {", "kubernetes: {bundle: 'https://example.net/b', ", "kubernetes.bundle", "no address"),
         *((NODE, f"{NODE}, {VOLUME.format(mount)}", "nodes[0].volumes[0].mount", message) for mount, message in (
             ("/var/lib/./x", "detour"), ("/var//x", "detour"), ("/srv/x/", "detour"), ("/proc/x", "own system"), ("/dev/shm", "own system"),
             ("/etc/kubernetes", "own system"), ("/home", "own system"), ("/home/mesh", "hides the key"), ("/var/lib", "own system"),
@@ -363,6 +367,7 @@ def test_no_device_is_read_for_a_key() -> None:
         ("AAAA ops}", 'AAAA ops, jump: "2001:db8::1:22"}', "ssh.jump"),
         (HOST, HOST.replace("}", ", pool: {path: /var/lib/libvirt/images}}"), "hosts[0].pool.path"),
         (HOST, HOST.replace("}", ", pool: {path: /tmp/x}}"), "hosts[0].pool.path"),
+        ("kubernetes: {", "kubernetes: {bundle: /etc/passwd, ", "kubernetes.bundle"),
     ],
 )
 def test_what_may_work_and_is_unwise_is_a_warning(old: str, new: str, field: str) -> None:
