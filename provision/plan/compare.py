@@ -16,7 +16,7 @@ from provision.placement import CellMap
 from provision.plan.action import Action as Action
 from provision.plan.action import Verb as Verb
 from provision.plan.artifacts import artifact_action, bundle_of, upload_actions, upload_notes
-from provision.plan.conflicts import conflicts
+from provision.plan.conflicts import conflicts, former_names
 from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.specs import (
     Desired,
@@ -73,6 +73,11 @@ class Plan:
 
 def plan(wanted: Desired, observed: Observed) -> Plan:
     """Compares. Raises ConflictError, naming each, when something in our way is not ours."""
+    for name, guests in former_names(wanted, observed).items():
+        raise ConflictError(
+            f"this cluster is called {name}, not {wanted.cluster}: {', '.join(guests)} carry its owner's id",
+            hint=f"a cluster is not renamed: put `cluster: {name}` back, or destroy it under that name first",
+        )
     in_the_way = tuple(conflicts(wanted, observed))
     if in_the_way:
         what = "\n".join(f"  {conflict}" for conflict in in_the_way)

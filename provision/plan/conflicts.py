@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import netaddr
@@ -23,6 +24,16 @@ def conflicts(wanted: Desired, observed: Observed) -> Iterator[str]:
     for guest in wanted.guests:
         yield from _guest_conflicts(guest, observed)
     yield from _taken_twice(wanted, observed)
+
+
+def former_names(wanted: Desired, observed: Observed) -> dict[str, list[str]]:
+    """Names that the owner's cluster had before, with the guests that still carry them: an inventory whose `cluster` was changed."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for domain in (domain for seen in observed.hosts.values() for domain in seen.domains):
+        stamp = domain.stamp
+        if stamp is not None and stamp.owner and stamp.owner == wanted.owner_id and stamp.cluster != wanted.cluster:
+            found[stamp.cluster].append(domain.name)
+    return dict(found)
 
 
 def _pool_conflicts(pool: PoolSpec, seen: HostSeen) -> Iterator[str]:

@@ -78,7 +78,7 @@ class Identity:
             return self.known()
         owners = self._owners(domains) or self._owners(networks)
         if not owners:
-            return self.known() or new_id()
+            return self.known() or self._former() or new_id()
         if len(owners) > 1:
             raise self._several(owners)
         ((owner, guests),) = owners.items()
@@ -97,6 +97,14 @@ class Identity:
             beside.replace(self._file)
         except OSError as error:
             emit(Warned(f"the id of the cluster's owner was not kept in {self._file}: {cause(error)}", f"id: {id_}"))
+
+    def _former(self) -> str:
+        """The id that this very inventory had under another name of the cluster, "" for none: the plan says what to do then."""
+        if self._file is None or self._cluster.id_file:
+            return ""
+        ending = self._file.name.removeprefix(self._cluster.cluster)
+        found = {path.read_text().strip() for path in self._file.parent.glob(f"*{ending}") if path != self._file}
+        return found.pop() if len(found) == 1 and all(map(_looks_like_an_id, found)) else ""
 
     def _read_back(self) -> str:
         try:

@@ -125,6 +125,21 @@ def test_two_owners_of_one_name_are_told_apart_by_nobody_but_the_user(made: Worl
         seen_by(made, made.cluster.model_copy(update={"id": None}))
 
 
+def test_a_cluster_is_not_renamed(made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the id that the inventory names, or by the one that was kept for this file under the former name."""
+    with pytest.raises(
+        ConflictError, match="this cluster is called demo, not other: demo-cp1, demo-w1 carry"
+    ) as caught:
+        make_plan(another(made, cluster="other"))
+    assert "put `cluster: demo` back" in caught.value.hint
+    monkeypatch.setenv("MESHCTL_STATE", str(tmp_path))
+    source, said = str(tmp_path / "x.yaml"), made.cluster.model_copy(update={"id": None})
+    Identity(said, source).keep(MINE, print)
+    renamed = said.model_copy(update={"cluster": "other"})
+    assert Identity(renamed, source).found({}) == MINE
+    assert Identity(renamed, str(tmp_path / "y.yaml")).found({}) != MINE
+
+
 def test_the_id_is_drawn_once_and_kept_at_the_first_provision(cluster: Cluster, tmp_path: Path) -> None:
     said = cluster.model_copy(update={"id_file": str(tmp_path / "id")})
     with opened(said, print) as world:
@@ -256,7 +271,7 @@ def test_a_full_network_is_said_before_anything_is_made(made: World) -> None:
     nodes = [
         node.model_copy(update={"address": f"10.77.0.{2 + number}"}) for number, node in enumerate(made.cluster.nodes)
     ]
-    fixed = another(made, network=small, nodes=tuple(nodes), cluster="gamma", id=MINE)
+    fixed = another(made, network=small, nodes=tuple(nodes), cluster="gamma", id="c" * 16)
     provision(fixed, make_plan(fixed), "volumes")
     guests_too(fixed)
     with pytest.raises(InventoryError, match="no address is left"):
