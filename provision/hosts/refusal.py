@@ -76,11 +76,6 @@ _CAUSES = (
         "the jump host forwards nothing for this user: AllowTcpForwarding in its sshd_config",
     ),
     Cause(
-        r"kex_exchange_identification|ssh_exchange_identification",
-        "its sshd ended the connection before anybody logged in: MaxStartups, fail2ban, or no sshd on this port;"
-        " `journalctl -u ssh` on {host} says which",
-    ),
-    Cause(
         r"[Cc]ertificate|TLS|x509",
         "the two certificates do not fit: `virt-pki-validate` here and on {host}; a URI qemu+ssh:// needs none",
     ),
@@ -121,6 +116,11 @@ _CAUSES = (
     Cause(
         r"timed out|No route to host|unreachable|Host is down",
         "nothing answers there: is {host} up, and the network (or jump host) between?",
+    ),
+    Cause(
+        r"kex_exchange_identification|ssh_exchange_identification",
+        "its sshd ended the connection before anybody logged in: MaxStartups, fail2ban, or no sshd on this port;"
+        " `journalctl -u ssh` on {host} says which",
     ),
 )
 

@@ -169,7 +169,9 @@ def test_a_pool_on_what_the_inventory_does_not_want(inventory: Path, tmp_path: P
         finding = planted(made, "MC131")
     seen = f"pool meshctl: {LAB.pool} lies on tmpfs (tmpfs), below which there is no device to be seen, but storage.require is nvme"
     assert (finding.severity, finding.seen) == ("error", seen)
-    assert finding.fix.startswith("give it a filesystem on an NVMe; `lsblk -o NAME,TRAN,ROTA` on hv1")
+    assert finding.fix.startswith(
+        "give it a filesystem on an NVMe, or say storage.require: any; `lsblk -o NAME,TRAN,ROTA` on hv1"
+    )
 
 
 def test_cpus_that_the_host_does_not_have(inventory: Path, tmp_path: Path) -> None:

@@ -41,6 +41,11 @@ SAID = [
         "Cannot recv data: kex_exchange_identification: Connection closed by remote host\r\nConnection closed by 10.78.0.11 port 22",
         "MaxStartups",
     ),
+    (
+        "Cannot recv data: 2026/11/29 18:31:24 socat[4746] E connect(5, AF=2 10.78.0.12:2222, 16): Connection refused\n"
+        "kex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535",
+        "no sshd listens",
+    ),
     ("Unable to verify server certificate /etc/pki/libvirt/servercert.pem against CA", "virt-pki-validate"),
     ("no connection driver available for qemu:///system", "libvirt-daemon-driver-qemu"),
     ("Too many active clients (5000), dropping connection from 127.0.0.1", "max_clients"),
