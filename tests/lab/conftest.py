@@ -55,6 +55,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     down(lab, Local(), nowhere)
 
 
+def of_process(pid: int, file: str) -> bytes:
+    """A file of a process in /proc; nothing when it has ended meanwhile, as those do by which libvirtd looks what QEMU can."""
+    try:
+        return Path("/proc", str(pid), file).read_bytes()
+    except OSError:
+        return b""
+
+
 def for_lab(lab: Lab) -> dict[str, Any]:
     """The shipped inventories/lab.yaml, moved to another lab."""
     said = dict(yaml.safe_load((folder("inventories") / "lab.yaml").read_text()))

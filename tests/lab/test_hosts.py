@@ -34,7 +34,7 @@ from provision.libvirt_xml import network_xml
 from provision.run.destruction import destroy, plan_removal
 from provision.run.engine import opened
 from provision.specs import NetworkSpec, Owner
-from tests.lab.conftest import MESHCTL
+from tests.lab.conftest import MESHCTL, of_process
 
 pytestmark = pytest.mark.lab
 
@@ -122,7 +122,7 @@ def unplugged(host: str, lab: Lab = LAB) -> Iterator[None]:
 def cut_off(host: str) -> None:
     """Ends a host's sshd with every session, and so each connection to its libvirt. `up` starts it again."""
     place = LAB.at(host)
-    sshd = [pid for pid in members(place) if Path(f"/proc/{pid}/comm").read_text().strip() == "sshd"]
+    sshd = [pid for pid in members(place) if of_process(pid, "comm") == b"sshd\n"]
     for pid in sshd:
         os.kill(pid, signal.SIGKILL)
 
@@ -141,7 +141,10 @@ def test_up_says_how_to_reach_each_host(uris: tuple[str, ...]) -> None:
 def test_up_again_changes_nothing(uris: tuple[str, ...]) -> None:
     def state() -> list[tuple[list[int], str]]:
         places = [LAB, *(LAB.at(host) for host in NAMES)]
-        return [(sorted(members(place)), (place.state / "ssh_host_ed25519_key.pub").read_text()) for place in places]
+        return [(daemons(place), (place.state / "ssh_host_ed25519_key.pub").read_text()) for place in places]
+
+    def daemons(place: Lab) -> list[int]:
+        return sorted(pid for pid in members(place) if of_process(pid, "comm").strip() in (b"libvirtd", b"sshd"))
 
     seen: list[Event] = []
     before = state()

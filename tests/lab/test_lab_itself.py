@@ -20,6 +20,7 @@ from provision.hosts.hypervisor import Hypervisor
 from provision.lab import Lab, connect_argv, down, exec_argv, up
 from provision.lab.processes import in_namespace, lives, members
 from provision.libvirt_xml.domain_xml import upload_volume_xml
+from tests.lab.conftest import of_process
 
 pytestmark = pytest.mark.lab
 
@@ -85,7 +86,7 @@ def hypervisor(lab: Lab) -> Iterator[Hypervisor]:
 
 
 def _qemu(lab: Lab) -> int:
-    (pid,) = (pid for pid in members(lab) if b"guest=g," in Path(f"/proc/{pid}/cmdline").read_bytes())
+    (pid,) = (pid for pid in members(lab) if b"guest=g," in of_process(pid, "cmdline"))
     return pid
 
 

@@ -27,7 +27,7 @@ from provision.guests.ssh import HostKeyMismatch, Ssh
 from provision.hosts.hypervisor import Hypervisor
 from provision.inventory import load
 from provision.specs import is_artifact, mark_name
-from tests.lab.conftest import MESHCTL, Place
+from tests.lab.conftest import MESHCTL, Place, of_process
 
 pytestmark = pytest.mark.lab
 
@@ -138,7 +138,7 @@ def test_the_live_threads_have_the_planned_cpus_and_the_memory_is_there(place: P
 def qemu_folder(domain: str) -> Path:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
-            words = (folder / "cmdline").read_bytes().split(b"\0") if (folder / "cmdline").exists() else []
+            words = of_process(int(folder.name), "cmdline").split(b"\0")
             if any(word.startswith(f"guest={domain},".encode()) for word in words) and b"qemu" in words[0]:
                 return folder
     raise AssertionError(f"no QEMU runs {domain}")

@@ -28,7 +28,7 @@ from provision.plan.compare import Plan
 from provision.run.engine import World, make_plan, opened, provision
 from provision.run.stages.guests import _bring_up, put_back
 from provision.specs.objects import GuestSpec
-from tests.lab.conftest import MESHCTL, for_lab
+from tests.lab.conftest import MESHCTL, for_lab, of_process
 
 pytestmark = pytest.mark.lab
 
@@ -90,7 +90,7 @@ def plan(world: World) -> Plan:
 
 def _process(lab: Lab, guest: GuestSpec) -> Path:
     name = f"guest={guest.domain},".encode()
-    (pid,) = (pid for pid in members(lab) if name in Path(f"/proc/{pid}/cmdline").read_bytes())
+    (pid,) = (pid for pid in members(lab) if name in of_process(pid, "cmdline"))
     return Path(f"/proc/{pid}")
 
 

@@ -106,8 +106,11 @@ except interruption.Interrupted:
 
 
 def _gone(pid: int) -> Ready[None] | NotYet:
-    stat = Path(f"/proc/{pid}/stat")
-    return NotYet("it lives") if stat.exists() and stat.read_text().split()[2] != "Z" else Ready(None)
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().split()[2]
+    except OSError:  # FileNotFoundError, or ProcessLookupError while it ends
+        return Ready(None)
+    return Ready(None) if state == "Z" else NotYet("it lives")
 
 
 def test_commands_on_this_machine_end_with_us(tmp_path: Path) -> None:
