@@ -12,7 +12,8 @@ from provision.cli.say import hand_over, say
 
 if TYPE_CHECKING:
     from provision.base.secret import Secret
-    from provision.run import World
+
+UNSEEN = "it is not looked at"
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -28,11 +29,11 @@ def ssh(inventory: str, node: str, command: tuple[str, ...]) -> None:
     The guest's host key comes from its stamp: an unknown one is refused. Only the inventory's key is offered.
     """
     from provision.base.shell import replace_process
-    from provision.cli.session import session
+    from provision.cli.session import seeing, session
     from provision.run import ssh_argv
 
     with session(inventory) as world:
-        argv = ssh_argv(_seeing(world), node, command)
+        argv = ssh_argv(seeing(world, UNSEEN)[0], node, command)
     replace_process(argv)
 
 
@@ -46,27 +47,17 @@ def kubeconfig(inventory: str, output: str | None, merge: bool) -> None:
     Say where it goes: --output or --merge. A file that holds something else is left alone, and so are other contexts and the
     current one.
     """
-    from provision.cli.session import session
+    from provision.cli.session import seeing, session
     from provision.run import read_kubeconfig
 
     if merge == (output is not None):
         raise click.UsageError("say where it goes: --output FILE, --merge, or --output - for stdout")
     with session(inventory) as world:
-        text = read_kubeconfig(_seeing(world))
+        text = read_kubeconfig(seeing(world, UNSEEN)[0])
     if output == "-":
         hand_over(text.reveal())
     else:
         _keep(world.cluster.cluster, text, output)
-
-
-def _seeing(whole: World) -> World:
-    """The world of the hosts that answer: what is looked for may well be there."""
-    from provision.run import answering
-
-    world, away = answering(whole)
-    for one in away:
-        world.emit(one.but("it is not looked at"))
-    return world
 
 
 def _keep(cluster: str, text: Secret, output: str | None) -> None:

@@ -22,7 +22,7 @@ from provision.cli.screen import screen
 from provision.guests import nobody
 from provision.inventory import load
 from provision.report import Account, Sink, run_log, tee
-from provision.run import Identity, World, opened
+from provision.run import Away, Identity, World, answering, opened
 
 
 @contextmanager
@@ -65,6 +65,14 @@ def session(
         raise
     finally:
         close()
+
+
+def seeing(whole: World, consequence: str) -> tuple[World, tuple[Away, ...]]:
+    """The world of the hosts that answer; of each other one is said what comes of that."""
+    world, away = answering(whole)
+    for one in away:
+        world.emit(one.but(consequence))
+    return world, away
 
 
 def ask_passphrase(file: str) -> Secret:

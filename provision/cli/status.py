@@ -24,16 +24,14 @@ def status(inventory: str, as_json: bool, drift: bool) -> None:
     A host that does not answer is said; the others' guests are shown all the same, with exit code 6.
     """
     from provision.base.errors import HypervisorError
-    from provision.cli.session import session
-    from provision.run import answering, cluster_status
+    from provision.cli.session import seeing, session
+    from provision.run import cluster_status
     from provision.run.status import as_text
 
     if drift:
         _drift(inventory, as_json=as_json)
     with session(inventory) as whole:
-        world, away = answering(whole)
-        for one in away:
-            world.emit(one.but("its guests are not seen"))
+        world, away = seeing(whole, "its guests are not seen")
         found = cluster_status(world)
     say(json.dumps(found.as_data(), indent=2) if as_json else as_text(found))
     if away:

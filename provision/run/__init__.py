@@ -4,7 +4,7 @@ To live here a line joins doors and pure rooms in the order of a command; how a 
 """
 
 from provision.run.access import read_kubeconfig, ssh_argv
-from provision.run.away import answering
+from provision.run.away import Away, answering
 from provision.run.checkup import admit, check_hosts
 from provision.run.destruction import destroy, plan_removal
 from provision.run.engine import Intent, World, drifted, intent, make_plan, opened, provision
@@ -14,6 +14,7 @@ from provision.run.lease import leases
 from provision.run.status import cluster_status, table
 
 __all__ = [
+    "Away",
     "Identity",
     "Intent",
     "World",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from provision.base import data
 from provision.base.errors import CommandFailed, InventoryError, KubernetesError, Unreachable
@@ -12,16 +12,19 @@ from provision.base.secret import Secret
 from provision.guests import Identity, Target, identity, proxy, target
 from provision.kubernetes import admin_conf
 from provision.kubernetes import kubeconfig as texts
+from provision.libvirt_xml import DomainSeen
 from provision.run.engine import World
 
 
-def node_target(world: World, node: str) -> Target:
-    """How to reach a node. Raises InventoryError for a name that is not in the inventory, and Unreachable for one that no host has."""
+def node_target(world: World, node: str, domains: Iterable[DomainSeen] | None = None) -> Target:
+    """How to reach a node, by `domains` where they were read already. Raises InventoryError for a name that is not in the inventory, and
+    Unreachable for one that no host has.
+    """
     names = [known.name for known in world.cluster.nodes]
     if node not in names:
         raise InventoryError(f"there is no node {node}", hint=f"the nodes are {', '.join(names)}")
     try:
-        return target(world.cluster, node, world.domains())
+        return target(world.cluster, node, world.domains() if domains is None else domains)
     except Unreachable as error:
         if not world.silent:
             raise

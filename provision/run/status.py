@@ -66,7 +66,9 @@ def cluster_status(world: World) -> ClusterStatus:
     certificates: tuple[Expiry, ...] = ()
     error = ""
     try:
-        shell = world.sessions.to(node_target(world, world.cluster.control_plane.name))
+        shell = world.sessions.to(
+            node_target(world, world.cluster.control_plane.name, [domain for _, domain in ours.values()])
+        )
         certificates = expiries(shell)  # first: an API server whose certificate has expired says nothing
         nodes, pods = _ask_kubernetes(world, shell)
     except (ShellError, KubernetesError, InventoryError) as failure:

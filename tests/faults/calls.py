@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -74,6 +75,15 @@ class _Read:
         if self.times == 2:
             self.then()
         return self.content.read(size)
+
+
+def ran(argv: Sequence[str], within_s: float) -> tuple[int, str]:
+    """Status and last words of a worker, a process of its own; -1 for one that does not end in time."""
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=within_s, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        return -1, f"not within {within_s:.0f} s"
+    return done.returncode, (done.stdout + done.stderr).strip()[-600:]
 
 
 def cut() -> None:

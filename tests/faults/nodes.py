@@ -5,7 +5,6 @@ doubles of Kubernetes 1.5 inside. The run is a process of its own: `nodes LAB DE
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +20,7 @@ from provision.base.waiting import wait_until
 from provision.kubernetes import Kubectl, credentials, initialise, join, nodes_ready, prepare, profile_for
 from provision.specs import Member
 from tests.doubles.sandbox import Lab, NodeShell, spec_of
-from tests.faults.calls import SPENT, Faulty
+from tests.faults.calls import SPENT, Faulty, ran
 
 CP = Member("cp1", "control-plane", "hv1", "10.77.0.61", "10.244.61.0/24")
 W1 = Member("w1", "worker", "hv1", "10.77.0.62", "10.244.62.0/24")
@@ -87,11 +86,7 @@ def counts() -> dict[str, int]:
 def do(folder: str, pids: Sequence[int], deed: str, mode: str = "none", at: int = 0) -> tuple[int, str]:
     """Does it in a process of its own; its status and what it said last."""
     argv = [sys.executable, "-m", "tests.faults.nodes", folder, deed, mode, str(at), *map(str, pids)]
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=WITHIN_S, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired:
-        return -1, f"not within {WITHIN_S:.0f} s"
-    return done.returncode, (done.stdout + done.stderr).strip()[-600:]
+    return ran(argv, WITHIN_S)
 
 
 def main(folder: str, deed: str, mode: str, at: str, *pids: str) -> int:

@@ -16,7 +16,7 @@ import libvirt
 from provision import images
 from provision.bundle import seal
 from provision.images.builder import path as image_path
-from tests.faults.calls import Faulty
+from tests.faults.calls import Faulty, ran
 from tests.libvirt.real_daemon import daemon
 from tests.unit.bundle.test_bundle import lay_out
 
@@ -141,9 +141,6 @@ def do(at: Place, deed: str, fault: Faulty | None = None) -> tuple[int, str]:
     daemon = (at.folder / "libvirt" / "run" / "libvirtd.pid").read_text().strip()
     argv = [sys.executable, "-m", "tests.faults.worker", str(at.inventory), deed, harm.mode, str(harm.at), daemon]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=WITHIN_S, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired:
-        return -1, f"not within {WITHIN_S:.0f} s"
+        return ran(argv, WITHIN_S)
     finally:
         os.kill(int(daemon), signal.SIGCONT)  # a fault may have stopped it
-    return done.returncode, (done.stdout + done.stderr).strip()[-600:]

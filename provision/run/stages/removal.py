@@ -14,7 +14,7 @@ from provision.base.parallel import for_each
 from provision.base.shell import Shell
 from provision.hosts import Hypervisor, observe_disks, release, remove_copy, remove_group, remove_logical
 from provision.inventory import Cluster, Host
-from provision.kubernetes import Kubectl, drain, prepare, profile_for
+from provision.kubernetes import Kubectl, drain, kubectl_for, prepare, profile_for
 from provision.plan import CACHED, HostSeen, Plan, Removal, departure, hindrances, removals
 from provision.run.observe import kubernetes_spec, observe_hosts
 from provision.run.stages.doors import Doors
@@ -27,13 +27,14 @@ NAME, TITLE = departure.STAGE, "removal of nodes that the inventory no longer ha
 def run(plan: Plan, doors: Doors) -> None:
     """Takes one node after the other away, so that what runs there finds room elsewhere; then their routes, on all others at once."""
     names = {action.name for action in plan.of(NAME)}
-    kubectl = doors.kubectl()
+    shells, generation = doors.shells(), doors.cluster.kubernetes.generation
+    kubectl = kubectl_for(generation, shells[doors.cluster.control_plane.name])
     for member in plan.desired.leaving:
         if member.name in names:
             _take_leave(member, kubectl, doors)
     stay = tuple(member for member in plan.desired.leaving if member.name not in names)
     spec = kubernetes_spec(doors.cluster, replace(plan.desired, leaving=stay), doors.bundle)
-    profile, shells = profile_for(spec.generation), doors.shells()
+    profile = profile_for(generation)
     for_each(spec.members, lambda member: prepare(shells[member.name], profile, spec, member, doors.emit))
 
 

@@ -10,7 +10,7 @@ from provision.base.errors import KubernetesError
 from provision.base.events import Changed
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Ssh
-from provision.kubernetes import Kubectl, is_member, nodes_ready, set_aside, take_back
+from provision.kubernetes import Kubectl, is_member, kubectl_for, nodes_ready, set_aside, take_back
 from provision.plan import Action, Plan
 from provision.run.stages.doors import Doors
 from provision.run.stages.verify import ask_mesh
@@ -28,17 +28,17 @@ Settle = Callable[[GuestSpec, Ssh, Doors], None]
 def restart(plan: Plan, actions: tuple[Action, ...], doors: Doors, settle: Settle) -> None:
     """Starts guests anew, workers before the control plane; each is back before the next goes down."""
     control_plane, shells = doors.cluster.control_plane.name, doors.shells()
+    kubectl = kubectl_for(doors.cluster.kubernetes.generation, shells[control_plane])
     for action in sorted(actions, key=lambda action: action.name == control_plane):
         guest, shell = plan.desired.guest(action.name), shells[action.name]
         # While the control plane is down nobody moves a pod, and its own may be the only ones of their kind.
         if action.name != control_plane and is_member(shell) and is_member(shells[control_plane]):
-            _aside(guest, shell, doors, settle)
+            _aside(guest, shell, kubectl, doors, settle)
         else:
             _anew(guest, shell, doors, settle)
 
 
-def _aside(guest: GuestSpec, shell: Ssh, doors: Doors, settle: Settle) -> None:
-    kubectl = doors.kubectl()
+def _aside(guest: GuestSpec, shell: Ssh, kubectl: Kubectl, doors: Doors, settle: Settle) -> None:
     meshed = _has_mesh(kubectl, guest.node, doors)
     try:
         set_aside(shell, kubectl, guest.node, doors.emit)

@@ -131,8 +131,7 @@ def drain(given: dict[str, str], words: list[str]) -> None:
         here = [pod for pod in state.get("pods", {}).values() if pod["node"] == name and not pod["gone"]]
         if node is not None:
             node["unschedulable"] = True
-    if node is None:
-        fail(f'Error from server (NotFound): nodes "{name}" not found')
+    _there(name, node)
     print(f'node "{name}" cordoned')
     if here and "--ignore-daemonsets" not in given:
         names = ", ".join(pod["name"] for pod in here)
@@ -146,9 +145,13 @@ def uncordon(given: dict[str, str], words: list[str]) -> None:
     with cluster() as state:
         node = state.get("nodes", {}).get(name)
         was = node is not None and node.pop("unschedulable", False)
+    _there(name, node)
+    print(f'node "{name}" {"uncordoned" if was else "already uncordoned"}')
+
+
+def _there(name: str, node: object) -> None:
     if node is None:
         fail(f'Error from server (NotFound): nodes "{name}" not found')
-    print(f'node "{name}" {"uncordoned" if was else "already uncordoned"}')
 
 
 def logs(given: dict[str, str], words: list[str]) -> None:
