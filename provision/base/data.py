@@ -17,6 +17,11 @@ def folder(name: str) -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / name
 
 
+def recipes() -> tuple[str, ...]:
+    """Names of the base images that there are recipes of."""
+    return tuple(sorted(path.stem for path in folder("images").glob("*.yaml")))
+
+
 def cache(*parts: str) -> Path:
     """A path in the user's cache: $MESHCTL_CACHE, else $XDG_CACHE_HOME/meshctl, else ~/.cache/meshctl. Not created."""
     return _base("MESHCTL_CACHE", "XDG_CACHE_HOME", ".cache").joinpath(*parts)

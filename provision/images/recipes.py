@@ -100,7 +100,7 @@ class Recipe(_Strict):
 
 def names() -> tuple[str, ...]:
     """The recipes that there are."""
-    return tuple(sorted(path.stem for path in data.folder("images").glob("*.yaml")))
+    return data.recipes()
 
 
 def recipe(name: str) -> Recipe:

@@ -25,7 +25,7 @@ def leaving(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> tuple[Member, ..
         (host, domain.stamp)
         for host, seen in hosts.items()
         for domain in seen.domains
-        if domain.stamp is not None and cluster.owner.owns(domain.stamp) and domain.stamp.node not in names
+        if cluster.owner.owns(domain.stamp) and domain.stamp.node not in names
     ]
     pod_cidr = cluster.kubernetes.pod_cidr
     return tuple(

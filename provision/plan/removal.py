@@ -55,10 +55,10 @@ def removals(owner: Owner, hosts: Iterable[tuple[Host, HostSeen]], *, purge: boo
 
 def _of_host(owner: Owner, host: Host, seen: HostSeen, purge: bool) -> Iterator[Removal]:
     for domain in seen.domains:
-        if domain.stamp is not None and owner.owns(domain.stamp):
+        if owner.owns(domain.stamp):
             yield Removal(0, host.name, "guest", domain.name, node=domain.stamp.node)
     for network in seen.networks:
-        if network.stamp is not None and owner.owns(network.stamp):
+        if owner.owns(network.stamp):
             yield Removal(1, host.name, "network", network.name)
     yield from _volumes(owner, host, seen)
     if purge:
@@ -73,7 +73,7 @@ def hindrances(owner: Owner, host: Host, seen: HostSeen, doomed: Iterable[Remova
         if one.order == 2 and one.store == "dir":
             yield from (f"{host.name}: {who} {one.name}" for who in _others_on(one.name, owner, seen))
     for domain in seen.domains:
-        if domain.stamp is not None and owner.owns(domain.stamp):
+        if owner.owns(domain.stamp):
             yield from (f"{host.name}: a block job runs on {disk} of {domain.name}: {JOB}" for disk in domain.copying)
         else:
             yield from (
@@ -126,7 +126,7 @@ def holders(volume: str, among: Iterable[Holder]) -> tuple[str, ...]:
 
 def _staying(owner: Owner, seen: HostSeen) -> tuple[Holder, ...]:
     """Those that do not go with the cluster: others' domains and volumes."""
-    domains = {one.name for one in seen.domains if one.stamp is not None and owner.owns(one.stamp)}
+    domains = {one.name for one in seen.domains if owner.owns(one.stamp)}
     going = {volume.path for volume, _, _ in _files(owner, seen)}
     return tuple(one for one in seen.holders if one.name not in (domains if one.what == "domain" else going))
 

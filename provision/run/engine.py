@@ -135,13 +135,7 @@ def _reach_out(world: World) -> None:
     domains = world.domains()
     for domain in domains:
         stamp = domain.stamp
-        if (
-            domain.active
-            and not domain.halted
-            and stamp is not None
-            and world.cluster.owner.owns(stamp)
-            and stamp.host_key
-        ):
+        if domain.active and not domain.halted and world.cluster.owner.owns(stamp) and stamp.host_key:
             # On the control plane the node and the mesh's objects are read at once.
             readers = 2 if stamp.node == world.cluster.control_plane.name else 1
             world.sessions.begin(target(world.cluster, stamp.node, [domain]), readers)

@@ -55,7 +55,7 @@ def observe_host(
     `sized`: by its name, whether a volume's size and age are wanted: a plan needs those of what is sent.
     """
     domains = _at_rest(owner, hypervisor) if probe else judged_domains(owner, hypervisor.domains())
-    ours = next((d for d in domains if d.stamp is not None and owner.owns(d.stamp)), None)
+    ours = next((d for d in domains if owner.owns(d.stamp)), None)
     fault = hypervisor.kvm_fault() if ours is None and probe else ""
     kvm = ours.type == "kvm" if ours is not None else probe and not fault
     volumes = hypervisor.volumes(host.pool.name, sized=sized)
@@ -79,7 +79,7 @@ def _at_rest(owner: Owner, hypervisor: Hypervisor) -> tuple[DomainSeen, ...]:
 
     def look() -> Ready[tuple[DomainSeen, ...]] | NotYet:
         seen = judged_domains(owner, hypervisor.domains())
-        passing = [one.halted for one in seen if one.passing and one.stamp is not None and owner.owns(one.stamp)]
+        passing = [one.halted for one in seen if one.passing and owner.owns(one.stamp)]
         return NotYet(passing[0]) if passing else Ready(seen)
 
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from provision.specs.objects import object_uuid
 from provision.specs.stamp import Stamp
@@ -29,9 +30,13 @@ class Owner:
         """What marks in names and MAC addresses are worked out from."""
         return self.cluster if self.old else f"{self.cluster}/{self.id}"
 
-    def owns(self, stamp: Stamp) -> bool:
-        """Whether a stamp is this owner's. One without id is, for a cluster from before there were ids."""
-        return stamp.cluster == self.cluster and (stamp.owner == self.id or (self.old and not stamp.owner))
+    def owns(self, stamp: Stamp | None) -> TypeGuard[Stamp]:
+        """Whether there is a stamp and it is this owner's. One without id is, for a cluster from before there were ids."""
+        return (
+            stamp is not None
+            and stamp.cluster == self.cluster
+            and (stamp.owner == self.id or (self.old and not stamp.owner))
+        )
 
     def why_not(self, stamp: Stamp | None, name: str, uuid: str) -> str:
         """Why a domain or network with this stamp is not ours though the stamp names our cluster; empty when it is ours.

@@ -27,8 +27,8 @@ MUTANTS = (
     Mutant(
         "any-owner",
         "provision/specs/owner.py",
-        "return stamp.cluster == self.cluster and (stamp.owner == self.id or (self.old and not stamp.owner))",
-        "return stamp.cluster == self.cluster",
+        "            and (stamp.owner == self.id or (self.old and not stamp.owner))\n",
+        "",
         OWNERSHIP,
     ),
     Mutant(
@@ -69,7 +69,7 @@ MUTANTS = (
     Mutant(
         "destroys-all-stamped",
         "provision/plan/removal.py",
-        "if domain.stamp is not None and owner.owns(domain.stamp):\n            yield Removal(",
+        "if owner.owns(domain.stamp):\n            yield Removal(",
         "if domain.stamp is not None:\n            yield Removal(",
         PLAN + OWNERSHIP,
     ),

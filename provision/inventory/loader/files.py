@@ -36,9 +36,8 @@ def problems(document: Document) -> Iterator[Problem]:
 
 def _recipe(document: Document) -> Iterator[Problem]:
     name = document.written(("image",))
-    recipes = sorted(path.stem for path in data.folder("images").glob("*.yaml"))
-    if name is not None and document.sound(("image",)) and name not in recipes:
-        yield document.problem(("image",), f"there is no recipe {name}", f"there are: {', '.join(recipes)}")
+    if name is not None and document.sound(("image",)) and name not in data.recipes():
+        yield document.problem(("image",), f"there is no recipe {name}", f"there are: {', '.join(data.recipes())}")
 
 
 def doubts(document: Document, cluster: Cluster) -> Iterator[Problem]:
