@@ -185,15 +185,21 @@ def _comparable(name: str, wanted: Settings, settings: Settings, view: View) -> 
 
 
 def _other_digests(guest: GuestSpec, seen: DomainSeen, found: Sequence[Drift]) -> Iterator[Drift]:
-    """A definition of other digest in which no setting differs: something that is no setting did."""
+    """A definition of other digest in which no setting differs: something that is no setting did. A running guest keeps the digest that
+    it was started with; where its definition is the wanted one and sets nothing else, a start would change nothing.
+    """
     wanted = guest_digest(guest, seen)
-    stamps = {View.DEFINITION: seen.definition.stamp, **({View.RUNNING: seen.stamp} if seen.active else {})}
+    stamps = {View.DEFINITION: seen.definition.stamp, **({View.RUNNING: seen.stamp} if _runs_otherwise(seen) else {})}
     told = {view for drift in found for view in drift.seen_in}
     for view, stamp in stamps.items():
         other = "" if stamp is None else stamp.digest
         if other != wanted and view not in told:
             mend = Mend.LIVE if view is View.DEFINITION else Mend.RESTART
             yield Drift(guest.host, f"guest {guest.node}", "digest", wanted, other or NONE, mend, (view,))
+
+
+def _runs_otherwise(seen: DomainSeen) -> bool:
+    return seen.active and seen.settings != seen.definition.settings
 
 
 # ── pools and networks ───────────────────────────────────────────────────────────────────────────────────────────
