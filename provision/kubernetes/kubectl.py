@@ -202,6 +202,11 @@ def nodes_ready(kubectl: Kubectl, names: Sequence[str]) -> Ready[tuple[str, ...]
     return NotYet("; ".join(missing)) if missing else Ready(tuple(names))
 
 
+def ready_nodes(kubectl: Kubectl) -> frozenset[str]:
+    """The names of all nodes that are Ready. Raises ApiStarting or KubernetesError."""
+    return frozenset(node["metadata"]["name"] for node in kubectl.items("nodes") if _node_state(node) == "Ready")
+
+
 def title(manifest: Manifest) -> str:
     """`DaemonSet l5d`."""
     return f"{manifest['kind']} {manifest['metadata']['name']}"

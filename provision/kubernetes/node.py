@@ -20,7 +20,7 @@ from provision.kubernetes.files import (
     routes,
 )
 from provision.kubernetes.profile import Profile, archives_for
-from provision.kubernetes.spec import CONTROL_PLANE, Archive, File, Spec
+from provision.kubernetes.spec import CONTROL_PLANE, WORKER, Archive, File, Spec
 from provision.specs import Member
 
 UNIT = "meshctl-kubeadm.service"
@@ -51,6 +51,9 @@ done
 for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf \\
     /etc/kubernetes/manifests/* /etc/kubernetes/pki/* /var/lib/etcd/member; do
     [ -e "$path" ] && say kubeadm-file "$path"
+done
+for path in /etc/kubernetes/manifests/kube-apiserver.*; do
+    [ -e "$path" ] && sed -n 's/.*--service-cluster-ip-range=\\([0-9./]*\\).*/\\1/p' "$path" | each service-cidr
 done
 for unit in {KUBELET} {NETWORK_UNIT}; do
     [ -e "{_WANTS}/$unit" ] && say enabled "$unit"
@@ -101,6 +104,19 @@ class NodeState:
     def joined(self) -> bool:
         """Whether kubeadm has made the node a member of the cluster."""
         return self.phase is Phase.MEMBER
+
+    @property
+    def role(self) -> str:
+        """What kubeadm has made of the node, "" for nothing yet."""
+        if "kubeadm.done" not in self.said:
+            return ""
+        return CONTROL_PLANE if "/etc/kubernetes/admin.conf" in self.said.get("kubeadm-file", ()) else WORKER
+
+    def strays(self, spec: Spec) -> tuple[str, ...]:
+        """Addresses of other nodes that it has routes to and that no member has."""
+        known = {member.address for member in spec.reached}
+        ways = [line.split() for line in self.said.get("route", ())]
+        return tuple(words[2] for words in ways if len(words) > 2 and words[2] not in known)
 
     @property
     def drained(self) -> bool:

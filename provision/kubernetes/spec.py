@@ -16,7 +16,7 @@ from provision.base.secret import Secret
 from provision.kubernetes.kubectl import Kubectl
 from provision.specs import Member
 
-CONTROL_PLANE = "control-plane"
+CONTROL_PLANE, WORKER = "control-plane", "worker"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from provision.plan.compare import UNCORDON, Plan, basis_of, effective, guest_di
 from provision.plan.desired import desired, members, wishes
 from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
 from provision.plan.observed import HostSeen, NodeSeen, Observed
+from provision.plan.refusals import check_name
 from provision.plan.removal import CACHED, Removal, hindrances, holders, removals, staying
 from provision.plan.repair import AUTOSTART, PINS, RESTART, repaired, restarts
 
@@ -31,6 +32,7 @@ __all__ = [
     "Removal",
     "Verb",
     "basis_of",
+    "check_name",
     "departure",
     "desired",
     "effective",

@@ -16,8 +16,9 @@ from provision.placement import CellMap
 from provision.plan.action import Action as Action
 from provision.plan.action import Verb as Verb
 from provision.plan.artifacts import artifact_action, bundle_of, upload_actions, upload_notes
-from provision.plan.conflicts import conflicts, former_names
+from provision.plan.conflicts import conflicts
 from provision.plan.observed import HostSeen, NodeSeen, Observed
+from provision.plan.refusals import refusals
 from provision.specs import (
     Desired,
     GroupSpec,
@@ -72,19 +73,8 @@ class Plan:
 
 
 def plan(wanted: Desired, observed: Observed) -> Plan:
-    """Compares. Raises ConflictError, naming each, when something in our way is not ours."""
-    for name, guests in former_names(wanted, observed).items():
-        raise ConflictError(
-            f"this cluster is called {name}, not {wanted.cluster}: {', '.join(guests)} carry its owner's id",
-            hint=f"a cluster is not renamed: put `cluster: {name}` back, or destroy it under that name first",
-        )
-    in_the_way = tuple(conflicts(wanted, observed))
-    if in_the_way:
-        what = "\n".join(f"  {conflict}" for conflict in in_the_way)
-        raise ConflictError(
-            f"{len(in_the_way)} thing(s) in the way that cluster {wanted.cluster} does not own:\n{what}",
-            hint="choose another name in the inventory, or remove them yourself: meshctl leaves them alone",
-        )
+    """Compares. Raises ConflictError, naming each, when something in our way is not ours or the cluster does not take a change."""
+    _refuse(wanted, observed)
     actions = (
         *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
         *(_wipe(host, one) for host, found in sorted(observed.wipes.items()) for one in found),
@@ -101,6 +91,25 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
     return Plan(
         wanted.cluster, wanted, actions, tuple(_notes(wanted, observed)), halted=tuple(_halted(wanted, observed))
     )
+
+
+def _refuse(wanted: Desired, observed: Observed) -> None:
+    foreign, refused = tuple(conflicts(wanted, observed)), tuple(refusals(wanted, observed))
+    said = [
+        (f"{len(foreign)} thing(s) in the way that cluster {wanted.cluster} does not own:", foreign),
+        (f"{len(refused)} change(s) of the inventory that a living cluster does not take:", refused),
+    ]
+    hints = [
+        *(
+            ["choose another name in the inventory, or remove them yourself: meshctl leaves them alone"]
+            if foreign
+            else []
+        ),
+        *(["docs/changes.md says what becomes of each change"] if refused else []),
+    ]
+    if hints:
+        lines = ["\n".join((title, *(f"  {one}" for one in found))) for title, found in said if found]
+        raise ConflictError("\n".join(lines), hint="; ".join(hints))
 
 
 def _pool(pool: PoolSpec, seen: HostSeen) -> Action:

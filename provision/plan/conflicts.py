@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 import netaddr
@@ -10,7 +9,7 @@ import netaddr
 from provision.libvirt_xml import NetworkSeen
 from provision.plan.artifacts import artifact_conflicts
 from provision.plan.observed import HostSeen, Observed
-from provision.specs import Desired, GuestSpec, NetworkSpec, PoolSpec, digest
+from provision.specs import Desired, GuestSpec, NetworkSpec, PoolSpec
 
 
 def conflicts(wanted: Desired, observed: Observed) -> Iterator[str]:
@@ -24,16 +23,6 @@ def conflicts(wanted: Desired, observed: Observed) -> Iterator[str]:
     for guest in wanted.guests:
         yield from _guest_conflicts(guest, observed)
     yield from _taken_twice(wanted, observed)
-
-
-def former_names(wanted: Desired, observed: Observed) -> dict[str, list[str]]:
-    """Names that the owner's cluster had before, with the guests that still carry them: an inventory whose `cluster` was changed."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for domain in (domain for seen in observed.hosts.values() for domain in seen.domains):
-        stamp = domain.stamp
-        if stamp is not None and stamp.owner and stamp.owner == wanted.owner_id and stamp.cluster != wanted.cluster:
-            found[stamp.cluster].append(domain.name)
-    return dict(found)
 
 
 def _pool_conflicts(pool: PoolSpec, seen: HostSeen) -> Iterator[str]:
@@ -52,14 +41,12 @@ def _network_conflicts(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
             elif other.stamp is None or other.stamp.cluster != network.cluster:
                 owner = "nobody's stamp" if other.stamp is None else f"the stamp of cluster {other.stamp.cluster}"
                 yield f"{network.host}: network {network.name} exists and carries {owner}"
-            elif other.stamp.digest != digest(network) and (other.active or _lives_there(network, seen)):
-                yield f"{network.host}: network {network.name} is ours but was made with other settings: destroy the cluster to change them"
-        elif network.mode == "nat" and (overlap := _overlap(network, other)):
+        elif network.mode == "nat" and not _ours(network, other) and (overlap := _overlap(network, other)):
             yield f"{network.host}: network {other.name} already has {overlap}"
 
 
-def _lives_there(network: NetworkSpec, seen: HostSeen) -> bool:
-    return any(one.stamp is not None and one.stamp.cluster == network.cluster for one in seen.domains)
+def _ours(network: NetworkSpec, other: NetworkSeen) -> bool:
+    return other.stamp is not None and other.stamp.cluster == network.cluster
 
 
 def _overlap(network: NetworkSpec, other: NetworkSeen) -> str:
@@ -72,21 +59,12 @@ def _overlap(network: NetworkSpec, other: NetworkSeen) -> str:
 
 
 def _guest_conflicts(guest: GuestSpec, observed: Observed) -> Iterator[str]:
-    for host, seen in observed.hosts.items():
-        found = seen.domain(guest.domain)
-        if found is None:
-            continue
-        if found.stamp is None or (found.stamp.cluster, found.stamp.node) != (guest.cluster, guest.node):
-            if host == guest.host:
-                why = f"is not ours: {found.not_ours}" if found.not_ours else "does not carry our stamp"
-                yield f"{host}: domain {guest.domain} exists and {why}"
-        elif host != guest.host:
-            yield f"{host}: guest {guest.node} lives here, but the inventory now places it on {guest.host}"
-        elif found.stamp.address and found.stamp.address != guest.address:
-            yield (
-                f"{host}: guest {guest.node} has the address {found.stamp.address}, the inventory now says {guest.address}: routes,"
-                " certificates and the Kubernetes node hang on it, so it is not changed: put it back, or give the node another name"
-            )
+    found = observed.hosts[guest.host].domain(guest.domain)
+    if found is None:
+        return
+    if found.stamp is None or (found.stamp.cluster, found.stamp.node) != (guest.cluster, guest.node):
+        why = f"is not ours: {found.not_ours}" if found.not_ours else "does not carry our stamp"
+        yield f"{guest.host}: domain {guest.domain} exists and {why}"
 
 
 def _taken_twice(wanted: Desired, observed: Observed) -> Iterator[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+import netaddr
 
 from provision.base.units import MIB
 from provision.inventory import (
@@ -39,31 +42,47 @@ from provision.storage import Device, Wish
 if TYPE_CHECKING:
     from provision.placement import Pinning
 
+NONE: Mapping[str, str] = MappingProxyType({})
+
 
 def members(
-    cluster: Cluster, remembered: Mapping[str, str], hosts: Mapping[str, str], taken: Taken = NOTHING_TAKEN
+    cluster: Cluster,
+    remembered: Mapping[str, str],
+    hosts: Mapping[str, str],
+    taken: Taken = NOTHING_TAKEN,
+    pods: Mapping[str, str] = NONE,
 ) -> tuple[Member, ...]:
-    """Every node with its address and pod subnet. `remembered` are the nodes' addresses in use, `hosts` the host per node, `taken` what
-    others have.
+    """Every node with its address and pod subnet. `remembered` are the nodes' addresses in use, `pods` their pods' subnets, `hosts` the
+    host per node, `taken` what others have.
 
     Raises TooSmall when that leaves no address for a node.
     """
+    network, pod_cidr = cluster.network, cluster.kubernetes.pod_cidr
+    kept = {name: subnet for name, subnet in pods.items() if _within(subnet, pod_cidr)}
+    ours = Taken(pod_subnets=frozenset(kept.values()))
 
     def free(address: str) -> bool:
-        return not taken.has(address, pod_subnet(cluster.network, cluster.kubernetes.pod_cidr, address))
+        subnet = pod_subnet(network, pod_cidr, address)
+        return not taken.has(address, subnet) and not ours.has(address, subnet)
 
-    addresses = node_addresses(cluster.network, cluster.nodes, remembered, free)
-    pods = pod_subnets(cluster.network, cluster.kubernetes.pod_cidr, addresses)
+    addresses = node_addresses(network, cluster.nodes, remembered, free)
+    derived = pod_subnets(network, pod_cidr, addresses)
+    # A fixed address that changed is refused: of that, and of nothing else, the subnet is not to be kept.
+    same = {name for name, address in addresses.items() if remembered.get(name) == address}
     return tuple(
         Member(
             node.name,
             node.role,
             hosts.get(node.name, ""),
             addresses[node.name],
-            pods[node.name],
+            kept[node.name] if node.name in same & kept.keys() else derived[node.name],
         )
         for node in cluster.nodes
     )
+
+
+def _within(subnet: str, cidr: str) -> bool:
+    return netaddr.IPNetwork(subnet) in netaddr.IPNetwork(cidr)
 
 
 def wishes(cluster: Cluster, node: str) -> tuple[Wish, ...]:
@@ -87,13 +106,14 @@ def desired(
     seed_digests: Mapping[str, str],
     devices: Mapping[str, Device] | None = None,
     taken: Taken = NOTHING_TAKEN,
+    pods: Mapping[str, str] = NONE,
 ) -> Desired:
     """What should exist: `pinnings` and `seed_digests` per node, `traits` per host, `remembered` addresses per node, `devices`
-    by the name of the volume that gets one, `taken` as for `members`.
+    by the name of the volume that gets one, `taken` and `pods` as for `members`.
     """
     base, bundle = artifacts
     used = tuple(host for host in cluster.hosts if any(pin.host == host.name for pin in pinnings.values()))
-    places = members(cluster, remembered, {name: pin.host for name, pin in pinnings.items()}, taken)
+    places = members(cluster, remembered, {name: pin.host for name, pin in pinnings.items()}, taken, pods)
     seeds = tuple(_seed(cluster, member, seed_digests[member.name]) for member in places)
     volumes = {member.name: tuple(_volumes(cluster, member, base, devices or {})) for member in places}
     return Desired(
@@ -118,6 +138,7 @@ def desired(
             for member, seed in zip(places, seeds, strict=True)
         ),
         members=places,
+        service_cidr=cluster.kubernetes.service_cidr,
     )
 
 

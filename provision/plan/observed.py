@@ -47,7 +47,8 @@ class NodeSeen:
 
     `unreachable` says why there is no answer; `unsettled` what of the first boot or of sysctl is not as it must be;
     `unprepared` what differs in the node's software; `member` whether kubeadm has made it a member; `drained` whether a run of ours
-    has emptied it and was ended before it took that back.
+    has emptied it and was ended before it took that back. `role` is what kubeadm made of it, `service_cidr` the Services' addresses that
+    its API server gives; both empty where there is none. `strays` are addresses that it has routes to and that no guest has.
     """
 
     unreachable: str = ""
@@ -55,13 +56,17 @@ class NodeSeen:
     unprepared: tuple[str, ...] = ()
     member: bool = False
     drained: bool = False
+    role: str = ""
+    service_cidr: str = ""
+    strays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Observed:
     """Everything that the plan compares with. `mesh` says what is stale in the mesh: None when nobody could ask.
 
-    `wipes` are, by host, the devices that hold what the inventory and the command allow to be lost.
+    `wipes` are, by host, the devices that hold what the inventory and the command allow to be lost; `ready` the nodes that Kubernetes
+    calls Ready, asked for only where a member may have no guest.
     """
 
     hosts: Mapping[str, HostSeen]
@@ -70,6 +75,7 @@ class Observed:
     wipes: Mapping[str, tuple[Obstacle, ...]] = field(default_factory=dict)
     answering: Mapping[str, str] = field(default_factory=dict)
     """Addresses that were to be given and are in use on the wire: by whom, as far as the host can tell."""
+    ready: frozenset[str] = frozenset()
 
     def stamped(self, cluster: str) -> Iterator[tuple[str, DomainSeen]]:
         """Our domains: host and domain."""

@@ -19,12 +19,19 @@ MOST_LOOKS = 8
 
 def remembered_addresses(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> dict[str, str]:
     """Addresses that our guests have, from their stamps: a node keeps its address whatever happens to others."""
-    stamps = (domain.stamp for seen in hosts.values() for domain in seen.domains)
-    return {
-        stamp.node: stamp.address
-        for stamp in stamps
-        if stamp is not None and stamp.cluster == cluster.cluster and stamp.node
-    }
+    return {stamp.node: stamp.address for stamp in _ours(cluster, hosts)}
+
+
+def remembered_pods(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> dict[str, str]:
+    """The subnets that our guests' pods have, from their stamps, where these say it: else it follows from the address."""
+    return {stamp.node: stamp.pod_subnet for stamp in _ours(cluster, hosts) if stamp.pod_subnet}
+
+
+def _ours(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> Iterator[Stamp]:
+    for domain in (domain for seen in hosts.values() for domain in seen.domains):
+        stamp = domain.stamp
+        if stamp is not None and stamp.cluster == cluster.cluster and stamp.node:
+            yield stamp
 
 
 def taken_by_others(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> Taken:
@@ -71,7 +78,7 @@ def answering_addresses(
 def _new_addresses(cluster: Cluster, hosts: Mapping[str, HostSeen], answering: Iterable[str]) -> set[str]:
     remembered, taken = remembered_addresses(cluster, hosts), taken_by_others(cluster, hosts).with_addresses(answering)
     try:
-        given = members(cluster, remembered, {}, taken)
+        given = members(cluster, remembered, {}, taken, remembered_pods(cluster, hosts))
     except TooSmall as error:
         hint = "others on these hosts have the rest: a larger network.cidr or network.nodes, or fewer nodes"
         raise InventoryError(f"network: {error}", hint=hint) from error

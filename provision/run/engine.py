@@ -48,6 +48,7 @@ from provision.plan import (
     Drift,
     HostSeen,
     Plan,
+    check_name,
     departure,
     desired,
     host_drifts,
@@ -57,7 +58,7 @@ from provision.plan import (
     restarts,
     trespasses,
 )
-from provision.run.addresses import answering_addresses, remembered_addresses, taken_by_others
+from provision.run.addresses import answering_addresses, remembered_addresses, remembered_pods, taken_by_others
 from provision.run.identity import Identity, identified
 from provision.run.lease import leased
 from provision.run.observe import (
@@ -166,6 +167,7 @@ def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
     sealed = _sealed(world.cluster, folder)
     artifacts = _artifacts(world, folder, sealed)
     hosts = observe_hosts(world.cluster, world.hypervisors, probe=probe)
+    check_name(world.cluster.owner, hosts)
     topologies = observe_topologies(world.cluster, world.hypervisors, world.shell)
     current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
     placement = placed(world.cluster, topologies, current)
@@ -260,16 +262,16 @@ def _desired(
 ) -> Desired:
     cluster = world.cluster
     remembered, taken = remembered_addresses(cluster, hosts), taken_by_others(cluster, hosts)
-    taken = taken.with_addresses(answering)
+    taken, pods = taken.with_addresses(answering), remembered_pods(cluster, hosts)
     key = identity(cluster).public
-    seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {}, taken)}
+    seeds = {member.name: seed_digest(cluster, member, key) for member in members(cluster, remembered, {}, taken, pods)}
     traits = {
         name: HostTraits(seen.virtualization, topologies[name].numa, topologies[name].cpu_vendor)
         for name, seen in hosts.items()
     }
     pinnings = {pinning.node: pinning for pinning in placement.pinnings}
     devices = {name: device for one in allotments.values() for name, device in one.devices.items()}
-    wanted = desired(cluster, pinnings, traits, remembered, artifacts, seeds, devices, taken)
+    wanted = desired(cluster, pinnings, traits, remembered, artifacts, seeds, devices, taken, pods)
     return replace(wanted, leaving=departure.leaving(cluster, hosts))
 
 

@@ -10,11 +10,21 @@ from provision.base.parallel import for_each
 from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import Bundle, MeshImage
-from provision.guests import Sessions, Ssh, observe_boot, target
+from provision.guests import Boot, Sessions, Ssh, observe_boot, target
 from provision.hosts import Hypervisor, abandoned, with_core_kinds
 from provision.inventory import Cluster, Host
-from provision.kubernetes import Archive, Kubectl, Program, Spec, judge_pods, kubectl_for, observe, profile_for
-from provision.kubernetes.kubectl import title
+from provision.kubernetes import (
+    Archive,
+    Kubectl,
+    NodeState,
+    Program,
+    Spec,
+    judge_pods,
+    kubectl_for,
+    observe,
+    profile_for,
+)
+from provision.kubernetes.kubectl import ready_nodes, title
 from provision.libvirt_xml import DomainSeen, judged_domains, judged_networks
 from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.wanted import Mesh
@@ -160,7 +170,17 @@ def observe_inside(
     # The mesh is asked for beside the nodes: on an emulated CPU each of these takes seconds.
     for_each([*running, *([None] if spec.control_plane in running else [])], look)
     made = found.get(spec.control_plane.name, NodeSeen()).member
-    return Observed(hosts, found, stale[0] if made else None)
+    guestless = None in there.values() or any(seen.strays for seen in found.values())
+    ready = _ready(shells[spec.control_plane.name], cluster) if made and guestless else frozenset()
+    return Observed(hosts, found, stale[0] if made else None, ready=ready)
+
+
+def _ready(shell: Ssh, cluster: Cluster) -> frozenset[str]:
+    """The nodes that Kubernetes calls Ready; none where it cannot be asked, which is found out by who needs it."""
+    try:
+        return ready_nodes(kubectl_for(cluster.kubernetes.generation, shell))
+    except (KubernetesError, ShellError):
+        return frozenset()
 
 
 def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> NodeSeen:
@@ -169,7 +189,20 @@ def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> N
         state = observe(shell, profile_for(spec.generation), spec, member)
     except ShellError as error:
         return NodeSeen(unreachable=error.message)
-    return NodeSeen(unsettled=boot.faults, unprepared=state.unprepared, member=state.joined, drained=state.drained)
+    return node_seen(boot, state, spec)
+
+
+def node_seen(boot: Boot, state: NodeState, spec: Spec) -> NodeSeen:
+    """A guest as the plan wants to know it, from what was read of its first boot and of its node."""
+    return NodeSeen(
+        unsettled=boot.faults,
+        unprepared=state.unprepared,
+        member=state.joined,
+        drained=state.drained,
+        role=state.role,
+        service_cidr=state.first("service-cidr"),
+        strays=state.strays(spec),
+    )
 
 
 def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ...]:

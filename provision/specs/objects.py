@@ -249,7 +249,7 @@ class Member:
 @dataclass(frozen=True)
 class Desired:
     """Everything that should exist for a cluster; `owner_id` is its owner's (`Owner`). `leaving` are guests that are there and that the
-    inventory no longer has.
+    inventory no longer has. `service_cidr` is where Services get their addresses.
     """
 
     cluster: str
@@ -263,6 +263,7 @@ class Desired:
     guests: tuple[GuestSpec, ...]
     members: tuple[Member, ...]
     leaving: tuple[Member, ...] = ()
+    service_cidr: str = ""
 
     def guest(self, node: str) -> GuestSpec:
         """The guest of a node."""

@@ -190,8 +190,8 @@ MUTANTS = (
     ),
     Mutant(
         "moves-an-address",
-        "provision/plan/conflicts.py",
-        "elif found.stamp.address and found.stamp.address != guest.address:",
+        "provision/plan/refusals.py",
+        "elif stamp.address and stamp.address != guest.address:",
         "elif False:",
         OWNERSHIP,
     ),

@@ -18,10 +18,14 @@ from provision.hosts.pools import IO_URING
 from provision.linkerd.knowledge.versions import FIRST, LAST
 from provision.linkerd.pages import handbook
 from provision.placement import GUESTS_ARCHITECTURE
+from provision.plan.changes import changes_page
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
-MADE = {f"linkerd/{name}": text for name, text in handbook.pages().items()} | {"doctor.md": doctor()}
+MADE = {f"linkerd/{name}": text for name, text in handbook.pages().items()} | {
+    "doctor.md": doctor(),
+    "changes.md": changes_page(),
+}
 
 
 SAID = re.compile(r"```console\n\$ meshctl (.*)\n(?:(?!```).*\n)*```")

@@ -1,0 +1,201 @@
+"""What becomes of a change of the inventory on a cluster that lives: one row for each field, from which docs/changes.md is made. Pure data.
+
+tests/unit/plan/test_changes.py walks the schema and finds no field without a row; tests/libvirt/test_changes.py changes each field on
+libvirt's test driver and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Becomes(StrEnum):
+    """What becomes of a change."""
+
+    LIVE = "applied live"
+    RESTART = "applied by a restart"
+    REBUILD = "applied by a rebuild"
+    LATER = "for what is made later"
+    LOOKS = "nothing is changed by it"
+    REFUSED = "refused"
+
+
+MEANS = {
+    Becomes.LIVE: "`provision` does it while the guests run.",
+    Becomes.RESTART: "`provision` writes it into the guest's definition and says that it waits; `provision --restart` then starts one"
+    " guest after the other anew: drained, shut down, started, its mesh proven, uncordoned.",
+    Becomes.REBUILD: "nodes that are there keep what they have, and the plan says so in a note; a node that is made anew has it.",
+    Becomes.LATER: "it has a say when a guest is placed or made; guests that are there stay as they are, and nothing is pending.",
+    Becomes.LOOKS: "it says how meshctl comes to the cluster, or what it accepts.",
+    Becomes.REFUSED: "plan and provision end with 5 (the inventory itself: 3) and name it, with nothing done.",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`fields` are paths of the schema (`hosts[].uri`), `a.*` stands for all below a. `change` says which change of them, "" for each."""
+
+    fields: tuple[str, ...]
+    becomes: Becomes
+    text: str
+    change: str = ""
+
+    def covers(self, field: str) -> bool:
+        """Whether a leaf of the schema is one of the row's."""
+        return any(field == one or (one.endswith(".*") and field.startswith(one[:-1])) for one in self.fields)
+
+
+LIVE, RESTART, REBUILD, LATER, LOOKS, REFUSED = Becomes
+
+TABLE: dict[str, tuple[Row, ...]] = {
+    "The cluster": (
+        Row(("apiVersion",), REFUSED, "there is one format, meshctl/v1"),
+        Row(("cluster",), REFUSED, "stamps, volumes and certificates carry the name: put it back, or destroy it under that name first"),
+        Row(("id",), REFUSED, "another id is another owner: the cluster's guests are somebody else's then, and in the way"),
+        Row(("id_file",), LOOKS, "where the id is kept: the same id in another file is the same owner, another one is as a changed `id`"),
+    ),
+    "Hosts": (
+        Row(("hosts",), LATER, "takes guests of nodes that are added; guests that are there stay where they are", "added"),
+        Row(
+            ("hosts",),
+            REFUSED,
+            "as long as it carries guests: Kubernetes calls their nodes Ready, and no host of the inventory has them. Put it back, take"
+            " its nodes out of `nodes`, `provision --remove` them, then take the host out",
+            "removed",
+        ),
+        Row(("hosts[].name",), REFUSED, "networks and guests are known by their host's name: put it back"),
+        Row(
+            ("hosts[].uri",),
+            LOOKS,
+            "another way to the same machine changes nothing; another machine is as the host removed and one added",
+        ),
+        Row(
+            ("hosts[].pool.name", "hosts[].pool.path", "hosts[].pool.type", "hosts[].pool.volume_group"),
+            REFUSED,
+            "volumes are not moved: put it back, or remove the node and add it again",
+        ),
+        Row(("hosts[].pool.thin",), LATER, "of volumes made later; those that are there stay thick or thin"),
+        Row(("hosts[].pool.devices",), LATER, "further devices are handed out to volumes made later; one in use must stay in the list"),
+        Row(("hosts[].pool.numa_node",), LATER, "where new guests are put"),
+        Row(
+            ("hosts[].cpu.policy",),
+            RESTART,
+            "under KVM, where guests know whether their CPUs are theirs alone; CPUs that are given stay given as long as the policy allows",
+        ),
+        Row(("hosts[].cpu.ratio",), LATER, "how many guests may come"),
+        Row(
+            ("hosts[].reserved_cpus",),
+            LIVE,
+            "emulator and iothreads are moved at once; a guest whose own CPUs become the host's needs a restart",
+        ),
+        Row(("hosts[].reserved_memory",), LATER, "how many guests may come"),
+        Row(("hosts[].hugepages",), RESTART, "as long as the host has the pages"),
+        Row(("hosts[].locked", "hosts[].nosharepages", "hosts[].allocation_threads"), RESTART, "how the guest's memory is got"),
+        Row(("hosts[].require",), LOOKS, "what is accepted as a hypervisor"),
+    ),
+    "The guests' network": (
+        Row(
+            ("network.name", "network.mode", "network.bridge", "network.cidr", "network.gateway", "network.mtu"),
+            REFUSED,
+            "guests' links, addresses and routes hang on it: put it back, or destroy the cluster to change it",
+        ),
+        Row(("network.nodes",), LATER, "addresses of nodes that are added; nodes keep theirs"),
+        Row(("network.nameservers",), LIVE, "new pods get it at once, the nodes' own resolver at a rebuild"),
+    ),
+    "Nodes": (
+        Row(("nodes",), LIVE, "a guest is made, joins, and gets its routes; the other guests are left alone", "added"),
+        Row(
+            ("nodes",),
+            LIVE,
+            "it goes on as a member, and the plan says so; `provision --remove NODE` drains it, deletes it from Kubernetes, and takes away"
+            " guest, volumes and routes",
+            "removed",
+        ),
+        Row(("nodes[].name",), LIVE, "one node is added and one removed"),
+        Row(("nodes[].role",), REFUSED, "put it back, or remove the node and add it again"),
+        Row(("nodes[].vcpus", "nodes[].memory"), RESTART, "where it fits"),
+        Row(("nodes[].disk", "nodes[].volumes[].size"), LOOKS, "nothing yet", "larger"),
+        Row(("nodes[].disk", "nodes[].volumes[].size"), LOOKS, "nothing yet", "smaller"),
+        Row(("nodes[].host",), REFUSED, "a guest is not moved: remove the node, and add it again"),
+        Row(("nodes[].address",), REFUSED, "routes and certificates hang on it: put it back, or give the node another name"),
+        Row(("nodes[].cpu.policy",), RESTART, "as of the host"),
+        Row(("nodes[].cpu.threads", "nodes[].cpu.cores", "nodes[].numa_cells"), RESTART, "where other CPUs follow from it"),
+        Row(("nodes[].cpu.emulator",), LIVE, "QEMU's own threads are moved at once"),
+        Row(("nodes[].hugepages",), RESTART, "as long as the host has the pages"),
+        Row(("nodes[].group",), LATER, "where new guests are put; a group that its guests' places break is refused"),
+        Row(("nodes[].volumes",), RESTART, "the volume is made at once, the guest gets the disk at its restart", "added"),
+        Row(("nodes[].volumes",), RESTART, "the guest loses the disk; the volume stays until the node goes", "removed"),
+        Row(("nodes[].volumes[].name",), RESTART, "one volume is added and one removed: data are not moved"),
+        Row(("nodes[].volumes[].mount",), LIVE, "mounted at the new place, and at the former one until its line in /etc/fstab goes"),
+        Row(("nodes[].volumes[].filesystem",), REFUSED, "there is one, ext4"),
+    ),
+    "Storage and placement": (
+        Row(("storage.require",), LOOKS, "what is accepted below a pool"),
+        Row(("storage.io",), RESTART, "how QEMU writes"),
+        Row(("storage.wipe",), LOOKS, "what may be wiped when a volume needs the device, and the command says --wipe"),
+        Row(("placement.hosts", "placement.cells"), LATER, "where new guests are put; CPUs that are given stay given"),
+        Row(("image",), REBUILD, "the base image of nodes that are made later"),
+    ),
+    "Access": (
+        Row(("ssh.user", "ssh.key_file", "ssh.public_key"), REBUILD, "the former key lets in until then"),
+        Row(("ssh.jump", "ssh.proxy_command"), LOOKS, "the way to the guests"),
+    ),
+    "In the guests": (
+        Row(("sysctl",), LIVE, "set on every node and for each start, and read back; what is no longer named keeps its value until then"),
+        Row(("kubernetes.version",), REFUSED, "destroy and provision, or put it back"),
+        Row(("kubernetes.bundle",), LOOKS, "nodes keep what they have"),
+        Row(
+            ("kubernetes.pod_cidr", "kubernetes.service_cidr"),
+            REFUSED,
+            "every pod, Service and certificate has addresses of it: put it back, or destroy the cluster to change it",
+        ),
+    ),
+    "The mesh": (
+        Row(
+            ("mesh.version", "mesh.image"),
+            LIVE,
+            "as long as the bundle holds that image: configuration and pods are replaced, one node after the other",
+        ),
+        Row(("mesh.namespace",), LIVE, "everything of the mesh is made in the new namespace"),
+        Row(
+            (
+                "mesh.config_file", "mesh.namespaces", "mesh.port", "mesh.admin_port", "mesh.heap", "mesh.admin_address", "mesh.topology",
+                "mesh.incoming_port", "mesh.dtab", "mesh.classifier", "mesh.balancer.*", "mesh.failure_accrual.*", "mesh.retries.*",
+                "mesh.requeues.*", "mesh.timeouts.*", "mesh.binding_cache.*", "mesh.protocols[].*", "mesh.tracer.*",
+            ),
+            LIVE,
+            "configuration and pods are replaced, one node after the other",
+        ),
+    ),
+}  # fmt: skip
+"""By headline, the rows in the order of the inventory."""
+
+
+def rows_for(field: str) -> Iterator[Row]:
+    """The rows of a leaf of the schema; of a list (`nodes`), those of its entries coming and going."""
+    return (row for rows in TABLE.values() for row in rows if row.covers(field))
+
+
+_HEAD = """# When the inventory changes
+
+What `plan` says and `provision` does when a field of the inventory is changed on a cluster that lives. Of every field: tests hold this
+table to the inventory's schema, and to what happens when each field is changed on a host.
+
+"""
+
+
+def changes_page() -> str:
+    """docs/changes.md."""
+    words = "".join(f"- **{word}**: {MEANS[word]}\n" for word in Becomes)
+    return _HEAD + words + "".join(_section(title, rows) for title, rows in TABLE.items())
+
+
+def _section(title: str, rows: tuple[Row, ...]) -> str:
+    lines = "".join(f"| {_fields(row)} | {row.becomes} | {row.text} |\n" for row in rows)
+    return f"\n## {title}\n\n| field | becomes | |\n|---|---|---|\n{lines}"
+
+
+def _fields(row: Row) -> str:
+    return ", ".join(f"`{field}`" for field in row.fields) + (f" ({row.change})" if row.change else "")

@@ -1,0 +1,124 @@
+"""Changes of the inventory that a living cluster does not take: what is there is ours, and is not what the inventory now says. Pure.
+
+docs/changes.md says of each field what becomes of a change; here are those that would cost data, addresses or the cluster itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from provision.base.errors import ConflictError
+from provision.libvirt_xml import DomainSeen, NetworkSeen
+from provision.plan.observed import HostSeen, Observed
+from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, digest
+
+
+def check_name(owner: Owner, hosts: Mapping[str, HostSeen]) -> None:
+    """Raises ConflictError for a cluster that was renamed: guests carry its owner's id under another name."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for domain in (domain for seen in hosts.values() for domain in seen.domains):
+        stamp = domain.stamp
+        if stamp is not None and owner.id and stamp.owner == owner.id and stamp.cluster != owner.cluster:
+            found[stamp.cluster].append(domain.name)
+    for name, guests in found.items():
+        raise ConflictError(
+            f"this cluster is called {name}, not {owner.cluster}: {', '.join(guests)} carry its owner's id",
+            hint=f"a cluster is not renamed: put `cluster: {name}` back, or destroy it under that name first",
+        )
+
+
+def refusals(wanted: Desired, observed: Observed) -> Iterator[str]:
+    """Each refused change in a sentence, with the way to do it."""
+    for network in wanted.networks:
+        yield from _network(network, observed.hosts[network.host])
+    for guest in wanted.guests:
+        for host, seen in observed.hosts.items():
+            if (found := seen.domain(guest.domain)) is not None and found.stamp is not None:
+                yield from _guest(guest, host, found)
+    for member in wanted.members:
+        yield from _member(member, wanted, observed)
+    yield from _unseen(wanted, observed)
+
+
+def _network(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
+    lives = any(one.stamp is not None and one.stamp.cluster == network.cluster for one in seen.domains)
+    for other in (one for one in seen.networks if one.stamp is not None and one.stamp.cluster == network.cluster):
+        if other.name != network.name and lives:
+            yield (
+                f"{network.host}: the guests' network is {other.name}, the inventory now says {network.name}: put it back, or destroy"
+                " the cluster to change it"
+            )
+        elif other.name == network.name and (other.active or lives) and _made_otherwise(network, other):
+            yield f"{network.host}: network {network.name} is ours but was made with other settings: destroy the cluster to change them"
+
+
+def _made_otherwise(network: NetworkSpec, other: NetworkSeen) -> bool:
+    return other.stamp is not None and other.stamp.digest != digest(network)
+
+
+def _guest(guest: GuestSpec, host: str, found: DomainSeen) -> Iterator[str]:
+    stamp = found.stamp
+    if stamp is None or (stamp.cluster, stamp.node) != (guest.cluster, guest.node):
+        return
+    if host != guest.host:
+        yield (
+            f"{host}: guest {guest.node} lives here, but the inventory now places it on {guest.host}: a guest is not moved: take the node"
+            " out of the inventory, `provision --remove` it, and add it again"
+        )
+    elif stamp.address and stamp.address != guest.address:
+        yield (
+            f"{host}: guest {guest.node} has the address {stamp.address}, the inventory now says {guest.address}: routes,"
+            " certificates and the Kubernetes node hang on it, so it is not changed: put it back, or give the node another name"
+        )
+    elif found.disks and _folder(found.disks[0]) != _folder(guest.disks[0].path):
+        yield (
+            f"{host}: guest {guest.node} has its root volume at {found.disks[0]}, the inventory now says {guest.disks[0].path}: volumes are"
+            " not moved: put the pool back, or remove the node and add it again"
+        )
+
+
+def _folder(path: str) -> str:
+    """Where a pool has its volumes: its folder, or its volume group."""
+    return path.rpartition("/")[0]
+
+
+def _member(member: Member, wanted: Desired, observed: Observed) -> Iterator[str]:
+    """What hangs on a node's place in Kubernetes: its role, its pods' subnet, the Services' addresses."""
+    seen = observed.nodes.get(member.name)
+    if seen is not None and seen.role and seen.role != member.role:
+        yield f"{member.name} is a {seen.role}, the inventory now says {member.role}: put it back, or remove the node and add it again"
+    if seen is not None and seen.service_cidr and seen.service_cidr != wanted.service_cidr:
+        yield (
+            f"{member.name}: Services have addresses of {seen.service_cidr}, kubernetes.service_cidr now says {wanted.service_cidr}:"
+            " put it back, or destroy the cluster to change it"
+        )
+    found = (
+        observed.hosts[member.host].domain(wanted.guest(member.name).domain) if member.host in observed.hosts else None
+    )
+    stamp = None if found is None else found.stamp
+    same = stamp is not None and (stamp.cluster, stamp.address) == (wanted.cluster, member.address)
+    if same and stamp is not None and stamp.pod_subnet not in ("", member.pod_subnet):
+        yield (
+            f"{member.name}: its pods have addresses of {stamp.pod_subnet}, kubernetes.pod_cidr now gives {member.pod_subnet}:"
+            " put it back, or destroy the cluster to change it"
+        )
+
+
+def _unseen(wanted: Desired, observed: Observed) -> Iterator[str]:
+    """Members of the cluster whose guests are on no host of the inventory: one that carries some was taken out of it."""
+    there = {domain.stamp.node for _, domain in observed.stamped(wanted.cluster) if domain.stamp is not None}
+    way = "put its host back into hosts, then take the node out of nodes and `provision --remove` it"
+    for name in sorted(observed.ready - there):
+        yield (
+            f"{name} is a Ready node of the cluster, but its guest is on no host of the inventory: {way}; of a guest that is gone"
+            " Kubernetes knows after a minute"
+        )
+    control_plane = next((member.name for member in wanted.members if member.role == "control-plane"), "")
+    if control_plane and control_plane not in there:
+        members = [name for name, seen in observed.nodes.items() if seen.member and name in there]
+        if members:
+            yield (
+                f"{control_plane}, the control plane, has no guest on any host of the inventory, but {', '.join(sorted(members))} are"
+                " members of its cluster, and a new one would be another cluster: put its host back into hosts"
+            )
