@@ -13,10 +13,11 @@ To live here a line knows kubeadm, kubectl or the API's objects; which guest is 
 
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.diagnose import diagnose
-from provision.kubernetes.drain import drain, set_aside, take_back
+from provision.kubernetes.drain import DRAIN_S, cordon, cordoned, disown, drain, set_aside, take_back, uncordon
+from provision.kubernetes.evictions import Eviction, evictions
 from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.kubeadm import credentials, initialise, join
-from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, nodes_ready, patiently
+from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, logs_argv, nodes_ready, patiently
 from provision.kubernetes.node import NodeState, Phase, is_member, observe
 from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
 from provision.kubernetes.prepare import prepare
@@ -25,10 +26,12 @@ from provision.kubernetes.profiles import kubectl_for, profile_for
 from provision.kubernetes.spec import Archive, Credentials, Program, Spec
 
 __all__ = [
+    "DRAIN_S",
     "WARN_DAYS",
     "ApiStarting",
     "Archive",
     "Credentials",
+    "Eviction",
     "Expiry",
     "Kubectl",
     "NodeState",
@@ -40,15 +43,20 @@ __all__ = [
     "Spec",
     "Workloads",
     "admin_conf",
+    "cordon",
+    "cordoned",
     "credentials",
     "diagnose",
+    "disown",
     "drain",
+    "evictions",
     "expiries",
     "initialise",
     "is_member",
     "join",
     "judge_pods",
     "kubectl_for",
+    "logs_argv",
     "nodes_ready",
     "observe",
     "patiently",
@@ -58,4 +66,5 @@ __all__ = [
     "reach",
     "set_aside",
     "take_back",
+    "uncordon",
 ]

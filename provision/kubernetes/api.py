@@ -60,12 +60,15 @@ def lists_argv(who: Certificates, paths: Iterable[str], *, port: int = PORT) -> 
     return ["curl", *options(within_s=REQUEST_S), *means, *here, *urls]
 
 
-def list_path(kind: Kind, namespace: str = "", labels: Mapping[str, str] | None = None) -> str:
-    """Where a kind is listed: in a namespace, or with none the cluster's own objects."""
+def list_path(
+    kind: Kind, namespace: str = "", labels: Mapping[str, str] | None = None, fields: Mapping[str, str] | None = None
+) -> str:
+    """Where a kind is listed: in a namespace, or with none the cluster's own objects, and those of all namespaces."""
     root = f"/apis/{kind.api}" if "/" in kind.api else f"/api/{kind.api}"
     inside = f"/namespaces/{namespace}" if namespace else ""
-    chosen = f"?labelSelector={quote(selector(labels), safe='')}" if labels else ""
-    return f"{root}{inside}/{kind.plural}{chosen}"
+    choices = {"labelSelector": labels, "fieldSelector": fields}
+    chosen = "&".join(f"{name}={quote(selector(said), safe='')}" for name, said in choices.items() if said)
+    return f"{root}{inside}/{kind.plural}" + (f"?{chosen}" if chosen else "")
 
 
 def selector(labels: Mapping[str, str]) -> str:

@@ -99,6 +99,15 @@ class Kubectl:
         """The objects of a kind of the core API (`pods`)."""
         return self._lists({namespace: [Kind("v1", kind)]}, labels)
 
+    def everywhere(self, kind: Kind, fields: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """The objects of a kind in all namespaces. `fields` lessen what is sent only where curl asks: kubectl 1.5 cannot."""
+        if self.certificates is not None:
+            return self._asked(self.certificates, [kind], [list_path(kind, fields=fields)])
+        argv = kubectl_argv("get", kind.plural, "--all-namespaces", "-o", "json")
+        answer = _checked(self._read(argv), f"kubectl get {kind.plural}").stdout
+        found: list[dict[str, Any]] = json.loads(answer or "{}").get("items", [])
+        return found
+
     def _lists(
         self, kinds: Mapping[str, Sequence[Kind]], labels: Mapping[str, str] | None = None
     ) -> list[dict[str, Any]]:
@@ -107,9 +116,12 @@ class Kubectl:
             return [item for namespace, some in kinds.items() for item in self._got(some, namespace, labels)]
         places = [(kind, namespace) for namespace, some in kinds.items() for kind in some]
         paths = [list_path(kind, namespace, labels) for kind, namespace in places]
-        asked = self._read(lists_argv(self.certificates, paths))
+        return self._asked(self.certificates, [kind for kind, _ in places], paths)
+
+    def _asked(self, who: Certificates, kinds: Sequence[Kind], paths: Sequence[str]) -> list[dict[str, Any]]:
+        asked = self._read(lists_argv(who, paths))
         # Its status is that of the last list only; each answer carries its own. No answer at all: there is no curl.
-        return listed(asked.where, [kind for kind, _ in places], asked.stdout or _checked(asked, "curl").stdout)
+        return listed(asked.where, kinds, asked.stdout or _checked(asked, "curl").stdout)
 
     def _got(self, kinds: Sequence[Kind], namespace: str, labels: Mapping[str, str] | None) -> Iterable[dict[str, Any]]:
         names = ",".join(kind.plural for kind in kinds)
@@ -192,13 +204,19 @@ def admin_conf(shell: Shell) -> Secret:
     return Secret(shell.read(["cat", "--", ADMIN_CONF]).stdout)
 
 
-def nodes_ready(kubectl: Kubectl, names: Sequence[str]) -> Ready[tuple[str, ...]] | NotYet:
-    """Whether every named node is registered and Ready; for `wait_until`. On 1.5 that proves no pod network."""
+def nodes_ready(
+    kubectl: Kubectl, names: Sequence[str], boots: Mapping[str, str] | None = None
+) -> Ready[tuple[str, ...]] | NotYet:
+    """Whether every named node is registered and Ready; for `wait_until`. On 1.5 that proves no pod network.
+
+    `boots` are the kernels' boot ids: for 40 s a node that went down is Ready by what its kubelet said before.
+    """
     try:
         nodes = {node["metadata"]["name"]: node for node in kubectl.items("nodes")}
     except ApiStarting as error:
         return NotYet(error.message)
-    missing = [f"{name}: {_node_state(nodes.get(name))}" for name in names if _node_state(nodes.get(name)) != "Ready"]
+    states = {name: _node_state(nodes.get(name), (boots or {}).get(name, "")) for name in names}
+    missing = [f"{name}: {state}" for name, state in states.items() if state != "Ready"]
     return NotYet("; ".join(missing)) if missing else Ready(tuple(names))
 
 
@@ -239,9 +257,11 @@ def _digest_of(live: Manifest) -> str | None:
     return None if value is None else str(value)
 
 
-def _node_state(node: Manifest | None) -> str:
+def _node_state(node: Manifest | None, boot: str) -> str:
     if node is None:
         return "not registered"
+    if boot and node["status"].get("nodeInfo", {}).get("bootID") != boot:
+        return "its kubelet has not reported since it was started"
     conditions = {c["type"]: c for c in node.get("status", {}).get("conditions", [])}
     ready = conditions.get("Ready", {})
     if ready.get("status") == "True":
@@ -254,6 +274,16 @@ def kubectl_argv(*words: str) -> list[str]:
     # kubectl keeps what the server can do in 80 files of its home and has each written to the disk: 18 s when guests
     # start beside it. In memory it costs nothing.
     return ["env", "HOME=/run/meshctl", "kubectl", "--kubeconfig", ADMIN_CONF, *words]
+
+
+def logs_argv(
+    pod: str, container: str, namespace: str, *, tail: int | None, since_s: int | None, follow: bool
+) -> list[str]:
+    """Argv of `kubectl logs`, as 1.5 has it too; the last `tail` lines (None: all), no older than `since_s` seconds."""
+    words = ["logs", pod, "-c", container, *_scope(namespace)]
+    words += [f"--tail={tail}"] if tail is not None else []
+    words += [f"--since={since_s}s"] if since_s is not None else []
+    return kubectl_argv(*words, *(["--follow"] if follow else []))
 
 
 def _scope(namespace: str) -> list[str]:

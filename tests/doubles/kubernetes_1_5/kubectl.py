@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from . import schema
-from .cluster import cluster, fail, flags
+from .cluster import cluster, fail, flags, for_ever
 
 FLAGS = {
     "--kubeconfig": True,
@@ -27,6 +27,11 @@ FLAGS = {
     "--ignore-daemonsets": False,
     "--force": False,
     "--delete-local-data": False,
+    "--all-namespaces": False,
+    "--tail": True,
+    "--since": True,
+    "--follow": False,
+    "-c": True,
 }
 KINDS = {
     "node": "Node",
@@ -39,6 +44,7 @@ KINDS = {
     "serviceaccount": "ServiceAccount",
     "deployment": "Deployment",
     "endpoint": "Endpoints",
+    "poddisruptionbudget": "PodDisruptionBudget",
 }
 _INVALID = (
     'error: error validating "STDIN": error validating data: {problem}; '
@@ -63,6 +69,7 @@ def main(words: list[str]) -> None:
         "create": create,
         "delete": delete,
         "drain": drain,
+        "cordon": cordon,
         "uncordon": uncordon,
         "logs": logs,
     }
@@ -79,7 +86,8 @@ def get(given: dict[str, str], words: list[str]) -> None:
     kinds = {_kind(word) for word in words[0].split(",")}
     namespace = given.get("--namespace") or given.get("-n") or "default"
     with cluster() as state:
-        found = [item for item in _objects(state) if item["kind"] in kinds and _within(item, namespace)]
+        everywhere = "--all-namespaces" in given
+        found = [item for item in _objects(state) if item["kind"] in kinds and (everywhere or _within(item, namespace))]
     for pair in filter(None, given.get("-l", "").split(",")):
         key, _, value = pair.partition("=")
         found = [item for item in found if item["metadata"].get("labels", {}).get(key) == value]
@@ -124,19 +132,68 @@ def delete(given: dict[str, str], words: list[str]) -> None:
 
 
 def drain(given: dict[str, str], words: list[str]) -> None:
-    """`drain NODE`, of pods that belong to DaemonSets only: 1.5 refuses them unless it is told to leave them."""
+    """`drain NODE`: 1.5 refuses pods of DaemonSets, of nobody and with an emptyDir unless it is told; and says nothing while a budget
+    holds one, which it asks to go every five seconds, for ever.
+    """
     (name,) = words
     with cluster() as state:
         node = state.get("nodes", {}).get(name)
         here = [pod for pod in state.get("pods", {}).values() if pod["node"] == name and not pod["gone"]]
+        budgets = [item for item in state.get("objects", {}).values() if item["kind"] == "PodDisruptionBudget"]
         if node is not None:
             node["unschedulable"] = True
     _there(name, node)
-    print(f'node "{name}" cordoned')
-    if here and "--ignore-daemonsets" not in given:
-        names = ", ".join(pod["name"] for pod in here)
-        fail(f"error: DaemonSet-managed pods (use --ignore-daemonsets to ignore): {names}")
+    print(f'node "{name}" cordoned', flush=True)
+    _refuse(here, given)
+    going = [pod for pod in here if pod.get("maker", "DaemonSet") != "DaemonSet"]
+    if any(_holds(budget, pod) for budget in budgets for pod in going):
+        for_ever()
+    with cluster() as state:
+        for pod in state.get("pods", {}).values():
+            pod["gone"] = pod["gone"] or pod["name"] in [one["name"] for one in going]
     print(f'node "{name}" drained')
+
+
+def _refuse(here: list[dict[str, Any]], given: dict[str, str]) -> None:
+    """Words of pkg/kubectl/cmd/drain.go."""
+    refusals = {
+        "--force": (
+            [pod for pod in here if pod.get("maker") == ""],
+            "pods not managed by ReplicationController, ReplicaSet, Job, DaemonSet or StatefulSet (use --force to override)",
+        ),
+        "--ignore-daemonsets": (
+            [pod for pod in here if pod.get("maker", "DaemonSet") == "DaemonSet"],
+            "DaemonSet-managed pods (use --ignore-daemonsets to ignore)",
+        ),
+        "--delete-local-data": (
+            [pod for pod in here if pod.get("volumes")],
+            "pods with local storage (use --delete-local-data to override)",
+        ),
+    }
+    said = [
+        f"{words}: {', '.join(pod['name'] for pod in pods)}"
+        for flag, (pods, words) in refusals.items()
+        if pods and flag not in given
+    ]
+    if said:
+        fail(f"error: {'; '.join(said)}")
+
+
+def _holds(budget: dict[str, Any], pod: dict[str, Any]) -> bool:
+    chosen = budget["spec"]["selector"]["matchLabels"].items() <= pod["labels"].items()
+    return chosen and budget["metadata"]["namespace"] == pod["namespace"] and not budget["status"]["disruptionsAllowed"]
+
+
+def cordon(given: dict[str, str], words: list[str]) -> None:
+    """`cordon NODE`."""
+    (name,) = words
+    with cluster() as state:
+        node = state.get("nodes", {}).get(name)
+        was = bool(node and node.get("unschedulable"))
+        if node is not None:
+            node["unschedulable"] = True
+    _there(name, node)
+    print(f'node "{name}" {"already cordoned" if was else "cordoned"}')
 
 
 def uncordon(given: dict[str, str], words: list[str]) -> None:
@@ -262,13 +319,19 @@ def _node(name: str, node: dict[str, Any], state: dict[str, Any]) -> dict[str, A
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
-        "spec": {"externalID": name},
+        "spec": {"externalID": name} | ({"unschedulable": True} if node.get("unschedulable") else {}),
         "status": {
             "addresses": [{"type": kind, "address": node["address"]} for kind in ("LegacyHostIP", "InternalIP")],
             "conditions": [{"type": kind, "status": "False"} for kind in types] + [{"type": "Ready", "status": "True"}],
             "nodeInfo": {"kubeletVersion": state.get("version", "")},
         },
     }
+
+
+def _created_by(maker: str) -> dict[str, str]:
+    """How 1.5 notes who makes a pod anew."""
+    said = json.dumps({"kind": "SerializedReference", "apiVersion": "v1", "reference": {"kind": maker}})
+    return {"kubernetes.io/created-by": said} if maker else {}
 
 
 def _pod(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
@@ -280,8 +343,11 @@ def _pod(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {key: pod[key] for key in ("name", "namespace", "labels", "annotations")},
-        "spec": {"nodeName": pod["node"]},
+        "metadata": {
+            **{key: pod[key] for key in ("name", "namespace", "labels")},
+            "annotations": {**pod["annotations"], **_created_by(pod.get("maker", "DaemonSet"))},
+        },
+        "spec": {"nodeName": pod["node"], "volumes": pod.get("volumes", [])},
         "status": {
             "phase": "Running" if ready else "Pending",
             "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],

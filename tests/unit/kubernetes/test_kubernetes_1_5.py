@@ -5,6 +5,7 @@ Real here: the shell, files, processes, routes, iptables, and requests between p
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -29,10 +30,15 @@ from provision.kubernetes import (
     Outdated,
     Phase,
     Pod,
+    cordon,
+    cordoned,
     credentials,
+    disown,
     drain,
+    evictions,
     initialise,
     join,
+    logs_argv,
     nodes_ready,
     observe,
     pods_on,
@@ -41,6 +47,7 @@ from provision.kubernetes import (
     reach,
     set_aside,
     take_back,
+    uncordon,
 )
 from provision.kubernetes.node import UNIT
 from provision.kubernetes.preflight import preflight
@@ -328,6 +335,7 @@ def test_a_node_is_emptied_and_one_that_is_gone_is_fine(cluster: Cluster) -> Non
     drain(cluster.kubectl, "w1", cluster.events.append)
     drain(cluster.kubectl, "w9", cluster.events.append)
     assert cluster.events == [Changed("cluster", "node w1", "drain")]
+    uncordon(cluster.kubectl, "w1", cluster.events.append)
 
 
 def test_a_node_that_was_set_aside_is_known_until_it_is_taken_back(cluster: Cluster) -> None:
@@ -341,19 +349,118 @@ def test_a_node_that_was_set_aside_is_known_until_it_is_taken_back(cluster: Clus
     assert cluster.events == [Changed("cluster", "node w1", "uncordon")]
 
 
-def test_a_node_that_cannot_be_emptied_is_said_with_what_holds_it(cluster: Cluster) -> None:
+PUT_POD = """
+import fcntl, json, sys
+with open("/srv/double/cluster.lock", "w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    state = json.load(open("/srv/double/cluster.json"))
+    state.setdefault("pods", {}).update(json.loads(sys.argv[1]))
+    state.setdefault("objects", {}).update(json.loads(sys.argv[2]))
+    for name in sys.argv[3:]:
+        state["pods"].pop(name, None)
+        state["objects"].pop(name, None)
+    json.dump(state, open("/srv/double/cluster.json", "w"))
+"""
+
+
+@pytest.fixture
+def web(cluster: Cluster) -> Iterator[str]:
+    """A pod of a ReplicaSet on w1, which a budget holds; gives the budget's key. Both are gone afterwards, and w1 takes pods."""
+    pod = {
+        "name": "web-1", "namespace": "shop", "node": "w1", "labels": {"app": "web"}, "annotations": {}, "container": "c1",
+        "address": "10.244.62.9", "waiting": "", "message": "", "gone": False, "maker": "ReplicaSet",
+    }  # fmt: skip
+    budget = {
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "keep", "namespace": "shop"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+        "status": {"disruptionsAllowed": 0, "currentHealthy": 1, "desiredHealthy": 1},
+    }
+    key = "PodDisruptionBudget/shop/keep"
+    put(cluster, {"shop/web-1": pod}, {key: budget})
+    yield key
+    put(cluster, {}, {}, "shop/web-1", key)
+    take_back(cluster[W1], cluster.kubectl, "w1", cluster.events.append)
+    cluster.events.clear()
+
+
+def put(cluster: Cluster, pods: dict[str, Any], objects: dict[str, Any], *gone: str) -> None:
+    cluster[CP].run(["python3", "-c", PUT_POD, json.dumps(pods), json.dumps(objects), *gone])
+
+
+HELD = "shop/web-1 is held by PodDisruptionBudget shop/keep (1 healthy, 1 must stay)"
+
+
+def test_a_node_that_cannot_be_emptied_is_said_with_what_holds_it(cluster: Cluster, web: str) -> None:
+    with pytest.raises(KubernetesError, match=r"^w1 could not be drained \(not within 2 s\): ") as caught:
+        drain(cluster.kubectl, "w1", cluster.events.append, within_s=2)
+    assert caught.value.message.splitlines()[1:] == [f"    {HELD}"]
+    assert caught.value.hint.endswith("it takes no new pods until it is uncordoned")
+    assert cordoned(cluster.kubectl, "w1")
+    assert (
+        cluster[CP].read(["pgrep", "-fc", "kubectl.* drain"], check=False).stdout == "0\n"
+    )  # nor goes it on behind our back
+
+
+def test_what_goes_is_known_before_and_goes(cluster: Cluster, web: str) -> None:
+    assert [str(one) for one in evictions(cluster.kubectl, "w1")] == ["shop/web-1"]
+    put(cluster, {}, {}, web)
+    drain(cluster.kubectl, "w1", cluster.events.append, orphans=False, local_data=False)
+    assert evictions(cluster.kubectl, "w1") == ()
+
+
+def test_a_failing_drain_is_taken_back_and_a_failure_of_that_hides_it_not(cluster: Cluster, web: str) -> None:
+    with pytest.raises(KubernetesError, match="could not be drained") as caught:
+        set_aside(cluster[W1], cluster.kubectl, "w1", cluster.events.append, within_s=2)
+    assert caught.value.hint.endswith("the node takes pods again as before")
+    assert not cordoned(cluster.kubectl, "w1")
+    assert not cluster.observe(W1).drained
     program = "/usr/local/sbin/kubectl"
-    refusal = "Cannot evict pod as it would violate a disruption budget."
-    script = f"#!/bin/sh\necho 'node \"w1\" cordoned'\necho 'error when evicting pod \"db\": {refusal}' >&2\n"
-    cluster[CP].put(program, f"{script}exec sleep 60\n".encode(), mode=0o755)
+    script = (
+        '#!/bin/sh\ncase "$*" in *uncordon*) echo "error: no quorum" >&2; exit 1;; esac\nexec /usr/bin/kubectl "$@"\n'
+    )
+    cluster[CP].put(program, script.encode(), mode=0o755)
     try:
-        with pytest.raises(
-            KubernetesError, match=r"w1 could not be drained \(not within 2 s\): .*disruption"
-        ) as caught:
-            drain(cluster.kubectl, "w1", cluster.events.append, within_s=2)
+        with pytest.raises(KubernetesError, match="could not be drained") as caught:
+            set_aside(cluster[W1], cluster.kubectl, "w1", cluster.events.append, within_s=2)
     finally:
         cluster[CP].run(["rm", program])
-    assert "kubectl uncordon w1" in caught.value.hint
+    assert HELD in caught.value.message
+    assert "also: w1 takes no pods: kubectl uncordon: error: no quorum" in str(caught.value)
+
+
+def test_what_a_person_has_cordoned_stays_so(cluster: Cluster) -> None:
+    cluster.events.clear()
+    cordon(cluster.kubectl, "w1", cluster.events.append)
+    cordon(cluster.kubectl, "w1", cluster.events.append)
+    assert cluster.events == [Changed("cluster", "node w1", "cordon")]
+    assert not set_aside(cluster[W1], cluster.kubectl, "w1", cluster.events.append)
+    assert not cluster.observe(W1).drained
+    uncordon(cluster.kubectl, "w1", cluster.events.append)
+    assert not cordoned(cluster.kubectl, "w1")
+
+
+def test_what_an_ended_run_has_emptied_is_a_persons_from_his_first_word_on(cluster: Cluster) -> None:
+    assert set_aside(cluster[W1], cluster.kubectl, "w1", cluster.events.append)
+    assert set_aside(
+        cluster[W1], cluster.kubectl, "w1", cluster.events.append
+    )  # the next run's, still to be taken back
+    disown(cluster[W1])
+    assert not cluster.observe(W1).drained
+    assert not set_aside(cluster[W1], cluster.kubectl, "w1", cluster.events.append)
+    uncordon(cluster.kubectl, "w1", cluster.events.append)
+
+
+def test_a_name_that_kubernetes_does_not_know_is_said_with_those_it_does(cluster: Cluster) -> None:
+    with pytest.raises(KubernetesError, match="Kubernetes has no node w9") as caught:
+        cordon(cluster.kubectl, "w9", cluster.events.append)
+    assert "it has cp1, w1" in caught.value.hint
+
+
+def test_the_log_of_a_pod_by_argv_that_1_5_takes(cluster: Cluster) -> None:
+    name = cluster.pods(CP, W1)["w1"].name
+    argv = logs_argv(name, "main", "default", tail=5, since_s=600, follow=False)
+    assert cluster[CP].read(argv).stdout.endswith("has begun\n")
 
 
 def test_pods_leave_the_cluster_under_the_nodes_address(cluster: Cluster) -> None:
