@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.say import say
+
+if TYPE_CHECKING:
+    from provision.run import World
 
 CHANGES_PENDING = 20
 """Exit code of `plan --detailed-exitcode` when there is something to do, and of `status --drift` when there is drift."""
@@ -33,12 +38,31 @@ RESTART = click.option(
     "--restart", is_flag=True, help="Also start guests anew that run with something else than wanted, one at a time."
 )
 
+MAX_UNAVAILABLE = click.option(
+    "--max-unavailable",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many workers may be down at once; else kubernetes.max_unavailable of the inventory.",
+)
+
 REMOVE = click.option(
     "--remove",
     multiple=True,
     metavar="NODE",
     help="Drain and take away this node, which the inventory no longer has. Can be given several times.",
 )
+
+
+def may_be_down(world: World, workers: int | None) -> World:
+    """The world in which so many workers may be down at once. Raises click's BadParameter for more than there are."""
+    if workers is None:
+        return world
+    cluster = world.cluster
+    if workers > max(1, len(cluster.workers)):
+        raise click.BadParameter(f"{workers}: there are {len(cluster.workers)} workers", param_hint="--max-unavailable")
+    kubernetes = cluster.kubernetes.model_copy(update={"max_unavailable": workers})
+    return replace(world, cluster=cluster.model_copy(update={"kubernetes": kubernetes}))
+
 
 WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under storage.wipe."
 
@@ -78,6 +102,7 @@ def plan(
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--until", "last", type=click.Choice(STAGES), help="Stop after this stage.")
 @RESTART
+@MAX_UNAVAILABLE
 @REMOVE
 @ADOPT
 @LOCK_TIMEOUT
@@ -89,6 +114,7 @@ def provision(
     wipe: bool,
     last: str | None,
     restart: bool,
+    max_unavailable: int | None,
     remove: tuple[str, ...],
     adopt: bool,
     lock_timeout: float,
@@ -104,7 +130,8 @@ def provision(
     stages = STAGES[: STAGES.index(last) + 1] if last else STAGES
     with session(
         inventory, as_json=as_json, verbose=verbose, logged=True, stages=stages, adopt=adopt, careful=True
-    ) as world:
+    ) as opened:
+        world = may_be_down(opened, max_unavailable)
         admit(world)
         agreed = make_plan(world, wipe=wipe, restart=restart, remove=remove)
         say(as_text(agreed), err=True)

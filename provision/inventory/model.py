@@ -365,6 +365,9 @@ class Kubernetes(Strict):
         description="where pods get their addresses; each node has a subnet of its own, derived from its address",
     )
     service_cidr: Cidr = Field("10.96.0.0/12", description="where Services get their addresses")
+    max_unavailable: int = Field(
+        1, ge=1, description="how many workers may be down at once while nodes are restarted one after the other"
+    )
 
     @field_validator("bundle")
     @classmethod

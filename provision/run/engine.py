@@ -68,7 +68,7 @@ from provision.run.observe import (
     observe_inside,
     observe_topologies,
 )
-from provision.run.stages.doors import Doors
+from provision.run.stages.doors import Doors, Ways
 from provision.run.stages.order import Stage, until
 from provision.specs import Artifact, Desired, HostTraits, base_image, bundle_disk
 from provision.storage import Allotment
@@ -93,7 +93,11 @@ class World:
 
     def doors(self, sealed: bundle.Bundle) -> Doors:
         """The doors as stages get them."""
-        return Doors(self.cluster, self.hypervisors, self.sessions, sealed, self.emit, self.reached)
+        return Doors(self.cluster, self.hypervisors, self.sessions, self.emit, self.reached, sealed)
+
+    def ways(self) -> Ways:
+        """The doors as those get them who need nothing of a bundle."""
+        return Ways(self.cluster, self.hypervisors, self.sessions, self.emit, self.reached)
 
     def shell(self, host: str) -> Shell | None:
         """The shell of a host, None where its URI leads to none. Raises MeshctlError when its lab is not up."""

@@ -104,6 +104,7 @@ def problems(parts: Parts) -> Iterator[Problem]:
     yield from _overlaps(parts)
     if parts.kubernetes is not None:
         yield from _cluster_ranges(parts, parts.kubernetes)
+        yield from _unavailable(parts, parts.kubernetes)
 
 
 def _duplicates(parts: Parts, section: str) -> Iterator[Problem]:
@@ -145,6 +146,14 @@ def _control_planes(parts: Parts) -> Iterator[Problem]:
     for index, node in parts.nodes.items():
         if node.role == "control-plane":
             yield from _size_of_control_plane(parts, index, node)
+
+
+def _unavailable(parts: Parts, kubernetes: Kubernetes) -> Iterator[Problem]:
+    workers = sum(item.get("role") == "worker" for item in parts.raw("nodes"))
+    if kubernetes.max_unavailable > max(1, workers):
+        message = f"{kubernetes.max_unavailable} workers cannot be down at once: there are {workers}"
+        hint = f"{max(1, workers)} at the most; with all of them down nobody serves"
+        yield parts.document.problem(("kubernetes", "max_unavailable"), message, hint)
 
 
 def _size_of_control_plane(parts: Parts, index: int, node: Node) -> Iterator[Problem]:

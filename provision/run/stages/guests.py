@@ -27,7 +27,7 @@ from provision.hosts import copy_path
 from provision.inventory import Cluster
 from provision.libvirt_xml import domain_xml, judged_domains, upload_volume_xml
 from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective
-from provision.run.stages.doors import Doors
+from provision.run.stages.doors import Doors, Guest, Ways
 from provision.run.stages.rolling import restart
 from provision.specs import GuestSpec, Member, Stamp, digest
 
@@ -62,7 +62,7 @@ def put_back(action: Action, plan: Plan, doors: Doors) -> None:
     doors.emit(Changed(action.where, f"{PINS} {guest.node}", action.verb))
 
 
-def settle(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
+def settle(guest: Guest, shell: Ssh, doors: Ways) -> None:
     """Waits until a guest has finished its first boot, and sets its kernel as the inventory says. Raises MeshctlError when
     cloud-init failed, or when the kernel does not take a setting: with key, wanted and found value.
     """
@@ -77,7 +77,7 @@ def settle(guest: GuestSpec, shell: Ssh, doors: Doors) -> None:
         _set_kernel(guest.node, boot, shell, doors)
 
 
-def _set_kernel(node: str, boot: Boot, shell: Ssh, doors: Doors) -> None:
+def _set_kernel(node: str, boot: Boot, shell: Ssh, doors: Ways) -> None:
     """Sets the kernel of a running guest, now and for each start, and reads it back. What the inventory no longer names keeps its value
     until the next start.
     """
@@ -92,7 +92,7 @@ def _set_kernel(node: str, boot: Boot, shell: Ssh, doors: Doors) -> None:
     doors.emit(Changed(node, "sysctl", changes))
 
 
-def _mount(node: str, boot: Boot, shell: Ssh, doors: Doors) -> None:
+def _mount(node: str, boot: Boot, shell: Ssh, doors: Ways) -> None:
     """Mounts data volumes that are younger than the guest's seed, as the seed would. Raises CommandFailed.
 
     One whose disk the running guest does not have yet is warned of: a disk comes with a start.
@@ -185,7 +185,7 @@ def _member(plan: Plan, node: str) -> Member:
     return next(member for member in plan.desired.members if member.name == node)
 
 
-def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> Boot:
+def _booted(guest: Guest, shell: Ssh, doors: Ways) -> Boot:
     try:
         return wait_until(
             lambda: look(shell, doors.cluster, partial(_console, guest, doors)),
@@ -200,7 +200,8 @@ def _booted(guest: GuestSpec, shell: Ssh, doors: Doors) -> Boot:
             or "    (the console log is empty)"
         )
         raise StageTimeout(
-            f"{error.message}\nthe guest's console ends:\n{tail}", hint=f"watch it: virsh console {guest.domain}"
+            f"{error.message}\nthe guest's console ends:\n{tail}",
+            hint=f"watch it: meshctl console INVENTORY {guest.node}",
         ) from error
 
 
@@ -222,5 +223,5 @@ def look(shell: Ssh, cluster: Cluster, console: Callable[[], str]) -> Ready[Boot
     return NotYet(boot.waiting) if boot.waiting else Ready(boot)
 
 
-def _console(guest: GuestSpec, doors: Doors) -> str:
+def _console(guest: Guest, doors: Ways) -> str:
     return doors.hypervisors[guest.host].console(guest.pool, guest.console_path.rpartition("/")[2])

@@ -1,20 +1,21 @@
-"""Guests started anew, one at a time. A worker is emptied first and takes pods again when its mesh routes; what a run that was ended left
-empty, the next one takes back.
+"""Guests started anew, so many at once as may be down. A worker is emptied first and takes pods again when its mesh routes; what a run
+that was ended left empty, the next one takes back. What a person has cordoned stays so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from provision.base.errors import KubernetesError
-from provision.base.events import Changed
+from provision.base.errors import StageTimeout, Unreachable
+from provision.base.events import Changed, Warned
+from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Ssh
 from provision.kubernetes import Kubectl, is_member, kubectl_for, nodes_ready, set_aside, take_back
 from provision.plan import Action, Plan
-from provision.run.stages.doors import Doors
+from provision.run.stages.doors import Doors, Guest, Ways
 from provision.run.stages.verify import ask_mesh
-from provision.specs import GuestSpec
 
 SHUTDOWN_S = 300.0
 """systemd gives a unit 90 s to stop (DefaultTimeoutStopSec), and kubelet's pods theirs before; emulation is slow."""
@@ -22,70 +23,135 @@ SHUTDOWN_S = 300.0
 READY_S = 900.0
 """As for a node that joins, and for linkerd's start after that."""
 
-Settle = Callable[[GuestSpec, Ssh, Doors], None]
+Settle = Callable[[Guest, Ssh, Ways], None]
 
 
 def restart(plan: Plan, actions: tuple[Action, ...], doors: Doors, settle: Settle) -> None:
-    """Starts guests anew, workers before the control plane; each is back before the next goes down."""
-    control_plane, shells = doors.cluster.control_plane.name, doors.shells()
-    kubectl = kubectl_for(doors.cluster.kubernetes.generation, shells[control_plane])
-    for action in sorted(actions, key=lambda action: action.name == control_plane):
-        guest, shell = plan.desired.guest(action.name), shells[action.name]
-        # While the control plane is down nobody moves a pod, and its own may be the only ones of their kind.
-        if action.name != control_plane and is_member(shell) and is_member(shells[control_plane]):
-            _aside(guest, shell, kubectl, doors, settle)
-        else:
-            _anew(guest, shell, doors, settle)
+    """Starts the guests of a plan's actions anew, as `in_turn` does."""
+    in_turn([plan.desired.guest(action.name) for action in actions], doors.shells(), doors, settle)
 
 
-def _aside(guest: GuestSpec, shell: Ssh, kubectl: Kubectl, doors: Doors, settle: Settle) -> None:
-    meshed = _has_mesh(kubectl, guest.node, doors)
-    try:
-        set_aside(shell, kubectl, guest.node, doors.emit)
-    except KubernetesError:
-        take_back(shell, kubectl, guest.node, doors.emit)
-        raise
-    _anew(guest, shell, doors, settle)
-    wait_until(
-        lambda: nodes_ready(kubectl, [guest.node]),
-        what=f"{guest.node}: Ready again",
-        within_s=READY_S,
-        every_s=3.0,
-        emit=doors.emit,
-    )
-    if meshed:
+def in_turn(
+    guests: Sequence[Guest], shells: Mapping[str, Ssh], ways: Ways, settle: Settle, *, force: bool = False
+) -> None:
+    """Starts guests anew: workers first, `kubernetes.max_unavailable` at once, each lot back before the next goes down; the control
+    plane last and alone. `force`: what does not shut down in time is stopped hard, and who does not answer is not emptied.
+
+    `shells` must hold the control plane's, and each guest's.
+    """
+    name = ways.cluster.control_plane.name
+    turn = _Turn(ways, shells, kubectl_for(ways.cluster.kubernetes.generation, shells[name]), settle, force)
+    workers = [guest for guest in guests if guest.node != name]
+    for lot in _lots(workers, ways.cluster.kubernetes.max_unavailable):
+        for_each(lot, turn.worker)
+    for guest in guests:
+        if guest.node == name:
+            turn.control_plane(guest)
+
+
+def _lots(guests: Sequence[Guest], size: int) -> Iterator[Sequence[Guest]]:
+    return (guests[start : start + size] for start in range(0, len(guests), size))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What starting one guest anew needs; `force` as for `in_turn`."""
+
+    ways: Ways
+    shells: Mapping[str, Ssh]
+    kubectl: Kubectl
+    settle: Settle
+    force: bool
+
+    def worker(self, guest: Guest) -> None:
+        """Empties it, starts it anew, and lets it take pods again when its mesh routes."""
+        shell, node = self.shells[guest.node], guest.node
+        # Without a control plane nobody moves a pod.
+        empty = self._answers(guest) and self._is_member(node)
+        ours = empty and set_aside(shell, self.kubectl, node, self.ways.emit)
+        self._anew(guest)
+        if ours:
+            take_back(shell, self.kubectl, node, self.ways.emit)
+
+    def control_plane(self, guest: Guest) -> None:
+        """Starts it anew. It is not emptied: while it is down nobody moves a pod, and its own may be the only ones of their kind."""
+        self._anew(guest)
+
+    def _is_member(self, node: str) -> bool:
+        return is_member(self.shells[node]) and is_member(self.kubectl.shell)
+
+    def _answers(self, guest: Guest) -> bool:
+        """Whether it can be looked at. Raises Unreachable when not, unless that is no hindrance."""
+        try:
+            self.shells[guest.node].open()
+        except Unreachable as error:
+            if not self.force:
+                error.hint = error.hint or "`meshctl restart --force` starts anew without emptying who does not answer"
+                raise
+            self.ways.emit(Warned(f"{error.message}: it is not emptied first"))
+            return False
+        return True
+
+    def _anew(self, guest: Guest) -> None:
+        shell = self.shells[guest.node]
+        shell.close()
+        start_anew(guest, self.ways, force=self.force)
+        self.settle(guest, shell, self.ways)
+        if self._is_member(guest.node):
+            self._serves(guest.node)
+
+    def _serves(self, node: str) -> None:
+        """Waits until a node is Ready, and routes if it has a mesh."""
+        ways = self.ways
+        boot = self.shells[node].read(["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
         wait_until(
-            lambda: ask_mesh(shell, doors),
-            what=f"{guest.node}: a request through the mesh",
+            lambda: nodes_ready(self.kubectl, [node], {node: boot}),
+            what=f"{node}: Ready again",
             within_s=READY_S,
             every_s=3.0,
-            emit=doors.emit,
+            emit=ways.emit,
         )
-    take_back(shell, kubectl, guest.node, doors.emit)
+        if not _has_mesh(self.kubectl, node, ways):
+            return
+        wait_until(
+            lambda: ask_mesh(self.shells[node], ways),
+            what=f"{node}: a request through the mesh",
+            within_s=READY_S,
+            every_s=3.0,
+            emit=ways.emit,
+        )
 
 
-def _has_mesh(kubectl: Kubectl, node: str, doors: Doors) -> bool:
-    pods = kubectl.items("pods", namespace=doors.cluster.mesh.namespace, labels={"app": "l5d"})
+def _has_mesh(kubectl: Kubectl, node: str, ways: Ways) -> bool:
+    pods = kubectl.items("pods", namespace=ways.cluster.mesh.namespace, labels={"app": "l5d"})
     return any(pod["spec"].get("nodeName") == node for pod in pods)
 
 
-def _anew(guest: GuestSpec, shell: Ssh, doors: Doors, settle: Settle) -> None:
-    shell.close()
-    start_anew(guest, doors)
-    settle(guest, shell, doors)
+def start_anew(guest: Guest, ways: Ways, *, force: bool = False) -> None:
+    """Shuts a guest down gracefully and starts it. Raises StageTimeout when it does not shut down: it is left running, unless `force`
+    has it stopped hard.
+    """
+    hypervisor = ways.hypervisors[guest.host]
+    try:
+        _shut_down(guest, ways)
+    except StageTimeout as error:
+        if not force:
+            raise
+        ways.emit(Warned(f"{error.message}: stopped hard"))
+        hypervisor.stop_domain(guest.domain)
+    hypervisor.start_domain(guest.domain)
+    ways.emit(Changed(guest.host, f"guest {guest.node}", "start anew"))
 
 
-def start_anew(guest: GuestSpec, doors: Doors) -> None:
-    """Shuts a guest down gracefully and starts it. Raises StageTimeout when it does not shut down: it is left running."""
-    hypervisor = doors.hypervisors[guest.host]
+def _shut_down(guest: Guest, ways: Ways) -> None:
+    hypervisor = ways.hypervisors[guest.host]
     hypervisor.shut_down(guest.domain)
     wait_until(
         lambda: NotYet("it runs") if hypervisor.runs(guest.domain) else Ready(None),
         what=f"{guest.node}: shutdown",
         within_s=SHUTDOWN_S,
         every_s=1.0,
-        emit=doors.emit,
-        hint=f"it is left as it is, and so are those that had to follow: virsh console {guest.domain} shows what it waits for",
+        emit=ways.emit,
+        hint="it is left as it is, and so are those that had to follow: "
+        f"`meshctl console INVENTORY {guest.node}` shows what it waits for, `meshctl restart --force` stops it hard",
     )
-    hypervisor.start_domain(guest.domain)
-    doors.emit(Changed(guest.host, f"guest {guest.node}", "start anew"))

@@ -22,7 +22,7 @@ from provision.mesh import (
     probe_argv,
 )
 from provision.plan import Plan
-from provision.run.stages.doors import Doors
+from provision.run.stages.doors import Doors, Ways
 
 NAME, TITLE = "verify", "pod network and mesh, by real requests"
 
@@ -83,7 +83,7 @@ def _routed(node: str, shell: Ssh, doors: Doors) -> Routed:
         raise MeshError(error.message, hint=hint) from error
 
 
-def ask_mesh(shell: Ssh, doors: Doors) -> Ready[Routed] | NotYet:
+def ask_mesh(shell: Ssh, doors: Ways) -> Ready[Routed] | NotYet:
     """One request through a node's own mesh; for `wait_until`."""
     mesh, label = doors.cluster.mesh, configuration(doors.cluster.mesh).label
     # Its status is that of the last request only; each answer carries its own.

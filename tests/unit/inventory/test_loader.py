@@ -77,6 +77,15 @@ def test_every_problem_is_reported_at_once_and_in_order() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "position", "field", "message", "hint"),
     [
+        # Workers that may be down at once
+        (
+            "version: v1.20.2", "version: v1.20.2\n  max_unavailable: 2", (21, 20), "kubernetes.max_unavailable",
+            "2 workers cannot be down at once: there are 1", "1 at the most",
+        ),
+        (
+            "version: v1.20.2", "version: v1.20.2\n  max_unavailable: 0", (21, 20), "kubernetes.max_unavailable",
+            "0", "",
+        ),
         # YAML's traps
         ("cluster: t", "cluster: no", (2, 10), "cluster", "no without quotes is a truth value", '"no"'),
         ("cluster: t", "cluster: 52:54:00:12:34:56", (2, 10), "cluster", "to the base of 60", '"52:54:00:12:34:56"'),
