@@ -27,6 +27,12 @@ from provision.base.errors import CommandFailed, ShellError, cause
 
 LAST_LINES = 12
 
+FOLLOW_S = 7 * 86400.0
+"""Nobody looks at a log for longer."""
+
+KEPT_BYTES = 1 << 20
+"""Of what somebody gets line by line the end is kept, for what it says of a failure."""
+
 OnLine = Callable[[str], None]
 
 # The script writes what it reads to a new file beside the target and renames it: a reader sees the old or the new
@@ -89,6 +95,14 @@ class Shell(ABC):
         self.calls.count(changes=True)
         completed = self._waited(partial(self._end, argv, stdin, within_s, on_line), argv, changes=True)
         return completed.checked() if check else completed
+
+    def follow(self, argv: Sequence[str], on_line: OnLine) -> None:
+        """Runs a command that changes nothing and need not end by itself; `on_line` gets each line as it comes.
+
+        Raises CommandFailed for a status other than 0, and Interrupted when the process is asked to end.
+        """
+        self.calls.count(changes=False)
+        self._waited(partial(self._end, argv, b"", FOLLOW_S, on_line), argv, changes=False).checked()
 
     def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
         """Writes a file as a whole (by rename), with its folder."""
@@ -272,6 +286,7 @@ class Reader(threading.Thread):
         while chunk := self._read(65536):
             self._content += chunk
             if self._on_line:
+                del self._content[:-KEPT_BYTES]
                 self._hand_on(chunk, self._on_line)
         if self._line and self._on_line:
             self._on_line(self._line.decode(errors="replace"))

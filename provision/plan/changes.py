@@ -146,6 +146,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row(("sysctl",), LIVE, "set on every node and for each start, and read back; what is no longer named keeps its value until then"),
         Row(("kubernetes.version",), REFUSED, "destroy and provision, or put it back"),
         Row(("kubernetes.bundle",), LOOKS, "nodes keep what they have"),
+        Row(("kubernetes.max_unavailable",), LOOKS, "how many workers may be down at once in the next restart"),
         Row(
             ("kubernetes.pod_cidr", "kubernetes.service_cidr"),
             REFUSED,

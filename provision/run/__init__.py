@@ -11,19 +11,40 @@ from provision.run.engine import Intent, World, drifted, intent, make_plan, open
 from provision.run.identity import Identity
 from provision.run.kubeconfig import kubectls_file, merge, save
 from provision.run.lease import leases
+from provision.run.node_logs import Part, console_argv, console_log, follow_log, read_log
+from provision.run.nodes import (
+    Standing,
+    check_names,
+    check_running,
+    cordon_nodes,
+    drain_nodes,
+    restart_nodes,
+    standing,
+    to_evict,
+    uncordon_nodes,
+)
 from provision.run.status import cluster_status, table
 
 __all__ = [
     "Away",
     "Identity",
     "Intent",
+    "Part",
+    "Standing",
     "World",
     "admit",
     "answering",
     "check_hosts",
+    "check_names",
+    "check_running",
     "cluster_status",
+    "console_argv",
+    "console_log",
+    "cordon_nodes",
     "destroy",
+    "drain_nodes",
     "drifted",
+    "follow_log",
     "intent",
     "kubectls_file",
     "leases",
@@ -33,7 +54,12 @@ __all__ = [
     "plan_removal",
     "provision",
     "read_kubeconfig",
+    "read_log",
+    "restart_nodes",
     "save",
     "ssh_argv",
+    "standing",
     "table",
+    "to_evict",
+    "uncordon_nodes",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import shlex
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from provision.base import data
 from provision.base.errors import CommandFailed, InventoryError, KubernetesError, Unreachable
 from provision.base.secret import Secret
 from provision.guests import Identity, Target, identity, proxy, target
+from provision.inventory import Cluster
 from provision.kubernetes import admin_conf
 from provision.kubernetes import kubeconfig as texts
 from provision.libvirt_xml import DomainSeen
@@ -20,9 +22,7 @@ def node_target(world: World, node: str, domains: Iterable[DomainSeen] | None = 
     """How to reach a node, by `domains` where they were read already. Raises InventoryError for a name that is not in the inventory, and
     Unreachable for one that no host has.
     """
-    names = [known.name for known in world.cluster.nodes]
-    if node not in names:
-        raise InventoryError(f"there is no node {node}", hint=f"the nodes are {', '.join(names)}")
+    check_name(world.cluster, node)
     try:
         return target(world.cluster, node, world.domains() if domains is None else domains)
     except Unreachable as error:
@@ -30,6 +30,15 @@ def node_target(world: World, node: str, domains: Iterable[DomainSeen] | None = 
             raise
         hint = f"it may be on {' or '.join(sorted(world.silent))}, from which there is no answer"
         raise Unreachable(f"{node}: none of the hosts that answer has it", hint=hint) from error
+
+
+def check_name(cluster: Cluster, node: str) -> None:
+    """Raises InventoryError, with the nearest name, for a node that the inventory does not have."""
+    names = [known.name for known in cluster.nodes]
+    if node not in names:
+        near = difflib.get_close_matches(node, names, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise InventoryError(f"there is no node {node}", hint=f"{meant}the nodes are {', '.join(names)}")
 
 
 def ssh_argv(world: World, node: str, command: Sequence[str]) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def _guest(
 ) -> GuestStatus:
     inside = GuestStatus(
         name, ABSENT, unseen, ABSENT, 0, (), ABSENT,
-        ready=_condition(nodes[name]) if name in nodes else ABSENT,
+        ready=_node(nodes[name]) if name in nodes else ABSENT,
         kubernetes=nodes[name]["status"]["nodeInfo"]["kubeletVersion"] if name in nodes else ABSENT,
         mesh=_mesh(pods[name]) if name in pods else ABSENT,
     )  # fmt: skip
@@ -120,6 +120,11 @@ def _guest(
 def _condition(item: Mapping[str, Any]) -> str:
     ready = next((c["status"] for c in item.get("status", {}).get("conditions", ()) if c["type"] == "Ready"), "False")
     return "Ready" if ready == "True" else "NotReady"
+
+
+def _node(node: Mapping[str, Any]) -> str:
+    """As `kubectl get nodes` has it."""
+    return _condition(node) + (",SchedulingDisabled" if node["spec"].get("unschedulable") else "")
 
 
 def _mesh(pod: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from provision.base.calls import Calls
 from provision.base.errors import CommandFailed, ShellError
-from provision.base.shell import Local
+from provision.base.shell import KEPT_BYTES, Local
 
 
 def test_output_status_and_the_count_of_reads_and_mutations() -> None:
@@ -39,6 +39,24 @@ def test_lines_come_as_they_are_said() -> None:
     lines: list[str] = []
     Local().run(["sh", "-c", "echo one; echo two >&2; printf three"], on_line=lines.append)
     assert sorted(lines) == ["one", "three", "two"]
+
+
+def test_what_is_followed_comes_while_it_runs_and_its_end_is_kept_only(tmp_path: Path) -> None:
+    """The command goes on when its first line has come: the file is made by who got it."""
+    seen, last = tmp_path / "seen", "x" * 100
+    script = f'echo begun; while [ ! -e "$1" ]; do sleep 0.05; done; yes {last} | head -n 20000; echo over >&2; exit 4'
+    lines: list[str] = []
+
+    def take(line: str) -> None:
+        lines.append(line)
+        seen.touch()
+
+    with pytest.raises(CommandFailed, match="status 4") as caught:
+        Local().follow(["sh", "-c", script, "follow", str(seen)], take)
+    assert (len(lines), lines[0], caught.value.last_lines) == (20002, "begun", ("over",))
+    kept = Local().run(["sh", "-c", f"yes {last} | head -n 20000"], on_line=lines.append).stdout
+    assert len(kept) < KEPT_BYTES + 2 * 65536
+    assert kept.endswith(f"{last}\n")
 
 
 def test_a_command_that_overstays_is_ended_with_its_children(tmp_path: Path) -> None:
