@@ -296,4 +296,26 @@ MUTANTS = (
         "(umask 022 && cat > kubeadm.yaml)",
         ("tests/unit/kubernetes",),
     ),
+    # nodes
+    Mutant(
+        "takes-a-persons-cordon-back",
+        "provision/kubernetes/drain.py",
+        "ours = _is_ours(shell) or not cordoned(kubectl, node)",
+        "ours = True",
+        ("tests/unit/kubernetes",),
+    ),
+    Mutant(
+        "ready-by-hearsay",
+        "provision/kubernetes/kubectl.py",
+        'if boot and node["status"].get("nodeInfo", {}).get("bootID") != boot:',
+        "if False:",
+        ("tests/unit/kubernetes",),
+    ),
+    Mutant(
+        "loses-pods-unasked",
+        "provision/cli/nodes.py",
+        "lost = [pod for pod in pods if (pod.orphan and not force) or (pod.local_data and not empty)]",
+        "lost: list[Eviction] = []",
+        ("tests/unit/cli",),
+    ),
 )

@@ -323,7 +323,7 @@ def _node(name: str, node: dict[str, Any], state: dict[str, Any]) -> dict[str, A
         "status": {
             "addresses": [{"type": kind, "address": node["address"]} for kind in ("LegacyHostIP", "InternalIP")],
             "conditions": [{"type": kind, "status": "False"} for kind in types] + [{"type": "Ready", "status": "True"}],
-            "nodeInfo": {"kubeletVersion": state.get("version", "")},
+            "nodeInfo": {"kubeletVersion": state.get("version", ""), "bootID": node.get("boot", "")},
         },
     }
 

@@ -112,7 +112,7 @@ def _sync(given: dict[str, str], kubeconfig: Path) -> None:
         node = state.setdefault("nodes", {}).setdefault(
             name, {"address": given["--node-ip"], "dns": given["--cluster-dns"]}
         )
-        node["seen"] = time.time()
+        node["seen"], node["boot"] = time.time(), Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         _daemon_pods(state, name, given)
 
 

@@ -183,6 +183,13 @@ def test_every_node_is_ready_and_pods_reach_each_other(cluster: Cluster) -> None
     reach(cluster[W1], pods["w1"], [pods["cp1"]], port=8080)
 
 
+def test_ready_is_believed_of_the_kernel_that_runs_only(cluster: Cluster) -> None:
+    boot = cluster[W1].read(["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
+    assert soon(lambda: nodes_ready(cluster.kubectl, ["w1"], {"w1": boot})) == ("w1",)
+    before = nodes_ready(cluster.kubectl, ["cp1", "w1"], {"w1": "the-one-before"})
+    assert before == NotYet("w1: its kubelet has not reported since it was started")
+
+
 def test_a_second_run_only_reads(cluster: Cluster) -> None:
     before = cluster.mutations()
     for member in (CP, W1):
