@@ -4,9 +4,11 @@ libvirtd whose guests have no system and so never shut down.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -213,6 +215,21 @@ def test_what_the_console_has_said_is_printed_without_a_terminal(running: World,
     laptop = Laptop(real.folder, real.uri, env={"MESHCTL_STATE": str(real.folder / "state")})
     done = laptop.run("console", str(real.inventory), "w1", "--tail", "2")
     assert (done.status, done.stdout) == (0, "[  OK  ] Started unit 999.\nlast words\\x07\n")
+
+
+def test_at_a_terminal_it_becomes_virsh(running: World, real: Place) -> None:
+    laptop = Laptop(real.folder, real.uri, env={"MESHCTL_STATE": str(real.folder / "state")})
+    ours, theirs = os.openpty()
+    process = laptop.start("console", str(real.inventory), "w1", stdin=theirs, stdout=theirs, stderr=theirs).process
+    os.close(theirs)
+    said = b""
+    while b"Escape character" not in said:
+        said += os.read(ours, 4096)
+    assert b"Connected to domain 'demo-w1'" in said
+    assert Path(f"/proc/{process.pid}/comm").read_text() == "virsh\n"
+    os.write(ours, b"\x1d")
+    assert process.wait(30) == 0
+    os.close(ours)
 
 
 def test_restart_says_what_it_does_and_asks(real: Place, running: World) -> None:
