@@ -307,6 +307,7 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("sysctl", ""): put("sysctl", to={"net.core.somaxconn": 1024}),
     ("kubernetes.version", ""): put("kubernetes", "version", to="v1.20.3"),
     ("kubernetes.bundle", ""): resealed,
+    ("kubernetes.max_unavailable", ""): put("kubernetes", "max_unavailable", to=2),
     ("kubernetes.pod_cidr", ""): put("kubernetes", "pod_cidr", to="10.245.0.0/16"),
     ("kubernetes.service_cidr", ""): put("kubernetes", "service_cidr", to="10.112.0.0/12"),
     ("mesh.version", ""): mesh(version="1.0.0"),
