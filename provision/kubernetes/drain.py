@@ -16,8 +16,8 @@ DRAINED = f"{STATE}/drained"
 """On a node that a run has emptied for a while. The next run sees by it what one that was ended must still take back. What a person
 has cordoned or drained has none: nobody but a person takes that back."""
 
-_OVERDUE = 124
-"""With which timeout(1) ends when it had to end the program. Ended there, kubectl evicts nobody behind our back."""
+_OVERDUE = (124, 137)
+"""With which timeout(1) ends when it had to end the program, or to kill it. Ended there, kubectl evicts nobody behind our back."""
 
 
 def cordon(kubectl: Kubectl, node: str, emit: Emit) -> None:
@@ -73,12 +73,12 @@ def drain(
     """
     # All flags are those of 1.5 to 1.20. What belongs to a DaemonSet would come again at once, and goes with the node.
     flags = ["--ignore-daemonsets", *["--force"] * orphans, *["--delete-local-data"] * local_data]
-    argv = ["timeout", f"{within_s:.0f}", *kubectl_argv("drain", node, *flags)]
+    argv = ["timeout", "--kill-after=10", f"{within_s:.0f}", *kubectl_argv("drain", node, *flags)]
     done = kubectl.shell.run(argv, within_s=within_s + 30.0, check=False)
     if done.status == 0:
         emit(Changed("cluster", f"node {node}", "drain"))
     elif "not found" not in done.stderr.lower():
-        why = f"not within {within_s:.0f} s" if done.status == _OVERDUE else f"status {done.status}"
+        why = f"not within {within_s:.0f} s" if done.status in _OVERDUE else f"status {done.status}"
         raise KubernetesError(
             f"{node} could not be drained ({why}): {_said(done)}{_what_stays(kubectl, node)}",
             hint="what holds it must go, or another replica come; it takes no new pods until it is uncordoned",
