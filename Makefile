@@ -1,6 +1,6 @@
 # Names only: what a target does stands in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint docs faults mutants clean
+.PHONY: help setup demo test test-all test-fast lint docs faults mutants clean
 
 help:       ## this list
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ demo:       ## from nothing to a request through the mesh, in an embedded lab
 
 test:       ## everything: lint, unit, libvirt, and the lab run
 	@.ci/test
+
+test-all:   ## the same with every scenario of a cluster that lives; `make test` takes some in turn
+	@.ci/test whole
 
 test-fast:  ## what needs no lab: unit and libvirt
 	@.ci/test fast

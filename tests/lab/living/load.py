@@ -1,0 +1,149 @@
+"""Two pods of the echo app behind the mesh, asked ten times a second from a node while something is done to others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from provision.base.waiting import NotYet, Ready, wait_until
+from tests.lab.conftest import MESHCTL, Place
+
+NAME = "pair"
+PER_S = 10
+
+# Runs in the guest until its stdin ends: each request at its own time, whatever became of the one before; then what it counted, as JSON.
+_ASK = """
+import concurrent.futures, http.client, json, sys, threading, time
+port, name, per_s = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+asked, failed, pods, lock = 0, [], {}, threading.Lock()
+
+def ask(number):
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/%d" % number, headers={"Host": name})
+        answer = connection.getresponse()
+        body = answer.read()
+        fault = "" if answer.status == 200 else "%d %s" % (answer.status, body[:200].decode(errors="replace"))
+        pod = json.loads(body)["pod"] if not fault else ""
+    except Exception as error:
+        fault, pod = repr(error), ""
+    with lock:
+        pods[pod] = pods.get(pod, 0) + 1
+        if fault:
+            failed.append("%s %s" % (time.strftime("%H:%M:%S"), fault))
+
+with concurrent.futures.ThreadPoolExecutor(64) as pool:
+    begun = time.monotonic()
+    print("begun", flush=True)
+    while not ended.wait(max(0.0, begun + asked / per_s - time.monotonic())):
+        pool.submit(ask, asked)
+        asked += 1
+print(json.dumps({"asked": asked, "seconds": time.monotonic() - begun, "failed": failed, "pods": pods}))
+"""
+
+KUBECTL = ("sudo", "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf")
+
+
+@dataclass
+class Load:
+    """What was counted, once it has ended."""
+
+    asked: int = 0
+    seconds: float = 0.0
+    failed: tuple[str, ...] = ()
+    pods: dict[str, int] | None = None
+
+
+@contextmanager
+def steady(place: Place, node: str) -> Iterator[Load]:
+    """The two pods, and the load from `node` meanwhile; its figures are there at the end."""
+    apply(place, *_pair(place))
+    try:
+        wait_until(lambda: _both(place), what="two pods", within_s=300, every_s=3)
+        found = Load()
+        with _asking(place, node, found):
+            yield found
+        print(
+            f"load: {found.asked} requests in {found.seconds:.0f} s, {len(found.failed)} failed; {found.pods}",
+            flush=True,
+        )
+    finally:
+        kubectl(place, "delete", "deployment,service", NAME, "--ignore-not-found")
+
+
+@contextmanager
+def _asking(place: Place, node: str, found: Load) -> Iterator[None]:
+    words = ("python3", "-c", _ASK, "4140", NAME, str(PER_S))
+    argv = [str(MESHCTL), "ssh", str(place.inventory), node, "--", *words]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        try:
+            yield
+        finally:
+            said, _ = process.communicate("", timeout=120)
+            counted = json.loads(said)
+            found.asked, found.seconds = counted["asked"], counted["seconds"]
+            found.failed, found.pods = tuple(counted["failed"]), counted["pods"]
+
+
+def kubectl(place: Place, *words: str) -> str:
+    """kubectl on the control plane."""
+    done = place.meshctl("ssh", str(place.inventory), "cp1", "--", *KUBECTL, *words)
+    assert done.status == 0, done.stderr
+    return done.stdout
+
+
+def apply(place: Place, *things: dict[str, Any]) -> None:
+    """Creates objects, or makes them as given."""
+    script = 'printf %s "$1" | sudo kubectl --kubeconfig /etc/kubernetes/admin.conf apply --validate=false -f -'
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": things})
+    done = place.meshctl("ssh", str(place.inventory), "cp1", "--", "sh", "-c", script, "apply", listed)
+    assert done.status == 0, done.stderr
+
+
+def _pair(place: Place) -> tuple[dict[str, Any], ...]:
+    (app, *_) = json.loads(kubectl(place, "get", "daemonset", "echo", "-o", "json"))["spec"]["template"]["spec"][
+        "containers"
+    ]
+    labels, apart = (
+        {"app": NAME},
+        {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": NAME}}},
+    )
+    spec = {
+        "containers": [app],
+        "affinity": {
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": apart}]
+            }
+        },
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": NAME},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+    port = {"name": "http", "port": 80, "targetPort": 8080}
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": NAME},
+        "spec": {"selector": labels, "ports": [port]},
+    }
+    return deployment, service
+
+
+def _both(place: Place) -> Ready[None] | NotYet:
+    status = json.loads(kubectl(place, "get", "deployment", NAME, "-o", "json"))["status"]
+    return Ready(None) if status.get("readyReplicas") == 2 else NotYet(f"{status.get('readyReplicas', 0)} ready")
