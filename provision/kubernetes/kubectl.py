@@ -257,7 +257,7 @@ def _digest_of(live: Manifest) -> str | None:
     return None if value is None else str(value)
 
 
-def _node_state(node: Manifest | None, boot: str) -> str:
+def _node_state(node: Manifest | None, boot: str = "") -> str:
     if node is None:
         return "not registered"
     if boot and node["status"].get("nodeInfo", {}).get("bootID") != boot:
