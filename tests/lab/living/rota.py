@@ -1,6 +1,6 @@
 """Which scenarios a run of CI takes: one turn each hour of the day, in turn. `make test-all` takes every one.
 
-    python -m tests.lab.living.rota HOUR
+python -m tests.lab.living.rota HOUR
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 TURNS = (
     ("remove-worker", "add-worker"),
     ("rolling-restart", "host-restart"),
+    ("node-commands", "runbook-restart"),
 )
 """Each about as long as the others."""
 
