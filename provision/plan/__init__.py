@@ -3,8 +3,9 @@
 To live here a line compares what should be with what was seen. It changes nothing and asks nobody.
 """
 
-from provision.plan import departure
+from provision.plan import departure, limits
 from provision.plan.action import Action, Verb
+from provision.plan.agreement import Agreement
 from provision.plan.artifacts import UPLOAD
 from provision.plan.compare import UNCORDON, Plan, basis_of, effective, guest_digest, plan
 from provision.plan.desired import desired, members, wishes
@@ -23,6 +24,7 @@ __all__ = [
     "UNCORDON",
     "UPLOAD",
     "Action",
+    "Agreement",
     "Drift",
     "HostSeen",
     "Live",
@@ -40,6 +42,7 @@ __all__ = [
     "hindrances",
     "holders",
     "host_drifts",
+    "limits",
     "members",
     "plan",
     "removals",

@@ -15,6 +15,7 @@ from provision.libvirt_xml import DomainSeen
 from provision.placement import CellMap
 from provision.plan.action import Action as Action
 from provision.plan.action import Verb as Verb
+from provision.plan.agreement import Agreement
 from provision.plan.artifacts import artifact_action, bundle_of, upload_actions, upload_notes
 from provision.plan.conflicts import conflicts
 from provision.plan.observed import HostSeen, NodeSeen, Observed
@@ -48,16 +49,26 @@ class Plan:
     """What it leaves until `--restart` is said."""
     halted: tuple[str, ...] = ()
     """Guests of ours that do not run and that it must not start over: why, and the next step."""
+    limit: frozenset[str] = frozenset()
+    """The only nodes that it is about; empty: all."""
 
     @property
     def changes(self) -> tuple[Action, ...]:
         """The actions that change something."""
         return tuple(action for action in self.actions if action.verb is not Verb.LEAVE)
 
+    @property
+    def agreement(self) -> Agreement:
+        """What is agreed to with it: the same things should exist, by the same deeds, whatever the words for them."""
+        return Agreement.to(self.desired, self.changes)
+
     def agrees_with(self, shown: Plan) -> bool:
-        """Whether it is the plan shown before: the same things should exist, by the same deeds, whatever the words for them."""
-        deeds, agreed = ({action.deed for action in one.changes} for one in (self, shown))
-        return self.desired == shown.desired and deeds == agreed
+        """Whether it is the plan shown before."""
+        return not self.agreement.departures(shown.agreement)
+
+    def concerns(self, node: str) -> bool:
+        """Whether it is about this node."""
+        return not self.limit or node in self.limit
 
     def of(self, stage: str, kind: str | None = None) -> tuple[Action, ...]:
         """The changes of one stage, of one kind if given."""

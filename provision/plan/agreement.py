@@ -1,0 +1,68 @@
+"""What is agreed to with a plan: its deeds, and what should exist after them. Comparable, and small enough for a file. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from provision.plan.action import Action
+from provision.specs import Desired, digest
+
+Deed = tuple[str, ...]
+"""As `Action.deed`: stage, verb, where, kind, name, and the digest of what is there of it."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """`deeds` are what is done; `things` what should exist: a digest of each, by its name for people.
+
+    Words are no part of it, nor are paths on the machine that plans: another machine may carry out what this one showed.
+    """
+
+    deeds: frozenset[Deed]
+    things: Mapping[str, str]
+
+    @classmethod
+    def to(cls, wanted: Desired, changes: Iterable[Action]) -> Agreement:
+        """The agreement to do these changes for what is wanted."""
+        return cls(frozenset(action.deed for action in changes), {name: digest(one) for name, one in _things(wanted)})
+
+    def departures(self, agreed: Agreement) -> tuple[str, ...]:
+        """What is otherwise than was agreed, one line each; nothing when it is the same."""
+        return (*_in_deeds(self.deeds, agreed.deeds), *_in_things(self.things, agreed.things))
+
+
+def _in_deeds(now: frozenset[Deed], then: frozenset[Deed]) -> Iterator[str]:
+    new, gone = now - then, then - now
+    changed = {deed[:-1] for deed in new} & {deed[:-1] for deed in gone}
+    yield from (f"changed by somebody: {_words(deed)}" for deed in sorted(changed))
+    yield from (f"new: {_words(deed)}" for deed in sorted(new) if deed[:-1] not in changed)
+    yield from (f"no longer to do: {_words(deed)}" for deed in sorted(gone) if deed[:-1] not in changed)
+
+
+def _words(deed: Deed) -> str:
+    _, verb, where, kind, name = deed[:5]
+    return f"{verb} {kind} {name}" + (f" on {where}" if where != name else "")
+
+
+def _in_things(now: Mapping[str, str], then: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*now, *then}):
+        if name not in then:
+            yield f"should exist, and should not then: {name}"
+        elif name not in now:
+            yield f"should exist no longer: {name}"
+        elif now[name] != then[name]:
+            yield f"should be otherwise: {name}"
+
+
+def _things(wanted: Desired) -> Iterator[tuple[str, Hashable]]:
+    yield "the owner's id", wanted.owner_id
+    yield from ((f"pool {one.name} of {one.host}", one) for one in wanted.pools)
+    yield from ((f"network {one.name} of {one.host}", one) for one in wanted.networks)
+    yield from ((f"{one.kind} {one.title}", replace(one, path="")) for one in wanted.artifacts)
+    yield from ((f"volume group {one.name} of {one.host}", one) for one in wanted.groups)
+    yield from ((f"volume {one.kind} of {one.node}", one) for one in wanted.volumes)
+    yield from ((f"seed of {one.node}", one) for one in wanted.seeds)
+    yield from ((f"guest {one.node}", one) for one in wanted.guests)
+    yield from ((f"member {one.name}", one) for one in wanted.members)
+    yield from ((f"member {one.name}, which is in no inventory", one) for one in wanted.leaving)
