@@ -15,7 +15,8 @@
     ├── HostUnfit 12
     ├── StorageError 13
     ├── LockedError 14
-    └── Unfinished 15
+    ├── Unfinished 15
+    └── SomeFailed 16
 
 The message says what is wrong, with the numbers; the hint says what to do next. Foreign exceptions
 (libvirt, paramiko, OSError) are translated once, at the door that meets them. docs/exit-codes.md
@@ -173,3 +174,9 @@ class Unfinished(MeshctlError):
         self, message: str, *, hint: str = "once that is mended, the same command removes what is left"
     ) -> None:
         super().__init__(f"not all is removed: {message}", hint=hint)
+
+
+class SomeFailed(MeshctlError):
+    """`provision --keep-going` finished the nodes that it could; it gave up others, each with its cause and next step."""
+
+    exit_code = 16

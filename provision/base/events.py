@@ -103,6 +103,27 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class StepFinished:
+    """A stage has done one `step` (first boot, join …) of its work on a node after `seconds`."""
+
+    stage: str
+    node: str
+    step: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GaveUp:
+    """The run goes on without a node (`--keep-going`): in which stage it failed, error class, message and hint."""
+
+    stage: str
+    node: str
+    error: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
 class StageFinished:
     """A stage ended well after `seconds`."""
 
@@ -143,6 +164,8 @@ Event = (
     | Found
     | Asked
     | Answered
+    | StepFinished
+    | GaveUp
     | StageFinished
     | Failed
     | RunFinished

@@ -92,7 +92,8 @@ def judge_pods(
 ) -> Ready[dict[str, Pod]] | NotYet:
     """The same of pods that were asked for. `now` is the cluster's clock, asked only where a container was restarted."""
     wanted = [item for item in items if annotations.items() <= item["metadata"].get("annotations", {}).items()]
-    if hopeless := [text for item in wanted if (text := _hopeless(item))]:
+    here = [item for item in wanted if item["spec"].get("nodeName") in nodes]
+    if hopeless := [text for item in here if (text := _hopeless(item))]:
         raise KubernetesError(
             "\n".join(hopeless), hint="`meshctl ssh INVENTORY NODE -- sudo docker logs CONTAINER` shows its last words"
         )

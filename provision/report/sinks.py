@@ -23,6 +23,7 @@ from provision.base.events import (
     Event,
     Failed,
     Found,
+    GaveUp,
     Output,
     Progress,
     RunFinished,
@@ -30,6 +31,7 @@ from provision.base.events import (
     StageFinished,
     StageSkipped,
     StageStarted,
+    StepFinished,
     Waiting,
     Warned,
 )
@@ -212,6 +214,7 @@ _STYLES: dict[type, str] = {
     Changed: "green",
     Warned: "yellow",
     Found: "yellow",
+    GaveUp: "bold red",
     Failed: "bold red",
     RunFinished: "bold",
 }
@@ -247,6 +250,10 @@ def _line(event: Event, *, verbose: bool) -> str | None:
             return f"   asked: {question}"
         case Answered(answer):
             return f"   answered: {answer}"
+        case StepFinished(_, node, step, seconds):
+            return f"   {node}: {step} done in {seconds:.1f} s" if verbose else None
+        case GaveUp(_, node, _, message, hint):
+            return f"   given up: {node}: {message}" + (f"\n   hint: {hint}" if hint else "")
         case StageFinished(stage, seconds):
             return f"   {stage} done in {seconds:.1f} s"
         case Failed(error="Interrupted"):

@@ -52,6 +52,7 @@ from provision.plan import (
     departure,
     desired,
     host_drifts,
+    limits,
     members,
     plan,
     repaired,
@@ -69,6 +70,7 @@ from provision.run.observe import (
     observe_topologies,
 )
 from provision.run.stages.doors import Doors, Ways
+from provision.run.stages.given_up import GivenUp
 from provision.run.stages.order import Stage, until
 from provision.specs import Artifact, Desired, HostTraits, base_image, bundle_disk
 from provision.storage import Allotment
@@ -181,12 +183,22 @@ def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
     return Intent(wanted, placement, sealed, topologies, current, pools, answering)
 
 
-def make_plan(world: World, *, wipe: bool = False, restart: bool = False, remove: Collection[str] = ()) -> Plan:
-    """Observes everything and compares it with what the inventory wants; `wipe`, `restart` and `remove` as for `provision`.
+def make_plan(
+    world: World,
+    *,
+    wipe: bool = False,
+    restart: bool = False,
+    remove: Collection[str] = (),
+    limit: Collection[str] = (),
+) -> Plan:
+    """Observes everything and compares it with what the inventory wants; options as for `provision`.
 
-    Raises StorageError with every fault of every host's pool, and ConflictError for a node that cannot be removed.
+    Raises StorageError with every fault of every host's pool, and ConflictError for a node that cannot be removed, or that --limit
+    names and that is not there or cannot join.
     """
-    meant = intent(world, wipe=wipe)
+    limits.check_names(world.cluster, limit)
+    whole = intent(world, wipe=wipe)
+    meant = replace(whole, wanted=limits.narrowed(whole.wanted, limit)) if limit else whole
     if meant.pools.faults:
         text = "\n".join(f"  {fault}" for fault in meant.pools.faults)
         raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
@@ -195,10 +207,13 @@ def make_plan(world: World, *, wipe: bool = False, restart: bool = False, remove
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
     shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
     observed = observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions)
-    wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes}
-    found = plan(meant.wanted, replace(observed, wipes=wipes, answering=meant.answering))
-    whole = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
-    return departure.taking_away(repaired(whole, drifts, restart=restart), world.cluster, observed, remove)
+    hosts = {pool.host for pool in meant.wanted.pools}
+    wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes and host in hosts}
+    observed = replace(observed, wipes=wipes, answering=meant.answering)
+    found = plan(meant.wanted, observed)
+    found = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
+    found = departure.taking_away(repaired(found, drifts, restart=restart), world.cluster, observed, remove)
+    return limits.limited(found, plan(whole.wanted, observed), world.cluster, observed, limit) if limit else found
 
 
 def _require_kvm(cluster: Cluster, meant: Intent) -> None:
@@ -300,6 +315,8 @@ def provision(
     wipe: bool = False,
     restart: bool = False,
     remove: Collection[str] = (),
+    limit: Collection[str] = (),
+    keep_going: bool = False,
     patience_s: float = 0.0,
 ) -> None:
     """Runs the stages up to `last`. Plans again first, holding the hosts, and refuses when that is no longer the plan agreed to.
@@ -307,7 +324,8 @@ def provision(
     Without changes nothing is held: it only looks then.
 
     `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew; `remove`: the nodes that the inventory no
-    longer has and that go. All as the plan was made.
+    longer has and that go; `limit`: the only nodes that are made or changed. All as the plan was made. `keep_going`: a node that fails
+    does not end the run; raises SomeFailed at its end.
     """
     if agreed.halted:
         raise ConflictError(
@@ -316,32 +334,34 @@ def provision(
             hint="do what is said there, then run the command again",
         )
     if not agreed.changes:
-        _run_stages(world, agreed, last)
+        _run_stages(world, agreed, last, keep_going=keep_going)
         return
     with leased(world.hypervisors, world.calls, f"provision {agreed.cluster}", world.emit, patience_s=patience_s):
-        found = make_plan(world, wipe=wipe, restart=restart, remove=remove)
+        found = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit)
         _check_agreement(found, agreed)
         world.identity.keep(found.desired.owner_id, world.emit)
-        _run_stages(world, found, last)
+        _run_stages(world, found, last, keep_going=keep_going)
 
 
 def _check_agreement(found: Plan, agreed: Plan) -> None:
-    if not found.agrees_with(agreed):
+    if departures := found.agreement.departures(agreed.agreement):
+        what = "\n".join(f"  {line}" for line in departures)
         raise ConflictError(
-            "the world changed since the plan was shown", hint="look at the new plan: run the command again"
+            f"the world changed since the plan was shown:\n{what}", hint="look at the new plan: run the command again"
         )
 
 
-def _run_stages(world: World, found: Plan, last: str | None) -> None:
+def _run_stages(world: World, found: Plan, last: str | None, *, keep_going: bool) -> None:
     sealed = _sealed(world.cluster, bundle.find(world.cluster.kubernetes.bundle))
     stages = until(last)
     part = found.until(tuple(stage.name for stage in stages))
-    doors = world.doors(sealed)
+    doors = replace(world.doors(sealed), given_up=GivenUp(keep_going=keep_going))
     with recorded(world, "provision"):
         for stage in stages:
             _run_stage(stage, part, doors)
         for text in found.pending:
             world.emit(Warned(text))
+        doors.given_up.tell(world.emit)
 
 
 def _run_stage(stage: Stage, part: Plan, doors: Doors) -> None:

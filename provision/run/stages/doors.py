@@ -1,11 +1,12 @@
-"""What a stage may use: the plan's inventory and the doors. Nothing here is written to by a stage."""
+"""What a stage may use: the plan's inventory and the doors. Nothing here is written to by a stage, but who was given up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from provision.base.errors import MeshctlError
 from provision.base.events import Emit
 from provision.base.shell import Shell
 from provision.bundle import Bundle
@@ -13,7 +14,31 @@ from provision.guests import Sessions, Ssh, target
 from provision.hosts import Hypervisor
 from provision.inventory import Cluster
 from provision.kubernetes import Kubectl, kubectl_for
+from provision.libvirt_xml import DomainSeen
+from provision.plan import Plan
 from provision.run.observe import all_domains
+from provision.run.stages.given_up import GivenUp
+
+
+@dataclass(frozen=True)
+class Shells(Mapping[str, Ssh]):
+    """Sessions to nodes, by name, from the stamps as they were in one look. One without a guest is met by whoever asks for it."""
+
+    cluster: Cluster
+    sessions: Sessions
+    domains: tuple[DomainSeen, ...]
+
+    def __getitem__(self, node: str) -> Ssh:
+        """The session to a node. Raises Unreachable when there is no such guest of ours."""
+        return self.sessions.to(target(self.cluster, node, self.domains))
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the inventory's nodes."""
+        return (node.name for node in self.cluster.nodes)
+
+    def __len__(self) -> int:
+        """How many nodes the inventory has."""
+        return len(self.cluster.nodes)
 
 
 class Guest(Protocol):
@@ -51,10 +76,9 @@ class Ways:
     host_shell: Callable[[str], Shell]
     """The shell of a host; raises StorageError where there is none."""
 
-    def shells(self) -> dict[str, Ssh]:
-        """A session to every node, by name, from the stamps as they are now (one bulk read per host)."""
-        domains = all_domains(self.cluster.owner, self.hypervisors)
-        return {node.name: self.sessions.to(target(self.cluster, node.name, domains)) for node in self.cluster.nodes}
+    def shells(self) -> Mapping[str, Ssh]:
+        """A session to every node, by name (one bulk read per host)."""
+        return Shells(self.cluster, self.sessions, all_domains(self.cluster.owner, self.hypervisors))
 
     def kubectl(self) -> Kubectl:
         """Kubectl on the control plane."""
@@ -63,6 +87,17 @@ class Ways:
 
 @dataclass(frozen=True)
 class Doors(Ways):
-    """The ways of a run of stages, which also has what new nodes are made of."""
+    """The ways of a run of stages, which also has what new nodes are made of, and knows whom it goes on without."""
 
     bundle: Bundle
+    given_up: GivenUp = field(default_factory=GivenUp)
+
+    def nodes(self, plan: Plan) -> tuple[str, ...]:
+        """The nodes that the plan is about, without those that were given up."""
+        return self.given_up.without(node.name for node in self.cluster.nodes if plan.concerns(node.name))
+
+    def give_up(self, node: str, stage: str, error: MeshctlError) -> None:
+        """Lets the run go on without a node, or raises its failure: where that was not asked for, and for the control plane."""
+        if node == self.cluster.control_plane.name:
+            raise error
+        self.given_up.add(node, stage, error, self.emit)

@@ -6,10 +6,10 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 from provision.base.errors import ConflictError, MeshctlError, StageTimeout, Unreachable
 from provision.base.events import Changed, Warned
-from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import (
     Boot,
@@ -29,6 +29,7 @@ from provision.libvirt_xml import domain_xml, judged_domains, upload_volume_xml
 from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective
 from provision.run.stages.doors import Doors, Guest, Ways
 from provision.run.stages.rolling import restart
+from provision.run.stages.steps import each_node
 from provision.specs import GuestSpec, Member, Stamp, digest
 
 NAME, TITLE = "guests", "guests: define, boot, check"
@@ -43,15 +44,17 @@ def run(plan: Plan, doors: Doors) -> None:
     While a cluster is still to be made only the control plane is waited for: workers boot and prepare while it
     initialises, and the stage kubernetes settles them.
     """
-    for_each(plan.of(NAME, "guest"), lambda action: _bring_up(action, plan, doors))
-    for_each(plan.of(NAME, PINS), lambda action: put_back(action, plan, doors))
-    if actions := plan.of(NAME, RESTART):
+    node = attrgetter("name")
+    each_node(doors, NAME, "guest", plan.of(NAME, "guest"), lambda action: _bring_up(action, plan, doors), node)
+    each_node(doors, NAME, PINS, plan.of(NAME, PINS), lambda action: put_back(action, plan, doors), node)
+    actions = tuple(one for one in plan.of(NAME, RESTART) if doors.given_up.without([one.name]))
+    if actions:
         restart(plan, actions, doors, settle)
     unsettled = [action.where for action in plan.of(NAME, "boot")]
     if plan.of("kubernetes"):
         unsettled = [name for name in unsettled if name == doors.cluster.control_plane.name]
     shells = doors.shells()
-    for_each(unsettled, lambda node: settle(plan.desired.guest(node), shells[node], doors))
+    each_node(doors, NAME, "boot", unsettled, lambda name: settle(plan.desired.guest(name), shells[name], doors))
 
 
 def put_back(action: Action, plan: Plan, doors: Doors) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from provision.base.events import Changed
-from provision.base.parallel import for_each
 from provision.hosts import clear, make_group, make_thin_pool
 from provision.libvirt_xml import pool_xml
 from provision.plan import AUTOSTART, Action, Plan, Verb
 from provision.run.stages.doors import Doors
+from provision.run.stages.steps import each_host
 
 NAME, TITLE = "hosts", "storage pools"
 
@@ -16,7 +16,8 @@ def run(plan: Plan, doors: Doors) -> None:
     """Creates or starts each host's pool, and marks it for autostart where somebody took that off; wipes what may be wiped,
     makes volume groups and thin pools. Hosts at once.
     """
-    for_each(sorted({action.where for action in plan.of(NAME)}), lambda host: _host(host, plan, doors))
+    hosts = sorted({action.where for action in plan.of(NAME)})
+    each_host(doors, NAME, plan, hosts, lambda host: _host(host, plan, doors))
 
 
 def _host(host: str, plan: Plan, doors: Doors) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from provision.base.errors import MeshctlError
 from provision.base.events import Changed, Progress, Warned
-from provision.base.parallel import for_each
 from provision.base.shell import Shell
 from provision.hosts import remove_copy, send, verify_again
 from provision.plan import UPLOAD, Action, Plan, Verb
 from provision.run.stages.doors import Doors
+from provision.run.stages.steps import each_host
 
 NAME, TITLE = "images", "base image and bundle into the pools"
 
@@ -16,7 +16,7 @@ NAME, TITLE = "images", "base image and bundle into the pools"
 def run(plan: Plan, doors: Doors) -> None:
     """Sends what is missing; hosts at once, one file after the other on each."""
     hosts = sorted({action.where for action in plan.of(NAME)})
-    for_each(hosts, lambda host: _to_host(host, plan, doors))
+    each_host(doors, NAME, plan, hosts, lambda host: _to_host(host, plan, doors))
 
 
 def _to_host(host: str, plan: Plan, doors: Doors) -> None:

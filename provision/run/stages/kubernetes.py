@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from provision.base.parallel import for_each
-from provision.base.waiting import wait_until
+from operator import attrgetter
+
 from provision.kubernetes import (
     credentials,
     initialise,
@@ -18,6 +18,7 @@ from provision.plan import UNCORDON, Plan
 from provision.run.observe import kubernetes_spec
 from provision.run.stages.doors import Doors
 from provision.run.stages.guests import settle
+from provision.run.stages.steps import await_nodes, each_node
 from provision.specs import Member
 
 NAME, TITLE = "kubernetes", "Kubernetes by kubeadm"
@@ -27,7 +28,7 @@ READY_S = 900.0
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Prepares, initialises, joins what the plan says, then waits until every node is Ready."""
+    """Prepares, initialises, joins what the plan says, then waits until every node that it is about is Ready."""
     spec = kubernetes_spec(doors.cluster, plan.desired, doors.bundle)
     profile = profile_for(spec.generation)
     shells = doors.shells()
@@ -41,14 +42,24 @@ def run(plan: Plan, doors: Doors) -> None:
         if member == spec.control_plane:
             initialise(control_plane, profile, spec, member, doors.emit)
 
-    for_each(spec.members, make_ready)
+    name = attrgetter("name")
+    software = {action.name for action in plan.of(NAME, "node software")}
+    prepared = [member for member in spec.members if plan.concerns(member.name) or member.name in software]
+    each_node(doors, NAME, "preparation", prepared, make_ready, name)
     joining = {action.name for action in plan.of(NAME, "kubeadm join")}
     if joining:
         means = credentials(control_plane, profile, doors.emit)
         workers = [member for member in spec.members if member.name in joining]
-        for_each(workers, lambda m: join(shells[m.name], profile, spec, m, means, doors.emit))
-    names = [member.name for member in spec.members]
+        each_node(
+            doors, NAME, "join", workers, lambda m: join(shells[m.name], profile, spec, m, means, doors.emit), name
+        )
     kubectl = kubectl_for(spec.generation, control_plane)
-    for action in plan.of(NAME, UNCORDON):
-        take_back(shells[action.name], kubectl, action.name, doors.emit)
-    wait_until(lambda: nodes_ready(kubectl, names), what="nodes Ready", within_s=READY_S, every_s=3.0, emit=doors.emit)
+    each_node(
+        doors,
+        NAME,
+        UNCORDON,
+        plan.of(NAME, UNCORDON),
+        lambda action: take_back(shells[action.name], kubectl, action.name, doors.emit),
+        name,
+    )
+    await_nodes(doors, NAME, "Ready", doors.nodes(plan), lambda names: nodes_ready(kubectl, names), READY_S)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from provision.base.events import Changed
-from provision.base.waiting import wait_until
 from provision.kubernetes import Kubectl, Outdated, patiently, pods_on, profile_for
 from provision.kubernetes.kubectl import title
 from provision.mesh import POD_DIGEST, Manifest, pod_digests
 from provision.plan import Plan
 from provision.run.observe import mesh_manifests
 from provision.run.stages.doors import Doors
+from provision.run.stages.steps import await_nodes
 
 NAME, TITLE = "mesh", "Linkerd on every node"
 
@@ -23,19 +23,21 @@ ROLL_S = 60.0
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Applies what is absent or differs, replaces pods of an older template, waits until every node has ready pods of the
-    wanted one.
+    """Applies what is absent or differs, replaces pods of an older template, waits until every node that the plan is about has ready
+    pods of the wanted one. The objects go with the control plane: without it only pods are waited for, of the template that is there.
+
+    What is stale is asked of the cluster itself: the plan is older than the cluster may be.
     """
-    del plan  # what is stale is asked of the cluster itself: the plan is older than the cluster may be
     kubectl = doors.kubectl()
     wanted = mesh_manifests(doors.cluster, doors.bundle)
-    patiently(lambda: _put(kubectl, wanted, doors), within_s=READY_S, emit=doors.emit)
+    whole = plan.concerns(doors.cluster.control_plane.name)
+    if whole:
+        patiently(lambda: _put(kubectl, wanted, doors), within_s=READY_S, emit=doors.emit)
     rolls = profile_for(doors.cluster.kubernetes.generation).workloads.rolls_daemonsets
-    nodes = tuple(node.name for node in doors.cluster.nodes)
     for app, digest in pod_digests(wanted).items():
-        if not rolls:
-            _replace_old_pods(kubectl, app, digest, doors)
-        _await_pods(kubectl, app, digest, nodes, doors)
+        if whole and not rolls:
+            _replace_old_pods(kubectl, app, digest, doors.nodes(plan), doors)
+        _await_pods(kubectl, app, {POD_DIGEST: digest} if whole else {}, doors.nodes(plan), doors)
 
 
 def _put(kubectl: Kubectl, wanted: tuple[Manifest, ...], doors: Doors) -> None:
@@ -57,31 +59,29 @@ def _stale(kubectl: Kubectl, wanted: tuple[Manifest, ...]) -> Outdated:
     return kubectl.outdated(wanted) if front else stale
 
 
-def _await_pods(kubectl: Kubectl, app: str, digest: str, nodes: Sequence[str], doors: Doors) -> None:
-    """Waits for a ready pod of the wanted template on each of these nodes. Raises KubernetesError when one never will be."""
-    wait_until(
-        lambda: pods_on(
-            kubectl,
-            nodes,
-            namespace=doors.cluster.mesh.namespace,
-            labels={"app": app},
-            annotations={POD_DIGEST: digest},
-        ),
-        what=f"pods {app} on {'every node' if len(nodes) > 1 else nodes[0]}",
-        within_s=READY_S + ROLL_S * len(nodes),
-        every_s=3.0,
-        emit=doors.emit,
+def _await_pods(kubectl: Kubectl, app: str, template: Mapping[str, str], nodes: Sequence[str], doors: Doors) -> None:
+    """Waits for a ready pod of this template on each of these nodes. Raises KubernetesError when one never will be."""
+    space, labels = doors.cluster.mesh.namespace, {"app": app}
+    await_nodes(
+        doors,
+        NAME,
+        f"pods {app}",
+        nodes,
+        lambda names: pods_on(kubectl, names, namespace=space, labels=labels, annotations=template),
+        READY_S + ROLL_S * len(nodes),
     )
 
 
-def _replace_old_pods(kubectl: Kubectl, app: str, digest: str, doors: Doors) -> None:
-    """DaemonSets of 1.5 do not roll: pods of an older template are deleted node by node, each replaced before the next."""
+def _replace_old_pods(kubectl: Kubectl, app: str, digest: str, nodes: Sequence[str], doors: Doors) -> None:
+    """DaemonSets of 1.5 do not roll: pods of an older template are deleted node by node, each replaced before the next. Nodes of the
+    inventory that are not among these keep theirs.
+    """
     namespace = doors.cluster.mesh.namespace
-    known = {node.name for node in doors.cluster.nodes}
+    left = {node.name for node in doors.cluster.nodes} - set(nodes)
     for pod in kubectl.items("pods", namespace=namespace, labels={"app": app}):
         node = pod["spec"].get("nodeName", "?")
-        if pod["metadata"].get("annotations", {}).get(POD_DIGEST) != digest:
+        if node not in left and pod["metadata"].get("annotations", {}).get(POD_DIGEST) != digest:
             kubectl.delete("pod", pod["metadata"]["name"], namespace=namespace)
             doors.emit(Changed(node, f"pod {pod['metadata']['name']}", "replace"))
-            if node in known:
-                _await_pods(kubectl, app, digest, (node,), doors)
+            if node in nodes:
+                _await_pods(kubectl, app, {POD_DIGEST: digest}, (node,), doors)

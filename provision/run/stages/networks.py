@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from provision.base.events import Changed
-from provision.base.parallel import for_each
 from provision.libvirt_xml import network_xml
 from provision.plan import Action, Plan, Verb
 from provision.run.stages.doors import Doors
+from provision.run.stages.steps import each_host
 from provision.specs import Owner
 
 NAME, TITLE = "networks", "networks"
@@ -14,7 +14,14 @@ NAME, TITLE = "networks", "networks"
 
 def run(plan: Plan, doors: Doors) -> None:
     """Creates or starts each host's network, and defines it again where somebody changed its definition."""
-    for_each(plan.of(NAME), lambda action: _network(action, plan, doors))
+    hosts = sorted({action.where for action in plan.of(NAME)})
+    each_host(doors, NAME, plan, hosts, lambda host: _on_host(host, plan, doors))
+
+
+def _on_host(host: str, plan: Plan, doors: Doors) -> None:
+    for action in plan.of(NAME):
+        if action.where == host:
+            _network(action, plan, doors)
 
 
 def _network(action: Action, plan: Plan, doors: Doors) -> None:

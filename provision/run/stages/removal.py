@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 
 from provision.base.errors import ConflictError
 from provision.base.events import Changed, Emit, Warned
@@ -18,6 +19,7 @@ from provision.kubernetes import Kubectl, drain, kubectl_for, prepare, profile_f
 from provision.plan import CACHED, HostSeen, Plan, Removal, departure, hindrances, removals
 from provision.run.observe import kubernetes_spec, observe_hosts
 from provision.run.stages.doors import Doors
+from provision.run.stages.steps import each_node
 from provision.specs import Member, domain_name
 from provision.storage import StorageSeen
 
@@ -35,7 +37,14 @@ def run(plan: Plan, doors: Doors) -> None:
     stay = tuple(member for member in plan.desired.leaving if member.name not in names)
     spec = kubernetes_spec(doors.cluster, replace(plan.desired, leaving=stay), doors.bundle)
     profile = profile_for(generation)
-    for_each(spec.members, lambda member: prepare(shells[member.name], profile, spec, member, doors.emit))
+    each_node(
+        doors,
+        NAME,
+        "routes",
+        spec.members,
+        lambda member: prepare(shells[member.name], profile, spec, member, doors.emit),
+        attrgetter("name"),
+    )
 
 
 def _take_leave(member: Member, kubectl: Kubectl, doors: Doors) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from provision.base.curl import answers
 from provision.base.errors import MeshError, StageTimeout
 from provision.base.events import Output
-from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Ssh
-from provision.kubernetes import Pod, pods_on, reach
+from provision.kubernetes import pods_on, reach
 from provision.mesh import (
     ECHO,
     ECHO_PORT,
@@ -23,6 +22,7 @@ from provision.mesh import (
 )
 from provision.plan import Plan
 from provision.run.stages.doors import Doors, Ways
+from provision.run.stages.steps import await_nodes, each_node
 
 NAME, TITLE = "verify", "pod network and mesh, by real requests"
 
@@ -31,7 +31,7 @@ ROUTE_S = 180.0
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """From every node a request goes through the node's own mesh; after changes, every pod also reaches the others.
+    """From every node that the plan is about a request goes through the node's own mesh; after changes, every pod also reaches the others.
 
     Without changes the pods' network is not gone through again: the requests cross it anyhow.
     """
@@ -42,24 +42,30 @@ def run(plan: Plan, doors: Doors) -> None:
         )
     shells = doors.shells()
     if plan.changes:
-        _pod_network(shells, doors)
-    for_each(shells, lambda node: _mesh(node, shells[node], doors))
+        _pod_network(doors.nodes(plan), shells, doors)
+    each_node(doors, NAME, "mesh", doors.nodes(plan), lambda node: _mesh(node, shells[node], doors))
 
 
-def _pod_network(shells: Mapping[str, Ssh], doors: Doors) -> None:
-    kubectl = doors.kubectl()
-    pods = wait_until(
-        lambda: pods_on(kubectl, tuple(shells), namespace=doors.cluster.mesh.namespace, labels=ECHO),
-        what="pods echo on every node",
-        within_s=ROUTE_S,
-        every_s=3.0,
-        emit=doors.emit,
+def _pod_network(nodes: Sequence[str], shells: Mapping[str, Ssh], doors: Doors) -> None:
+    """From these nodes each other one of them is reached, and the control plane in any case: one node alone proves nothing."""
+    kubectl, control_plane = doors.kubectl(), doors.cluster.control_plane.name
+    pods = await_nodes(
+        doors,
+        NAME,
+        "pods echo",
+        tuple(dict.fromkeys((control_plane, *nodes))),
+        lambda names: pods_on(kubectl, names, namespace=doors.cluster.mesh.namespace, labels=ECHO),
+        ROUTE_S,
     )
-    for_each(shells, lambda node: reach(shells[node], pods[node], _others(node, pods), port=ECHO_PORT))
 
+    def reaches(source: str, targets: Sequence[str]) -> None:
+        reach(shells[source], pods[source], [pods[name] for name in targets], port=ECHO_PORT)
 
-def _others(node: str, pods: Mapping[str, Pod]) -> list[Pod]:
-    return [pod for name, pod in pods.items() if name != node]
+    if doors.given_up.keep_going:  # else a node that nobody reaches would be the fault of all others
+        workers = [name for name in pods if name != control_plane]
+        each_node(doors, NAME, "reached from the control plane", workers, lambda name: reaches(control_plane, [name]))
+    well = doors.given_up.without(pods)
+    each_node(doors, NAME, "pod network", nodes, lambda node: reaches(node, [other for other in well if other != node]))
 
 
 def _mesh(node: str, shell: Ssh, doors: Doors) -> None:
