@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from provision.cli.junit import JUNIT, reported
 from provision.cli.provision import ADOPT, LOCK_TIMEOUT
 from provision.cli.say import say
 
@@ -16,8 +17,11 @@ from provision.cli.say import say
 )
 @ADOPT
 @LOCK_TIMEOUT
+@JUNIT
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
-def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: float, as_json: bool) -> None:
+def destroy(
+    inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: float, junit: str | None, as_json: bool
+) -> None:
     """Remove exactly what carries the cluster's stamp: guests, networks, root volumes, seeds.
 
     A host that does not answer is left as it is: that is said first, and exit code 15 at the end.
@@ -26,7 +30,10 @@ def destroy(inventory: str, yes: bool, purge: bool, adopt: bool, lock_timeout: f
     from provision.run import answering, plan_removal
     from provision.run import destroy as run
 
-    with session(inventory, as_json=as_json, logged=True, adopt=adopt, careful=True) as whole:
+    with (
+        reported(junit, "destroy") as reports,
+        session(inventory, as_json=as_json, logged=True, adopt=adopt, careful=True, also=reports) as whole,
+    ):
         world, away = answering(whole)
         agreed = plan_removal(world, purge=purge)
         for removal in agreed:

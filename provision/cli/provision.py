@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.junit import JUNIT, reported
 from provision.cli.say import say
 
 if TYPE_CHECKING:
+    from provision.base.events import Emit
+    from provision.plan import Plan
     from provision.run import World
+    from provision.run.saved import Options, PlanFile
 
 CHANGES_PENDING = 20
 """Exit code of `plan --detailed-exitcode` when there is something to do, and of `status --drift` when there is drift."""
@@ -52,6 +56,13 @@ REMOVE = click.option(
     help="Drain and take away this node, which the inventory no longer has. Can be given several times.",
 )
 
+LIMIT = click.option(
+    "--limit",
+    multiple=True,
+    metavar="NODE",
+    help="Make and change only this node, and what it needs of its host. Can be given several times.",
+)
+
 
 def may_be_down(world: World, workers: int | None) -> World:
     """The world in which so many workers may be down at once. Raises click's BadParameter for more than there are."""
@@ -72,25 +83,33 @@ WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON on stdout.")
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit code 20 when changes are pending.")
+@click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Keep it for provision --plan FILE.")
 @RESTART
 @REMOVE
+@LIMIT
 @ADOPT
 def plan(
     inventory: str,
     as_json: bool,
     wipe: bool,
     detailed_exitcode: bool,
+    out: str | None,
     restart: bool,
     remove: tuple[str, ...],
+    limit: tuple[str, ...],
     adopt: bool,
 ) -> None:
     """Show what provision would create, change or leave, and why. Changes nothing."""
     from provision.cli.session import session
     from provision.report.plan_text import as_data, as_text
     from provision.run import make_plan
+    from provision.run.saved import Options, save
 
+    _check_limit(limit, remove)
     with session(inventory, adopt=adopt, careful=True) as world:
-        found = make_plan(world, wipe=wipe, restart=restart, remove=remove)
+        found = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit)
+        if out:
+            save(out, world.cluster, found, Options(wipe=wipe, restart=restart, remove=remove, limit=limit))
     say(json.dumps(as_data(found), indent=2) if as_json else as_text(found))
     if detailed_exitcode and found.changes:
         sys.exit(CHANGES_PENDING)
@@ -101,11 +120,21 @@ def plan(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--until", "last", type=click.Choice(STAGES), help="Stop after this stage.")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Do what this file of plan --out says, without asking; refuse when that is no longer what would be done.",
+)
 @RESTART
 @MAX_UNAVAILABLE
 @REMOVE
+@LIMIT
+@click.option("--keep-going", is_flag=True, help="Finish the other nodes when one fails, and end with exit code 16.")
 @ADOPT
 @LOCK_TIMEOUT
+@JUNIT
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show what kubeadm and others say.")
 def provision(
@@ -113,32 +142,90 @@ def provision(
     yes: bool,
     wipe: bool,
     last: str | None,
+    plan_file: str | None,
     restart: bool,
     max_unavailable: int | None,
     remove: tuple[str, ...],
+    limit: tuple[str, ...],
+    keep_going: bool,
     adopt: bool,
     lock_timeout: float,
+    junit: str | None,
     as_json: bool,
     verbose: bool,
 ) -> None:
     """Turn the inventory into a serving mesh: checks the hosts, shows the plan, asks, plans again, runs the stages."""
-    from provision.cli.session import confirm, confirm_by_name, session
+    from provision.cli.session import session
     from provision.report.plan_text import as_text
     from provision.run import admit, make_plan
     from provision.run import provision as run
+    from provision.run.saved import Options
 
+    asked = Options(wipe=wipe, restart=restart, remove=remove, limit=limit)
+    _check_limit(limit, remove)
     stages = STAGES[: STAGES.index(last) + 1] if last else STAGES
-    with session(
-        inventory, as_json=as_json, verbose=verbose, logged=True, stages=stages, adopt=adopt, careful=True
-    ) as opened:
-        world = may_be_down(opened, max_unavailable)
-        admit(world)
-        agreed = make_plan(world, wipe=wipe, restart=restart, remove=remove)
-        say(as_text(agreed), err=True)
-        if remove and not yes:
-            names = " ".join(sorted(remove))
-            question = f"Make these {len(agreed.changes)} changes, and remove {names} for good? Type {names}"
-            confirm_by_name(world.emit, question, names)
-        elif agreed.changes and not yes:
-            confirm(world.emit, f"Make these {len(agreed.changes)} changes?")
-        run(world, agreed, last, wipe=wipe, restart=restart, remove=remove, patience_s=lock_timeout)
+    with reported(junit, "provision") as reports:
+        saved = _saved(plan_file, asked)
+        if saved is not None:
+            asked = saved.plan.options
+        wipe, restart, remove, limit = asked.wipe, asked.restart, asked.remove, asked.limit
+        with session(
+            inventory,
+            as_json=as_json,
+            verbose=verbose,
+            logged=True,
+            stages=stages,
+            adopt=adopt,
+            careful=True,
+            drawn=saved.plan.owner if saved else "",
+            also=reports,
+        ) as opened:
+            if saved is not None:
+                saved.check_cluster(opened.cluster)
+            world = may_be_down(opened, max_unavailable)
+            admit(world)
+            agreed = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit)
+            say(as_text(agreed), err=True)
+            if saved is not None:
+                saved.check(opened.cluster, agreed)
+            elif not yes:
+                _ask(world.emit, agreed, remove)
+            run(
+                world,
+                agreed,
+                last,
+                wipe=wipe,
+                restart=restart,
+                remove=remove,
+                limit=limit,
+                keep_going=keep_going,
+                patience_s=lock_timeout,
+            )
+
+
+def _ask(emit: Emit, agreed: Plan, remove: tuple[str, ...]) -> None:
+    from provision.cli.session import confirm, confirm_by_name
+
+    if remove:
+        names = " ".join(sorted(remove))
+        question = f"Make these {len(agreed.changes)} changes, and remove {names} for good? Type {names}"
+        confirm_by_name(emit, question, names)
+    elif agreed.changes:
+        confirm(emit, f"Make these {len(agreed.changes)} changes?")
+
+
+def _check_limit(limit: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Refuses what is about some nodes and about all."""
+    if limit and remove:
+        raise click.UsageError("--remove takes a node's routes away on all others: not with --limit")
+
+
+def _saved(file: str | None, asked: Options) -> PlanFile | None:
+    """The plan that is to be carried out, with the options that it was made with."""
+    from provision.run.saved import Options, read
+
+    if file is None:
+        return None
+    if asked != Options():
+        raise click.UsageError("--plan brings its own --wipe, --restart, --remove and --limit")
+    return read(file)

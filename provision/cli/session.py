@@ -35,16 +35,18 @@ def session(
     stages: Sequence[str] = (),
     adopt: bool = False,
     careful: bool = False,
+    drawn: str = "",
+    also: Sequence[Sink] = (),
 ) -> Iterator[World]:
     """The world of an inventory. `logged` keeps the run in the state folder; `stages` are those that it will go through;
-    `adopt` and `careful` as for `Identity`.
+    `adopt`, `careful` and `drawn` as for `Identity`; `also` get the events too.
     """
     warnings: list[Problem] = []
     cluster = load(inventory, warn=warnings.append if careful else lambda _: None)
     log, unlogged = run_log(cluster.cluster) if logged else (None, "")
     account = Account(stages)
     ending.tell(account.text)
-    sinks: list[Sink] = [screen(as_json=as_json, verbose=verbose), account, *([log] if log else [])]
+    sinks: list[Sink] = [screen(as_json=as_json, verbose=verbose), account, *([log] if log else []), *also]
     emit, close = tee(*sinks)
     if unlogged:
         emit(
@@ -55,7 +57,7 @@ def session(
     for warning in warnings:
         emit(Warned(str(replace(warning, severity="error")), warning.hint))  # the event says "warning" itself
     try:
-        identity = Identity(cluster, inventory, adopt=adopt, careful=careful)
+        identity = Identity(cluster, inventory, adopt=adopt, careful=careful, drawn=drawn)
         with opened(cluster, emit, ask_passphrase, identity) as world:
             if identity.note and careful:
                 say(identity.note, err=True)

@@ -62,10 +62,6 @@ class Plan:
         """What is agreed to with it: the same things should exist, by the same deeds, whatever the words for them."""
         return Agreement.to(self.desired, self.changes)
 
-    def agrees_with(self, shown: Plan) -> bool:
-        """Whether it is the plan shown before."""
-        return not self.agreement.departures(shown.agreement)
-
     def concerns(self, node: str) -> bool:
         """Whether it is about this node."""
         return not self.limit or node in self.limit

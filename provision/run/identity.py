@@ -38,10 +38,13 @@ class Identity:
 
     `adopt`: what is found on the hosts is taken over though nothing but the name says that it is this cluster.
     `careful`: without that word it is not; commands that only look are not careful.
+    `drawn`: the id that a saved plan drew for a cluster that has none yet.
     """
 
-    def __init__(self, cluster: Cluster, source: str = "", *, adopt: bool = False, careful: bool = True) -> None:
-        self._cluster, self._adopt, self._careful = cluster, adopt, careful
+    def __init__(
+        self, cluster: Cluster, source: str = "", *, adopt: bool = False, careful: bool = True, drawn: str = ""
+    ) -> None:
+        self._cluster, self._adopt, self._careful, self._drawn = cluster, adopt, careful, drawn
         self._file = Path(cluster.id_file) if cluster.id_file else _kept_at(cluster.cluster, source)
         self.note = ""
         """What a plan should say about how the id was found; empty when there is nothing to say."""
@@ -78,13 +81,13 @@ class Identity:
             return self.known()
         owners = self._owners(domains) or self._owners(networks)
         if not owners:
-            return self.known() or self._former() or new_id()
+            return self.known() or self._former() or self._drawn or new_id()
         if len(owners) > 1:
             raise self._several(owners)
         ((owner, guests),) = owners.items()
         self._check_claim(owner, guests)
         self.note = f"cluster {self._cluster.cluster} is on the hosts already ({_names(guests)}) and goes on as it is"
-        return owner or OLD + new_id()
+        return owner or (self._drawn if self._drawn.startswith(OLD) else OLD + new_id())
 
     def keep(self, id_: str, emit: Emit) -> None:
         """Writes the id into its file, for the next run. That it cannot is a warning: the hosts have it too."""

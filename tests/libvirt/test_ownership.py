@@ -232,9 +232,11 @@ def test_a_guest_that_somebody_made_since_the_plan_is_not_made_again(made: World
 def test_a_plan_agrees_with_one_of_other_words_and_not_with_one_of_other_deeds(world: World) -> None:
     plan = make_plan(world)
     reworded = replace(plan, actions=tuple(replace(action, reason="otherwise") for action in plan.actions))
-    assert plan.agrees_with(reworded)
-    assert not plan.agrees_with(replace(plan, actions=plan.actions[1:]))
-    assert not plan.agrees_with(replace(plan, actions=tuple(replace(one, verb=Verb.CHANGE) for one in plan.actions)))
+    assert plan.agreement.departures(reworded.agreement) == ()
+    assert plan.agreement.departures(replace(plan, actions=plan.actions[1:]).agreement)
+    assert plan.agreement.departures(
+        replace(plan, actions=tuple(replace(one, verb=Verb.CHANGE) for one in plan.actions)).agreement
+    )
 
 
 # ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -154,10 +154,24 @@ MUTANTS = (
     ),
     Mutant(
         "agrees-to-anything",
-        "provision/plan/compare.py",
-        "return self.desired == shown.desired and deeds == agreed",
-        "return True",
+        "provision/plan/agreement.py",
+        "return (*_in_deeds(self.deeds, agreed.deeds), *_in_things(self.things, agreed.things))",
+        "return ()",
         ("tests/libvirt/test_engine.py", *OWNERSHIP),
+    ),
+    Mutant(
+        "goes-on-without-a-lease",
+        "provision/run/stages/given_up.py",
+        "if not self.keep_going or isinstance(error, WHOLE_RUN):",
+        "if not self.keep_going:",
+        ("tests/libvirt/test_run_options.py",),
+    ),
+    Mutant(
+        "joins-unknown-to-others",
+        "provision/plan/limits.py",
+        'return action.kind == "node software" and seen.member',
+        "return False",
+        PLAN,
     ),
     Mutant(
         "defines-over-a-change",

@@ -18,7 +18,6 @@ def test_the_same_in_other_words_and_from_another_folder_is_agreed_to() -> None:
     reworded = tuple(replace(action, reason="other words") for action in then.actions)
     now = replace(then, actions=reworded, desired=replace(then.desired, artifacts=artifacts))
     assert departures(now, then) == ()
-    assert now.agrees_with(then)
 
 
 def test_each_departure_has_a_line() -> None:
