@@ -14,7 +14,8 @@ SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.START: ">", Verb.LEAVE: "=", V
 
 def as_text(plan: Plan) -> str:
     """The plan, one action a line, then where the guests' CPUs are, then notes and the sum."""
-    lines = [f"Plan for cluster {plan.cluster}:"]
+    only = f", {', '.join(sorted(plan.limit))} only" if plan.limit else ""
+    lines = [f"Plan for cluster {plan.cluster}{only}:"]
     stage = ""
     for action in plan.actions:
         if action.stage != stage:
@@ -56,6 +57,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
     """The plan for programs: actions, placement and notes."""
     return {
         "cluster": plan.cluster,
+        "limit": sorted(plan.limit),
         "changes": len(plan.changes),
         "actions": [
             {

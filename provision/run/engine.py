@@ -355,7 +355,7 @@ def _run_stages(world: World, found: Plan, last: str | None, *, keep_going: bool
     sealed = _sealed(world.cluster, bundle.find(world.cluster.kubernetes.bundle))
     stages = until(last)
     part = found.until(tuple(stage.name for stage in stages))
-    doors = replace(world.doors(sealed), given_up=GivenUp(keep_going=keep_going))
+    doors = replace(world.doors(sealed), given_up=GivenUp(world.calls, keep_going=keep_going))
     with recorded(world, "provision"):
         for stage in stages:
             _run_stage(stage, part, doors)

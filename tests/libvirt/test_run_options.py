@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from provision import images
-from provision.base.errors import ConflictError, HypervisorError, LockedError, SomeFailed
+from provision.base.errors import ConflictError, HypervisorError, SomeFailed
 from provision.base.events import Changed, Emit, Event, Failed, GaveUp, StageStarted
 from provision.bundle import seal
 from provision.images.builder import path as image_path
 from provision.inventory import Cluster, load
+from provision.report.plan_text import as_text
 from provision.run.engine import World, make_plan, opened, provision
-from provision.run.stages.given_up import GivenUp
 from tests.libvirt.conftest import NODE
 from tests.libvirt.daemon import Daemon
 from tests.libvirt.process import Place
@@ -86,6 +86,7 @@ def test_a_limited_run_touches_the_hosts_of_its_nodes_only_and_places_as_the_who
     whole = make_plan(world)
     plan = make_plan(world, limit=["cp1"])
     assert {action.where for action in plan.changes} == {"hv1", "cp1", "cluster"}
+    assert as_text(plan).startswith("Plan for cluster demo, cp1 only:\n")
     assert plan.desired.guest("cp1") == whole.desired.guest("cp1")
     provision(world, plan, "volumes", limit=["cp1"])
     assert volumes(world, "hv1") == {"cp1"}
@@ -153,9 +154,17 @@ def test_later_stages_leave_a_node_alone_that_was_given_up(world: World, events:
     assert made == {"hv1"}
 
 
-def test_a_lost_lease_is_no_nodes_failure() -> None:
-    with pytest.raises(LockedError):
-        GivenUp(keep_going=True).add("w1", "guests", LockedError("the lease is gone"), print)
+def test_a_lost_lease_is_no_nodes_failure(world: World, events: list[Event]) -> None:
+    """It is met where the first change would be, which is at a worker's."""
+
+    def meddle(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, StageStarted) and event.stage == "volumes":
+            world.calls.refuse(ConflictError("this run has lost its lease"))
+
+    with pytest.raises(ConflictError, match="lost its lease"):
+        provision(replace(world, emit=meddle), make_plan(world), "volumes", keep_going=True)
+    assert not [event for event in events if isinstance(event, GaveUp)]
 
 
 @pytest.fixture

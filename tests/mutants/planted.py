@@ -162,7 +162,7 @@ MUTANTS = (
     Mutant(
         "goes-on-without-a-lease",
         "provision/run/stages/given_up.py",
-        "if not self.keep_going or isinstance(error, WHOLE_RUN):",
+        "if not self.keep_going or self._calls.refused:",
         "if not self.keep_going:",
         ("tests/libvirt/test_run_options.py",),
     ),

@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from provision.base.errors import LockedError, MeshctlError, SomeFailed
+from provision.base.calls import Calls
+from provision.base.errors import MeshctlError, SomeFailed
 from provision.base.events import Emit, Failed, GaveUp
-
-WHOLE_RUN = (LockedError,)
-"""Failures that are never one node's, wherever they are met: a run whose lease is gone has nothing more to do."""
 
 
 class GivenUp:
-    """The nodes given up so far, with the failure of each. Without `keep_going` there never is one: the first failure ends the run."""
+    """The nodes given up so far, with the failure of each. Without `keep_going` there never is one: the first failure ends the run.
 
-    def __init__(self, *, keep_going: bool = False) -> None:
-        self.keep_going = keep_going
+    Nor once `calls` refuse changes: a run that has lost its leases has nothing more to do on any node.
+    """
+
+    def __init__(self, calls: Calls | None = None, *, keep_going: bool = False) -> None:
+        self.keep_going, self._calls = keep_going, calls or Calls()
         self._why: dict[str, MeshctlError] = {}
         self._lock = threading.Lock()
 
@@ -26,7 +27,7 @@ class GivenUp:
 
     def add(self, node: str, stage: str, error: MeshctlError, emit: Emit) -> None:
         """Gives a node up for a failure; raises it when the run does not go on."""
-        if not self.keep_going or isinstance(error, WHOLE_RUN):
+        if not self.keep_going or self._calls.refused:
             raise error
         with self._lock:
             known = node in self._why
