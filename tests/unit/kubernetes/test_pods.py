@@ -68,6 +68,11 @@ def test_first_crashes_and_those_of_an_older_template_are_waited_for() -> None:
     assert isinstance(judged(pod("cp1"), crash_looping("w1", "back-off 5m0s", "old")), NotYet)
 
 
+def test_a_pod_that_never_will_be_ready_elsewhere_is_not_waited_for() -> None:
+    """A run may be about some nodes only."""
+    assert isinstance(judged(pod("cp1"), pod("w1"), crash_looping("w2", "back-off 5m0s")), Ready)
+
+
 def test_an_image_that_nobody_has_ends_the_wait() -> None:
     waiting = {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "l5d:1"'}}
     with pytest.raises(KubernetesError, match=r'w1: .*ImagePullBackOff .Back-off pulling image "l5d:1"'):
