@@ -71,10 +71,10 @@ def _makes_known(action: Action, observed: Observed) -> bool:
 
 def _mesh(action: Action, cluster: Cluster, joining: list[str], names: Collection[str]) -> Action:
     """The mesh's objects are the cluster's: they go with the control plane. Without it only the pods of who joins are waited for."""
-    if cluster.control_plane.name in names:
-        return action
-    if joining:
+    if joining and cluster.control_plane.name not in names:
         return replace(action, verb=Verb.CHANGE, reason=f"its pods start on {', '.join(joining)}")
+    if cluster.control_plane.name in names or action.verb is Verb.LEAVE:
+        return action
     return replace(
         action, verb=Verb.LEAVE, reason=f"goes with {cluster.control_plane.name}, which --limit does not name"
     )

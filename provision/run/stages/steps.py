@@ -85,9 +85,7 @@ def await_nodes(
             raise
         for node in doors.given_up.without(nodes):
             if fault := _fault(look, node):
-                doors.give_up(
-                    node, stage, type(error)(f"{node}: {step}: {fault.removeprefix(f'{node}: ')}", hint=error.hint)
-                )
+                doors.give_up(node, stage, type(error)(f"{node}: {step}: {fault}", hint=error.hint))
         answer = wait()
     for node in doors.given_up.without(nodes):
         doors.emit(StepFinished(stage, node, step, time.monotonic() - started))
@@ -95,9 +93,10 @@ def await_nodes(
 
 
 def _fault(look: Callable[[Sequence[str]], Ready[T] | NotYet], node: str) -> str:
-    """What a look at one node alone finds wrong, "" for nothing."""
+    """What a look at one node alone finds wrong, without its name; "" for nothing."""
     try:
         answer = look([node])
+        said = answer.seen if isinstance(answer, NotYet) else ""
     except MeshctlError as error:
-        return error.message
-    return answer.seen if isinstance(answer, NotYet) else ""
+        said = error.message
+    return said.removeprefix(f"{node}: ")
