@@ -14,6 +14,7 @@ from provision.cli.say import say
 
 if TYPE_CHECKING:
     from provision.base.events import Emit
+    from provision.guests import OldLogin
     from provision.plan import Plan
     from provision.run import World
     from provision.run.saved import Options, PlanFile
@@ -63,6 +64,16 @@ LIMIT = click.option(
     help="Make and change only this node, and what it needs of its host. Can be given several times.",
 )
 
+OLD_KEY = click.option(
+    "--old-key",
+    metavar="FILE",
+    help="The private key that guests still let in: where they refuse the inventory's, it is added, proven, and the old one removed.",
+)
+
+OLD_USER = click.option(
+    "--old-user", metavar="NAME", help="The same for the user, where the inventory has another one now."
+)
+
 
 def may_be_down(world: World, workers: int | None) -> World:
     """The world in which so many workers may be down at once. Raises click's BadParameter for more than there are."""
@@ -78,6 +89,12 @@ def may_be_down(world: World, workers: int | None) -> World:
 WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under storage.wipe."
 
 
+def _old_login(key_file: str | None, user: str | None) -> OldLogin | None:
+    from provision.guests import OldLogin
+
+    return OldLogin(key_file, user) if key_file or user else None
+
+
 @click.command()
 @click.argument("inventory", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON on stdout.")
@@ -87,6 +104,8 @@ WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under
 @RESTART
 @REMOVE
 @LIMIT
+@OLD_KEY
+@OLD_USER
 @ADOPT
 def plan(
     inventory: str,
@@ -97,6 +116,8 @@ def plan(
     restart: bool,
     remove: tuple[str, ...],
     limit: tuple[str, ...],
+    old_key: str | None,
+    old_user: str | None,
     adopt: bool,
 ) -> None:
     """Show what provision would create, change or leave, and why. Changes nothing."""
@@ -106,7 +127,7 @@ def plan(
     from provision.run.saved import Options, save
 
     _check_limit(limit, remove)
-    with session(inventory, adopt=adopt, careful=True) as world:
+    with session(inventory, adopt=adopt, careful=True, old=_old_login(old_key, old_user)) as world:
         found = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit)
         if out:
             save(out, world.cluster, found, Options(wipe=wipe, restart=restart, remove=remove, limit=limit))
@@ -132,6 +153,8 @@ def plan(
 @REMOVE
 @LIMIT
 @click.option("--keep-going", is_flag=True, help="Finish the other nodes when one fails, and end with exit code 16.")
+@OLD_KEY
+@OLD_USER
 @ADOPT
 @LOCK_TIMEOUT
 @JUNIT
@@ -148,6 +171,8 @@ def provision(
     remove: tuple[str, ...],
     limit: tuple[str, ...],
     keep_going: bool,
+    old_key: str | None,
+    old_user: str | None,
     adopt: bool,
     lock_timeout: float,
     junit: str | None,
@@ -178,6 +203,7 @@ def provision(
             adopt=adopt,
             careful=True,
             drawn=saved.plan.owner if saved else "",
+            old=_old_login(old_key, old_user),
             also=reports,
         ) as opened:
             if saved is not None:

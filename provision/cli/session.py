@@ -19,7 +19,7 @@ from provision.base.visible import visible_line
 from provision.cli import ending
 from provision.cli.say import ask_text, ask_yes, say
 from provision.cli.screen import screen
-from provision.guests import nobody
+from provision.guests import OldLogin, nobody
 from provision.inventory import load
 from provision.report import Account, Sink, run_log, tee
 from provision.run import Away, Identity, World, answering, opened
@@ -37,9 +37,10 @@ def session(
     careful: bool = False,
     drawn: str = "",
     also: Sequence[Sink] = (),
+    old: OldLogin | None = None,
 ) -> Iterator[World]:
     """The world of an inventory. `logged` keeps the run in the state folder; `stages` are those that it will go through;
-    `adopt`, `careful` and `drawn` as for `Identity`; `also` get the events too.
+    `adopt`, `careful` and `drawn` as for `Identity`, `old` as for `opened`; `also` get the events too.
     """
     warnings: list[Problem] = []
     cluster = load(inventory, warn=warnings.append if careful else lambda _: None)
@@ -58,7 +59,7 @@ def session(
         emit(Warned(str(replace(warning, severity="error")), warning.hint))  # the event says "warning" itself
     try:
         identity = Identity(cluster, inventory, adopt=adopt, careful=careful, drawn=drawn)
-        with opened(cluster, emit, ask_passphrase, identity) as world:
+        with opened(cluster, emit, ask_passphrase, identity, old) as world:
             if identity.note and careful:
                 say(identity.note, err=True)
             yield world

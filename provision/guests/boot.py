@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.base.shell import Shell
+from provision.guests.disks import DISK_FILES, NO_DISKS, READ_FILESYSTEMS, Behind, left_behind
+from provision.guests.logins import READ_KEYS, RECORD, Login, left_logins
 from provision.guests.settings import SETTINGS, sysctl_file
 
 _MARK = "== sysctl"
+_STATUS = "/run/cloud-init/status.json"
 
 # Constant; the files are arguments. Three processes in all: each costs a tenth of a second on an emulated CPU.
-_READ = f"""
-cat /run/cloud-init/status.json 2>/dev/null
+_READ = f"""{READ_KEYS}
+if [ -e {_STATUS} ]; then while IFS= read -r line || [ -n "$line" ]; do printf '%s\\n' "$line"; done < {_STATUS}; fi
 printf '\\n{_MARK}\\n'
-grep -sH '' -- "$@"
+grep -sH '' -- "$@" {DISK_FILES}
+{READ_FILESYSTEMS}
 exit 0
 """
 
@@ -53,7 +57,8 @@ class Differing:
 class Boot:
     """A guest's first boot. `waiting` is what is not finished yet, `failed` cloud-init's errors, `degraded` what it
     reports as recoverable (its exit code 2), `sysctl` the settings that differ, `old_file` whether the file that sets them at
-    each start is not the inventory's, `unmounted` where data volumes should be mounted and are not.
+    each start is not the inventory's, `unmounted` where data volumes should be mounted and are not, `behind` what has not grown with
+    its disk, `logins` those that a change of the login is not finished with.
     """
 
     waiting: str = ""
@@ -62,20 +67,38 @@ class Boot:
     sysctl: tuple[Differing, ...] = ()
     old_file: bool = False
     unmounted: tuple[str, ...] = ()
+    behind: tuple[Behind, ...] = ()
+    logins: tuple[Login, ...] = ()
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Everything that is not as it must be; being degraded is not among it."""
+        """Everything that is not as it must be; being degraded is not among it, nor logins."""
         missing = (f"no volume is mounted at {mount}" for mount in self.unmounted)
         old = ["what is set at each start is not the inventory's sysctl"] if self.old_file and not self.sysctl else []
-        return (*([self.waiting] if self.waiting else []), *self.failed, *map(str, self.sysctl), *old, *missing)
+        return (
+            *([self.waiting] if self.waiting else []),
+            *self.failed,
+            *map(str, self.sysctl),
+            *old,
+            *missing,
+            *map(str, self.behind),
+        )
 
 
-def observe_boot(shell: Shell, sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> Boot:
-    """Reads a guest; `mounts` are where its data volumes belong. Raises Unreachable when there is no session."""
-    files = [SETTINGS, *map(_path, sorted(sysctl)), *([_MOUNTS] if mounts else [])]
-    status, _, settings = shell.read(["sh", "-c", _READ, "boot", *files]).stdout.partition(_MARK)
-    return judge(status, settings, sysctl, mounts)
+def observe_boot(
+    shell: Shell,
+    sysctl: Mapping[str, int | str],
+    mounts: Sequence[str] = (),
+    disks: Mapping[str, int] = NO_DISKS,
+    former: Login | None = None,
+) -> Boot:
+    """Reads a guest; `mounts` are where its data volumes belong, `disks` the sizes of its disks in MiB by serial number, `former`
+    a login that is to leave. Raises Unreachable when there is no session.
+    """
+    files = [SETTINGS, RECORD, *map(_path, sorted(sysctl)), *([_MOUNTS] if mounts else [])]
+    argv = ["sh", "-c", _READ, "boot", former.user if former else "", *files]
+    status, _, settings = shell.read(argv).stdout.partition(_MARK)
+    return judge(status, settings, sysctl, mounts, disks, former)
 
 
 def first_boot_over(console: str) -> bool:
@@ -83,18 +106,27 @@ def first_boot_over(console: str) -> bool:
     return _FINAL.search(console) is not None
 
 
-def judge(status: str, settings: str, sysctl: Mapping[str, int | str], mounts: Sequence[str] = ()) -> Boot:
+def judge(
+    status: str,
+    settings: str,
+    sysctl: Mapping[str, int | str],
+    mounts: Sequence[str] = (),
+    disks: Mapping[str, int] = NO_DISKS,
+    former: Login | None = None,
+) -> Boot:
     """Pure: what the two texts mean."""
     stages = _stages(status)
     final = stages.get("modules-final") or {}
     if not final.get("finished"):
-        return Boot(waiting=f"cloud-init is at {_current(stages)}")
+        return Boot(waiting=f"cloud-init is at {_current(stages)}", logins=left_logins(settings, former))
     return Boot(
         failed=tuple(f"cloud-init {name}: {error}" for name, error in _said(stages, "errors")),
         degraded=tuple(f"{name}: {error}" for name, error in _said(stages, "recoverable_errors")),
         sysctl=tuple(_differing(settings, sysctl)),
         old_file=_lines(SETTINGS, settings) != sysctl_file(sysctl).splitlines(),
         unmounted=tuple(mount for mount in mounts if mount not in _mounted(settings)),
+        behind=left_behind(settings, disks),
+        logins=left_logins(settings, former),
     )
 
 

@@ -90,6 +90,17 @@ def identity(cluster: Cluster) -> Identity:
     return found
 
 
+def former_identity(cluster: Cluster, key_file: str | None) -> Identity:
+    """The key that guests were made with, from its file; the inventory's own without one. Raises InventoryError as `identity`."""
+    if key_file is None:
+        return identity(cluster)
+    ssh = cluster.ssh.model_copy(update={"key_file": key_file, "public_key": None})
+    try:
+        return identity(cluster.model_copy(update={"ssh": ssh}))
+    except InventoryError as error:
+        raise InventoryError(error.message.replace("ssh.key_file", "--old-key", 1), hint=error.hint) from error
+
+
 def unlocked(found: Identity, in_agent: bool, ask: Ask) -> Identity:
     """The key, ready to be used: an agent that holds it does all, else its file is opened, with a passphrase asked for.
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,6 +35,11 @@ from provision.guests.resident import PROGRAM, Overdue, Reply, Resident
 
 if TYPE_CHECKING:
     import paramiko
+
+REFUSED = "a guest that was made with another key or user: `meshctl provision INVENTORY --old-key FILE [--old-user NAME]` changes its login"
+BOTH_REFUSED = (
+    "--old-key and --old-user must be what lets in now; virsh console, or a rebuild, if nobody has that any more"
+)
 
 AGENT_S = 10.0
 """An agent answers at once which keys it holds, unless it hangs."""
@@ -57,6 +62,14 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Former:
+    """The login that a guest may still have: tried where it refuses the wanted one. `identify` gives its key."""
+
+    user: str
+    identify: Callable[[], Identity]
+
+
+@dataclass(frozen=True)
 class Patience:
     """How long a guest has, in seconds. On busy emulated CPUs a handshake takes five and a command two to begin."""
 
@@ -75,7 +88,7 @@ class Ssh(Shell):
     """Commands as root in a guest, over one connection that is opened at the first use and kept.
 
     Reading goes through shells that are kept too (see `resident`), as many as read at once. `identify` gives the key;
-    `gate` lets only so many connections be opened at once.
+    `gate` lets only so many connections be opened at once; `by_former` says whether it was the former login that was let in.
     """
 
     target: Target
@@ -83,6 +96,8 @@ class Ssh(Shell):
     calls: Calls = field(default_factory=Calls)
     gate: AbstractContextManager[object] = field(default_factory=nullcontext, repr=False)
     patience: Patience = field(default_factory=Patience)
+    former: Former | None = None
+    by_former: bool = field(default=False, init=False)
     _line: _Line | None = field(default=None, repr=False)
     _idle: list[_Kept] = field(default_factory=list, repr=False)
     _keeping: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -146,9 +161,10 @@ class Ssh(Shell):
         return _Kept(channel, Resident(channel))
 
     def _begin(self, argv: Sequence[str]) -> paramiko.Channel:
-        command = argv if self.target.user == "root" else ("sudo", "-n", "--", *argv)
         within_s = self.patience.begin_s
         channel = self._connected().open_session(timeout=within_s)
+        user = self.former.user if self.former is not None and self.by_former else self.target.user
+        command = argv if user == "root" else ("sudo", "-n", "--", *argv)
         # paramiko waits for ever for the answer: in a thread of its own it may.
         begun = begin(partial(channel.exec_command, shlex.join(command)))
         wait([begun], within_s)
@@ -192,15 +208,29 @@ class Ssh(Shell):
             if self._line is None or not self._line.transport.is_active():
                 identity = self.identify()
                 with self.gate:
-                    self._connect(identity)
+                    self._let_in(identity)
             if self._line is None:
                 raise EOFError("it was closed meanwhile")
             return self._line.transport
 
-    def _connect(self, identity: Identity) -> None:
-        line = self._line = _dial(self.target, self.patience.open_s)
+    def _let_in(self, identity: Identity) -> None:
+        """Opens the connection by the wanted login, or by the former one where that is refused."""
         try:
-            _log_in(self.target, identity, line, self.patience.open_s)
+            self._connect(self.target, identity)
+            self.by_former = False
+        except KeyRefused as refused:
+            if self.former is None:
+                raise
+            try:
+                self._connect(replace(self.target, user=self.former.user), self.former.identify())
+            except KeyRefused as error:
+                raise KeyRefused(f"{refused.message}; {error.message}", hint=BOTH_REFUSED) from error
+            self.by_former = True
+
+    def _connect(self, target: Target, identity: Identity) -> None:
+        line = self._line = _dial(target, self.patience.open_s)
+        try:
+            _log_in(target, identity, line, self.patience.open_s)
         except BaseException:
             self.close()
             raise
@@ -299,7 +329,7 @@ def _log_in(target: Target, identity: Identity, line: _Line, within_s: float) ->
             raise _no_session(target, f"no login: {error}", line.carrier) from error
         raise KeyRefused(
             f"{target.name}: {target.user}@{target.address} refused the key {identity.title}",
-            hint="ssh.key_file must be the private half of the key that the guest was made with",
+            hint=REFUSED,
         ) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise _no_session(target, str(error) or type(error).__name__, line.carrier) from error

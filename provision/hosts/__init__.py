@@ -8,6 +8,7 @@ from provision.hosts.core_kinds import with_core_kinds
 from provision.hosts.host_disks import (
     claim,
     clear,
+    extend_logical,
     fill,
     make_group,
     make_logical,
@@ -35,6 +36,7 @@ __all__ = [
     "claim",
     "clear",
     "copy_path",
+    "extend_logical",
     "fill",
     "host_shell",
     "in_use",

@@ -135,6 +135,11 @@ def make_logical(shell: Shell, group: str, name: str, size_mib: int, *, thin: bo
     shell.run(["lvcreate", "--yes", *size, "--name", name, group])
 
 
+def extend_logical(shell: Shell, group: str, name: str, size_mib: int) -> None:
+    """Makes a logical volume larger. Whoever has it open sees that when he is told."""
+    shell.run(["lvextend", "--yes", "--size", f"{size_mib}m", f"{group}/{name}"])
+
+
 def mark_ready(shell: Shell, group: str, name: str) -> None:
     """Says that a logical volume holds all it should."""
     shell.run(["lvchange", "--addtag", READY_TAG, f"{group}/{name}"])

@@ -22,6 +22,7 @@ import libvirt
 from provision.base.calls import Calls
 from provision.base.errors import ConflictError, HypervisorError, StageTimeout
 from provision.base.interruption import check
+from provision.base.units import MIB
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.hosts.connection import Connection, Patience
 from provision.hosts.refusal import advice, unasking
@@ -350,6 +351,22 @@ class Hypervisor:
                 return
             target = connection.storagePoolLookupByName(pool).storageVolLookupByName(volume)
             _send(connection, target, content, on_bytes)
+
+    def resize_volume(self, pool: str, volume: str, size_mib: int, *, allocate: bool) -> None:
+        """Makes a volume larger that no running guest writes to, or a raw one at any time; `allocate` takes all its blocks at once.
+
+        libvirt's test driver cannot: there it is a no-op.
+        """
+        with self._changing(f"resize {volume}") as connection:
+            if _records_only(connection):
+                return
+            found = connection.storagePoolLookupByName(pool).storageVolLookupByName(volume)
+            found.resize(size_mib * MIB, libvirt.VIR_STORAGE_VOL_RESIZE_ALLOCATE if allocate else 0)
+
+    def resize_disk(self, domain: str, path: str, size_mib: int) -> None:
+        """Has a running domain take a disk as this large, with the file below it if that is smaller. Twice is once."""
+        with self._changing(f"resize a disk of {domain}") as connection:
+            connection.lookupByName(domain).blockResize(path, size_mib * MIB, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
     def delete_volume(self, pool: str, volume: str) -> None:
         """Deletes a volume; that it is gone already is fine."""

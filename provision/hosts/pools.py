@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from provision.base.parallel import for_each
 from provision.base.shell import Shell
+from provision.base.units import MIB
 from provision.hosts.host_disks import observe_storage
 from provision.hosts.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
 from provision.placement import Pinning
 from provision.plan import HostSeen, wishes
-from provision.storage import Allotment, Fault, StorageSeen, Wiping, Wish, allot, needs_look, pool_faults
+from provision.storage import Allotment, Fault, StorageSeen, Wiping, Wish, allot, file_faults, needs_look, pool_faults
 
 IO_URING = (("libvirt", (6, 3)), ("hypervisor", (5, 0)))
 """Since when there is io_uring (libvirt's formatdomain.html, `io`)."""
@@ -48,8 +49,19 @@ def look_at_pools(
     }
     faults = [*storage_faults(cluster, used, seen), *_io_faults(cluster, used, hypervisors)]
     faults += [replace(f, message=f"{name}: {f.message}") for name, one in allotments.items() for f in one.faults]
+    faults += [fault for host in used for fault in _folder_faults(cluster, host, hosts[host.name], pinnings)]
     known = {name: replace(one, storage=seen.get(name, one.storage)) for name, one in hosts.items()}
     return PoolLook(known, allotments, tuple(faults))
+
+
+def _folder_faults(cluster: Cluster, host: Host, seen: HostSeen, pinnings: Sequence[Pinning]) -> Iterator[Fault]:
+    """What the data volumes in a folder grow by, against the room there."""
+    pool = next((one for one in seen.pools if one.name == host.pool.name), None)
+    if host.pool.type != "dir" or pool is None or pool.available is None:
+        return
+    sizes = {name.removesuffix(".raw"): size for name, size in seen.sizes_mib.items() if name.endswith(".raw")}
+    for fault in file_faults(host.pool, _wishes(cluster, host.name, pinnings), sizes, pool.available // MIB):
+        yield replace(fault, message=f"{host.name}: {fault.message}")
 
 
 def observe_disks(

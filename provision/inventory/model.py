@@ -215,7 +215,7 @@ class Node(Strict):
     role: Literal["control-plane", "worker"] = Field(description="control-plane runs the API server; worker runs pods")
     vcpus: int = Field(2, ge=1, le=512, description="virtual CPUs, each pinned")
     memory: Size = Field(description="memory, allocated at start, never ballooned")
-    disk: Size = Field(description="size of the root volume")
+    disk: Size = Field(description="size of the root volume; a larger one is grown live, a smaller one refused")
     host: Name | None = Field(None, description="the host to run on; default: chosen by placement")
     address: Address | None = Field(
         None, description="a fixed address; default: derived from the name, and kept when nodes come and go"
@@ -314,12 +314,12 @@ class Ssh(Strict):
     """How meshctl reaches the guests."""
 
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = Field(
-        "mesh", description="the login user made in each guest, with sudo"
+        "mesh", description="the login user made in each guest, with sudo; to change it: `provision --old-user`"
     )
     key_file: str | None = Field(
         None,
         description="the private key, its public half beside it as .pub; the SSH agent is asked for it first, "
-        "and without key_file it is asked for public_key",
+        "and without key_file it is asked for public_key; to change it: `provision --old-key`",
     )
     public_key: str | None = Field(
         None,

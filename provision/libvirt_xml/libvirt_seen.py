@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from provision.libvirt_xml.definition import Settings, domain_settings, network_settings
 from provision.libvirt_xml.documents import parsed
@@ -67,7 +68,8 @@ class DomainSeen:
 
 @dataclass(frozen=True)
 class VolumeSeen:
-    """A volume of a pool; `physical` is the size in bytes of the file or device itself, 0 where nobody asked for it.
+    """A volume of a pool; `physical` is the size in bytes of the file or device itself, `capacity` that of the disk in it; 0 where
+    nobody asked for them.
 
     `modified` is when it was last written to, by the host's clock in seconds of the epoch: None where libvirt does not say.
     """
@@ -76,6 +78,7 @@ class VolumeSeen:
     path: str
     physical: int
     modified: float | None = None
+    capacity: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class NetworkSeen:
 
 @dataclass(frozen=True)
 class PoolSeen:
-    """A storage pool as libvirt describes it."""
+    """A storage pool as libvirt describes it. `available` are the bytes free below it: None where libvirt does not say."""
 
     name: str
     uuid: str
@@ -117,6 +120,7 @@ class PoolSeen:
     type: str
     path: str
     autostart: bool = True
+    available: int | None = None
 
 
 def parse_domain(xml: str, *, active: bool) -> DomainSeen:
@@ -188,6 +192,7 @@ def parse_pool(xml: str, *, active: bool, autostart: bool = True) -> PoolSeen:
         type=root.get("type", ""),
         path=root.findtext("target/path", ""),
         autostart=autostart,
+        available=_bytes(root.find("available")) if active else None,
     )
 
 
@@ -200,9 +205,15 @@ def parse_volume(xml: str) -> VolumeSeen:
     return VolumeSeen(
         name=root.findtext("name", ""),
         path=root.findtext("target/path", ""),
-        physical=0 if size is None else scaled_bytes(size.text or "0", size.get("unit") or "bytes"),
+        physical=_bytes(size) or 0,
         modified=None if modified is None else float(modified),
+        capacity=_bytes(root.find("capacity")) or 0,
     )
+
+
+def _bytes(size: Any) -> int | None:
+    """An element with a number and its unit, in bytes; None where there is none."""
+    return None if size is None else scaled_bytes(size.text or "0", size.get("unit") or "bytes")
 
 
 def parse_volume_holder(xml: str) -> Holder:

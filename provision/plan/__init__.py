@@ -7,9 +7,10 @@ from provision.plan import departure, limits
 from provision.plan.action import Action, Verb
 from provision.plan.agreement import Agreement
 from provision.plan.artifacts import UPLOAD
-from provision.plan.compare import UNCORDON, Plan, basis_of, effective, guest_digest, plan
+from provision.plan.compare import LOGIN, UNCORDON, Plan, basis_of, effective, guest_digest, plan
 from provision.plan.desired import desired, members, wishes
 from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
+from provision.plan.growth import SIZE
 from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.refusals import check_name
 from provision.plan.removal import CACHED, Removal, hindrances, holders, removals, staying
@@ -18,9 +19,11 @@ from provision.plan.repair import AUTOSTART, PINS, RESTART, repaired, restarts
 __all__ = [
     "AUTOSTART",
     "CACHED",
+    "LOGIN",
     "MEANS",
     "PINS",
     "RESTART",
+    "SIZE",
     "UNCORDON",
     "UPLOAD",
     "Action",

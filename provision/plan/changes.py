@@ -116,8 +116,19 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row(("nodes[].name",), LIVE, "one node is added and one removed"),
         Row(("nodes[].role",), REFUSED, "put it back, or remove the node and add it again"),
         Row(("nodes[].vcpus", "nodes[].memory"), RESTART, "where it fits"),
-        Row(("nodes[].disk", "nodes[].volumes[].size"), LOOKS, "nothing yet", "larger"),
-        Row(("nodes[].disk", "nodes[].volumes[].size"), LOOKS, "nothing yet", "smaller"),
+        Row(
+            ("nodes[].disk", "nodes[].volumes[].size"),
+            LIVE,
+            "the volume grows under the guest, then partition and filesystem; a pool of type block gives whole devices: refused (13) when"
+            " the device is smaller",
+            "larger",
+        ),
+        Row(
+            ("nodes[].disk", "nodes[].volumes[].size"),
+            REFUSED,
+            "a filesystem is not made smaller: put it back, or remove the node and add it again",
+            "smaller",
+        ),
         Row(("nodes[].host",), REFUSED, "a guest is not moved: remove the node, and add it again"),
         Row(("nodes[].address",), REFUSED, "routes and certificates hang on it: put it back, or give the node another name"),
         Row(("nodes[].cpu.policy",), RESTART, "as of the host"),
@@ -139,7 +150,12 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row(("image",), REBUILD, "the base image of nodes that are made later"),
     ),
     "Access": (
-        Row(("ssh.user", "ssh.key_file", "ssh.public_key"), REBUILD, "the former key lets in until then"),
+        Row(
+            ("ssh.user", "ssh.key_file", "ssh.public_key"),
+            LIVE,
+            "by `provision --old-key FILE --old-user NAME`: added through the login that lets in, proven, then that one is removed; without"
+            " these words guests refuse the new one (7)",
+        ),
         Row(("ssh.jump", "ssh.proxy_command"), LOOKS, "the way to the guests"),
     ),
     "In the guests": (

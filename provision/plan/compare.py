@@ -18,6 +18,7 @@ from provision.plan.action import Verb as Verb
 from provision.plan.agreement import Agreement
 from provision.plan.artifacts import artifact_action, bundle_of, upload_actions, upload_notes
 from provision.plan.conflicts import conflicts
+from provision.plan.growth import growth
 from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.refusals import refusals
 from provision.specs import (
@@ -89,8 +90,14 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
         *(action for pool in wanted.pools for action in _artifacts(pool, wanted, observed.hosts[pool.host])),
         *(_network(network, observed.hosts[network.host]) for network in wanted.networks),
         *(_volume(volume, observed.hosts[volume.host]) for volume in wanted.volumes),
+        *(one for volume in wanted.volumes for one in growth(volume, wanted.cluster, observed.hosts[volume.host])),
         *(_seed(seed, wanted.guest(seed.node), observed.hosts[seed.host]) for seed in wanted.seeds),
         *(_guest(guest, observed.hosts[guest.host], wanted.owner_id) for guest in wanted.guests),
+        *(
+            _login(member.name, seen)
+            for member in wanted.members
+            if (seen := observed.nodes.get(member.name)) and seen.login
+        ),
         *(_boot(member.name, observed.nodes.get(member.name)) for member in wanted.members),
         *_kubernetes(wanted, observed),
         _mesh(observed.mesh),
@@ -269,6 +276,13 @@ def _beside(path: str, name: str) -> str:
     return f"{path.rpartition('/')[0]}/{name}" if name else path
 
 
+LOGIN = "login"
+
+
+def _login(node: str, seen: NodeSeen) -> Action:
+    return Action("guests", Verb.CHANGE, node, LOGIN, node, seen.login)
+
+
 def _boot(node: str, seen: NodeSeen | None) -> Action:
     if seen is None:
         verb, reason = Verb.CREATE, "cloud-init and sysctl, at the first start"
@@ -332,7 +346,7 @@ def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
     seeds = {seed.node: seed.name for seed in wanted.seeds}
     for host, domain in observed.stamped(wanted.cluster):
         if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
-            yield f"{host}: {domain.name} was made with an older seed; of that, user, key and network apply when it is rebuilt"
+            yield f"{host}: {domain.name} was made with an older seed; of that, the network applies when it is rebuilt"
     for host in sorted({guest.host for guest in wanted.guests}):
         seen = observed.hosts[host]
         yield from upload_notes(host, seen)

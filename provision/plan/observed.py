@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from provision.base.units import MIB
 from provision.libvirt_xml import DomainSeen, Holder, NetworkSeen, PoolSeen, VolumeSeen
 from provision.storage import Obstacle, StorageSeen
 
@@ -36,6 +37,11 @@ class HostSeen:
     def _by_name(self) -> Mapping[str, DomainSeen]:
         return {domain.name: domain for domain in self.domains}
 
+    @functools.cached_property
+    def sizes_mib(self) -> Mapping[str, int]:
+        """The sizes of the disks in the pool's files, of those that were asked for."""
+        return {volume.name: volume.capacity // MIB for volume in self.volumes if volume.capacity}
+
     def uses(self, folder: str) -> bool:
         """Whether any domain has a disk in a folder."""
         return any(disk.startswith(f"{folder}/") for domain in self.domains for disk in domain.disks)
@@ -49,6 +55,7 @@ class NodeSeen:
     `unprepared` what differs in the node's software; `member` whether kubeadm has made it a member; `drained` whether a run of ours
     has emptied it and was ended before it took that back. `role` is what kubeadm made of it, `service_cidr` the Services' addresses that
     its API server gives; both empty where there is none. `strays` are addresses that it has routes to and that no guest has.
+    `login` is what is to be changed of who may log in, `refused` whether neither the wanted login nor a former one is let in.
     """
 
     unreachable: str = ""
@@ -59,6 +66,8 @@ class NodeSeen:
     role: str = ""
     service_cidr: str = ""
     strays: tuple[str, ...] = ()
+    login: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True)

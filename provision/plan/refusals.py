@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from provision.base.errors import ConflictError
 from provision.libvirt_xml import DomainSeen, NetworkSeen
+from provision.plan.growth import smaller
 from provision.plan.observed import HostSeen, Observed
 from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, digest
 
@@ -36,6 +37,8 @@ def refusals(wanted: Desired, observed: Observed) -> Iterator[str]:
         for host, seen in observed.hosts.items():
             if (found := seen.domain(guest.domain)) is not None and found.stamp is not None:
                 yield from _guest(guest, host, found)
+    for volume in wanted.volumes:
+        yield from smaller(volume, observed.hosts[volume.host])
     for member in wanted.members:
         yield from _member(member, wanted, observed)
     yield from _unseen(wanted, observed)

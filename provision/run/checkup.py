@@ -105,6 +105,7 @@ def admit(world: World) -> None:
     InventoryError or Unreachable when no guest could be logged in to with the key that the inventory names.
     """
     world.sessions.unlock()
+    world.sessions.ask_now()  # for the former login's too, before sessions are opened in the background
     reach_out(world)
     world.emit(StageStarted(NAME, "hosts, before anything is changed"))
     started = time.monotonic()

@@ -32,7 +32,7 @@ from provision.base.events import (
 )
 from provision.base.parallel import begin
 from provision.base.shell import Shell
-from provision.guests import Ask, Sessions, identity, nobody, seed_digest, target
+from provision.guests import Ask, OldLogin, Sessions, identity, nobody, seed_digest, target
 from provision.hosts import (
     Hypervisor,
     PoolLook,
@@ -62,6 +62,7 @@ from provision.plan import (
 from provision.run.addresses import answering_addresses, remembered_addresses, remembered_pods, taken_by_others
 from provision.run.identity import Identity, identified
 from provision.run.lease import leased
+from provision.run.logins import require_login
 from provision.run.observe import (
     all_domains,
     fits,
@@ -114,8 +115,12 @@ class World:
 
 
 @contextmanager
-def opened(cluster: Cluster, emit: Emit, ask: Ask = nobody, owner: Identity | None = None) -> Iterator[World]:
-    """A world for a cluster, with its owner's id; its connections are closed at the end. `ask` is for the passphrase of `ssh.key_file`."""
+def opened(
+    cluster: Cluster, emit: Emit, ask: Ask = nobody, owner: Identity | None = None, old: OldLogin | None = None
+) -> Iterator[World]:
+    """A world for a cluster, with its owner's id; its connections are closed at the end. `ask` is for the passphrase of `ssh.key_file`,
+    `old` the login of guests that do not have the inventory's yet.
+    """
     calls = Calls()
     hypervisors = {host.name: Hypervisor(host.name, host.uri, Calls(whole=calls)) for host in cluster.hosts}
     with ExitStack() as stack:
@@ -123,7 +128,7 @@ def opened(cluster: Cluster, emit: Emit, ask: Ask = nobody, owner: Identity | No
             stack.callback(hypervisor.close)
         owner = owner or Identity(cluster)
         cluster, silent = identified(cluster, hypervisors, owner)
-        sessions = Sessions(cluster, calls, ask)
+        sessions = Sessions(cluster, calls, ask, old)
         stack.callback(_close, sessions)
         yield World(cluster, emit, calls, hypervisors, sessions, owner, silent)
 
@@ -207,6 +212,7 @@ def make_plan(
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
     shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
     observed = observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions)
+    require_login(observed, meant.wanted, world.hypervisors)
     hosts = {pool.host for pool in meant.wanted.pools}
     wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes and host in hosts}
     observed = replace(observed, wipes=wipes, answering=meant.answering)

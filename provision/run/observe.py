@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from provision.base.errors import HypervisorError, KubernetesError, MeshError, ShellError, StageTimeout, cause
 from provision.base.parallel import for_each
 from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import Bundle, MeshImage
-from provision.guests import Boot, Sessions, Ssh, observe_boot, target
+from provision.guests import Boot, KeyRefused, Sessions, Ssh, disk_sizes, observe_boot, target
 from provision.hosts import Hypervisor, abandoned, with_core_kinds
 from provision.inventory import Cluster, Host
 from provision.kubernetes import (
@@ -31,12 +32,23 @@ from provision.linkerd.wanted import Mesh
 from provision.mesh import POD_DIGEST, Manifest, Platform, configuration, manifests, pod_digests
 from provision.placement import Topology, check_machines, parse_capabilities
 from provision.plan import HostSeen, NodeSeen, Observed
-from provision.specs import Desired, Member, Owner, domain_name, is_artifact, marked_copy
+from provision.run.logins import login_change
+from provision.specs import Desired, Member, Owner, domain_name, is_artifact, marked_copy, owned_volume
 
 
 def kept_by_content(name: str) -> bool:
     """Whether a volume is a copy of a base image or bundle, or the mark of one."""
     return is_artifact(name) or bool(marked_copy(name))
+
+
+def _sized(owner: Owner) -> Callable[[str], bool]:
+    """By its name, whether a plan needs to know a volume's size: those that are sent, and disks of the cluster's own."""
+
+    def wanted(name: str) -> bool:
+        found = owned_volume(owner, name)
+        return kept_by_content(name) or (found is not None and found[1] in ("root", "data"))
+
+    return wanted
 
 
 def observe_hosts(
@@ -58,17 +70,17 @@ def observe_host(
     hypervisor: Hypervisor,
     *,
     probe: bool = True,
-    sized: Callable[[str], bool] = kept_by_content,
+    sized: Callable[[str], bool] | None = None,
 ) -> HostSeen:
     """One host as it is now; only what is the owner's has his stamp.
 
-    `sized`: by its name, whether a volume's size and age are wanted: a plan needs those of what is sent.
+    `sized`: by its name, whether a volume's size and age are wanted; as a plan needs them without it.
     """
     domains = _at_rest(owner, hypervisor) if probe else judged_domains(owner, hypervisor.domains())
     ours = next((d for d in domains if owner.owns(d.stamp)), None)
     fault = hypervisor.kvm_fault() if ours is None and probe else ""
     kvm = ours.type == "kvm" if ours is not None else probe and not fault
-    volumes = hypervisor.volumes(host.pool.name, sized=sized)
+    volumes = hypervisor.volumes(host.pool.name, sized=sized or _sized(owner))
     return HostSeen(
         domains=domains,
         networks=judged_networks(owner, hypervisor.networks()),
@@ -163,7 +175,7 @@ def observe_inside(
         if member is None:
             stale.append(_observe_mesh(shells[spec.control_plane.name], cluster, sealed))
         else:
-            found[member.name] = _observe_node(shells[member.name], spec, member, cluster)
+            found[member.name] = _observe_node(shells[member.name], spec, member, cluster, sessions)
 
     if running:
         sessions.ask_now()
@@ -183,13 +195,16 @@ def _ready(shell: Ssh, cluster: Cluster) -> frozenset[str]:
         return frozenset()
 
 
-def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster) -> NodeSeen:
+def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster, sessions: Sessions) -> NodeSeen:
+    former, wanted = sessions.former, sessions.wanted
     try:
-        boot = observe_boot(shell, cluster.sysctl, cluster.node(member.name).mounts)
+        node = cluster.node(member.name)
+        boot = observe_boot(shell, cluster.sysctl, node.mounts, disk_sizes(node), former)
         state = observe(shell, profile_for(spec.generation), spec, member)
     except ShellError as error:
-        return NodeSeen(unreachable=error.message)
-    return node_seen(boot, state, spec)
+        return NodeSeen(unreachable=error.message, refused=isinstance(error, KeyRefused))
+    login = login_change(wanted, former if shell.by_former else None, boot.logins)
+    return replace(node_seen(boot, state, spec), login=login)
 
 
 def node_seen(boot: Boot, state: NodeState, spec: Spec) -> NodeSeen:

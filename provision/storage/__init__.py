@@ -3,7 +3,7 @@
 To live here a line decides something about disks from facts that somebody else has read; what touches a disk is `hosts`.
 """
 
-from provision.storage.allot import Allotment, Device, Wish, allot, claims
+from provision.storage.allot import Allotment, Device, Wish, allot, claims, file_faults
 from provision.storage.check import Fault, needs_look, pool_faults
 from provision.storage.claims import OWN_TAG, READY_TAG, THIN_POOL, Claim, claim_of_tags, claim_text
 from provision.storage.devices import physical
@@ -30,6 +30,7 @@ __all__ = [
     "claim_of_tags",
     "claim_text",
     "claims",
+    "file_faults",
     "needs_look",
     "physical",
     "pool_faults",

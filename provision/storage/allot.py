@@ -66,6 +66,9 @@ def _devices(pool: Pool, wishes: Sequence[Wish], seen: StorageSeen, wiping: Wipi
         if device is None:
             faults.append(_none_left(wish, free, pool))
             continue
+        if usable_mib(device.size) < wish.size_mib:
+            faults.append(_too_small(wish, device))
+            continue
         found[wish.name] = Device(device.path, usable_mib(device.size))
         if device in free:
             free.remove(device)
@@ -74,6 +77,13 @@ def _devices(pool: Pool, wishes: Sequence[Wish], seen: StorageSeen, wiping: Wipi
             faults += [fault] if fault else []
             wipes += [on_it] if on_it and not fault else []
     return Allotment(found, tuple(wipes), tuple(faults))
+
+
+def _too_small(wish: Wish, held: Named) -> Fault:
+    return Fault(
+        f"{wish.name} has {held.path} with {usable_mib(held.size)} MiB, and now needs {wish.size_mib}: a device has the size it has",
+        "put the value back; a larger device is for a node that is made anew",
+    )
 
 
 def _none_left(wish: Wish, free: Sequence[Named], pool: Pool) -> Fault:
@@ -101,10 +111,12 @@ def _group(pool: Pool, wishes: Sequence[Wish], seen: StorageSeen, wiping: Wiping
 
 
 def _space(pool: Pool, wishes: Sequence[Wish], seen: StorageSeen, free_mib: int) -> Iterator[Fault]:
-    """Thick volumes must fit now; what thin ones take is seen only when it is written (`doctor` watches their pool)."""
-    there = {one.name for one in seen.logicals if one.group == pool.volume_group}
-    missing = [wish for wish in wishes if wish.name not in there]
-    needed_mib = sum(wish.size_mib for wish in missing)
+    """Thick volumes must fit now, and what they grow by; what thin ones take is seen only when it is written (`doctor` watches their
+    pool).
+    """
+    there = {one.name: one.size // MIB for one in seen.logicals if one.group == pool.volume_group}
+    missing = [wish for wish in wishes if wish.size_mib > there.get(wish.name, 0)]
+    needed_mib = sum(wish.size_mib - there.get(wish.name, 0) for wish in missing)
     if pool.thin:
         if missing and THIN_POOL not in there and free_mib < needed_mib // 10:
             yield Fault(
@@ -115,4 +127,24 @@ def _space(pool: Pool, wishes: Sequence[Wish], seen: StorageSeen, free_mib: int)
         yield Fault(
             f"volume group {pool.volume_group} has {free_mib} MiB free, {needed_mib} needed by {', '.join(one.name for one in missing)}",
             "vgextend it, ask for less, or say `thin: true`",
+        )
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def file_faults(
+    pool: Pool, wishes: Sequence[Wish], sizes_mib: Mapping[str, int], available_mib: int
+) -> Iterator[Fault]:
+    """Whether the folder holds what its data volumes grow by: they have all their blocks from the start, root volumes have not.
+
+    `sizes_mib` are the data volumes that there are, by their names as wishes.
+    """
+    growing = [wish for wish in wishes if wish.size_mib > sizes_mib.get(wish.name, wish.size_mib)]
+    needed_mib = sum(wish.size_mib - sizes_mib[wish.name] for wish in growing)
+    if needed_mib > available_mib:
+        names = ", ".join(wish.name for wish in growing)
+        yield Fault(
+            f"{pool.path} has {available_mib} MiB free, {needed_mib} more are needed by {names}",
+            "ask for less, or make room",
         )

@@ -26,7 +26,7 @@ printf '\\n@folder %s\\n' "$folder"; findmnt --json --output SOURCE,FSTYPE,MAJ:M
 if command -v vgs > /dev/null; then
   report="--reportformat json --units b --nosuffix"
   printf '\\n@vgs\\n'; vgs $report -o vg_name,vg_size,vg_free,vg_tags,pv_name 2> /dev/null
-  printf '\\n@lvs\\n'; lvs $report -o vg_name,lv_name,lv_size,lv_tags 2> /dev/null
+  printf '\\n@lvs\\n'; lvs $report -o vg_name,lv_name,lv_size,lv_tags,vg_extent_size 2> /dev/null
 fi
 for argument; do
   path=${{argument#*:}}
@@ -70,12 +70,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Logical:
-    """A logical volume; `size` in bytes, `tags` are LVM's. LVM's own parts of others (a thin pool's data) are left out."""
+    """A logical volume; `size` in bytes, of whole extents of `extent` bytes; `tags` are LVM's. LVM's own parts of others (a thin
+    pool's data) are left out.
+    """
 
     group: str
     name: str
     size: int
     tags: tuple[str, ...] = ()
+    extent: int = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,10 @@ def _groups(text: str) -> dict[str, Group]:
 
 def _logicals(text: str) -> tuple[Logical, ...]:
     rows = _reported(text, "lv")
-    return tuple(Logical(str(r["vg_name"]), str(r["lv_name"]), int(r["lv_size"]), _tags(r, "lv")) for r in rows)
+    return tuple(
+        Logical(str(r["vg_name"]), str(r["lv_name"]), int(r["lv_size"]), _tags(r, "lv"), int(r["vg_extent_size"]))
+        for r in rows
+    )
 
 
 def _named(path: str, body: str, devices: Mapping[str, Device]) -> Named:

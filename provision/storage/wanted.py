@@ -130,7 +130,7 @@ class Volume(Strict):
     name: Name = Field(
         description="the volume's name, at most 15 characters: part of the disk's serial number in the guest"
     )
-    size: Size = Field(description="its size")
+    size: Size = Field(description="its size; a larger one is grown live, a smaller one refused")
     mount: str = Field(description="where the guest mounts it, an absolute path")
     filesystem: Literal["ext4"] = Field("ext4", description="made when the volume is blank, never over another")
 

@@ -19,7 +19,7 @@ from provision import bundle, images
 from provision.base.calls import Calls
 from provision.base.errors import ConflictError, ImageError, InventoryError, PlacementError
 from provision.bundle import seal
-from provision.guests import settings
+from provision.guests import Login, public_key, settings
 from provision.guests.boot import judge
 from provision.guests.hostkey import new_host_key
 from provision.hosts import Hypervisor
@@ -33,6 +33,7 @@ from provision.plan import NodeSeen, Observed, Plan, departure, plan, repaired
 from provision.plan.changes import Becomes, Row, rows_for
 from provision.run import Identity
 from provision.run.engine import World, drifted, intent, opened, provision
+from provision.run.logins import login_change
 from provision.run.observe import kubernetes_spec, mesh_manifests, node_seen
 from provision.run.stages.guests import _bring_up, put_back
 from tests.libvirt.conftest import NODE
@@ -124,7 +125,12 @@ class Living:
         text = answer(self.spec, was, **{"kubeadm-file": "\n".join(files)}, **service)
         state = compare(profile_for(spec.generation), spec, member, parse(text))
         boot = judge(SETTLED, kernel(self.world.cluster, name), cluster.sysctl, cluster.node(name).mounts)
-        return node_seen(boot, state, spec)
+        return replace(node_seen(boot, state, spec), login=self._login(cluster))
+
+    def _login(self, cluster: Cluster) -> str:
+        """What there is to be changed of it where the login that the guests were made with lets in."""
+        now, was = (Login(one.ssh.user, public_key(one)) for one in (cluster, self.world.cluster))
+        return "" if now.is_(was) else login_change(now, was, ())
 
 
 SETTLED = '{"v1": {"modules-final": {"finished": 1.0}}}'

@@ -332,4 +332,40 @@ MUTANTS = (
         "lost: list[Eviction] = []",
         ("tests/unit/cli",),
     ),
+    # what grows, and who may log in
+    Mutant(
+        "growth-fills-again",
+        "provision/run/stages/volumes.py",
+        "if action.kind.endswith(SIZE)]",
+        "if False]",
+        ("tests/libvirt/test_growth.py",),
+    ),
+    Mutant(
+        "smaller-is-fine",
+        "provision/plan/growth.py",
+        "    if has is not None and has - volume.size_mib >= _step_mib(volume, seen):\n",
+        "    if False:\n",
+        PLAN,
+    ),
+    Mutant(
+        "statfs-would-do",
+        "provision/guests/disks.py",
+        "LAST_GROUP = 16 * MIB\n",
+        "LAST_GROUP = 4096 * MIB\n",
+        ("tests/unit/guests/test_disks.py",),
+    ),
+    Mutant(
+        "old-key-goes-unproven",
+        "provision/run/stages/logins.py",
+        '        proof.read(["true"])\n',
+        "        pass\n",
+        ("tests/libvirt/test_logins.py",),
+    ),
+    Mutant(
+        "wanted-key-goes",
+        "provision/run/stages/logins.py",
+        "    return tuple(one for one in left if not one.is_(wanted))\n",
+        "    return tuple(left)\n",
+        ("tests/libvirt/test_logins.py",),
+    ),
 )

@@ -16,6 +16,7 @@ from provision.guests import (
     HostKeyMismatch,
     KeyRefused,
     Ssh,
+    disk_sizes,
     first_boot_over,
     identity,
     new_host_key,
@@ -26,8 +27,10 @@ from provision.guests import seed as seeds
 from provision.hosts import copy_path
 from provision.inventory import Cluster
 from provision.libvirt_xml import domain_xml, judged_domains, upload_volume_xml
-from provision.plan import PINS, RESTART, Action, Plan, Verb, basis_of, effective
+from provision.plan import LOGIN, PINS, RESTART, Action, Plan, Verb, basis_of, effective
 from provision.run.stages.doors import Doors, Guest, Ways
+from provision.run.stages.growth import grow_within
+from provision.run.stages.logins import change_login
 from provision.run.stages.rolling import restart
 from provision.run.stages.steps import each_node
 from provision.specs import GuestSpec, Member, Stamp, digest
@@ -39,12 +42,14 @@ BOOT_S = 900.0
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Makes and starts what the plan says, then waits for first boots and sets sysctl where it differs.
+    """Changes logins, makes and starts what the plan says, then waits for first boots and sets sysctl where it differs.
 
     While a cluster is still to be made only the control plane is waited for: workers boot and prepare while it
     initialises, and the stage kubernetes settles them.
     """
     node = attrgetter("name")
+    logins = [action.where for action in plan.of(NAME, LOGIN)]
+    each_node(doors, NAME, LOGIN, logins, lambda name: change_login(name, doors))
     each_node(doors, NAME, "guest", plan.of(NAME, "guest"), lambda action: _bring_up(action, plan, doors), node)
     each_node(doors, NAME, PINS, plan.of(NAME, PINS), lambda action: put_back(action, plan, doors), node)
     actions = tuple(one for one in plan.of(NAME, RESTART) if doors.given_up.without([one.name]))
@@ -66,8 +71,8 @@ def put_back(action: Action, plan: Plan, doors: Doors) -> None:
 
 
 def settle(guest: Guest, shell: Ssh, doors: Ways) -> None:
-    """Waits until a guest has finished its first boot, and sets its kernel as the inventory says. Raises MeshctlError when
-    cloud-init failed, or when the kernel does not take a setting: with key, wanted and found value.
+    """Waits until a guest has finished its first boot, grows its filesystems into their disks, and sets its kernel as the inventory
+    says. Raises MeshctlError when cloud-init failed, or when the kernel does not take a setting: with key, wanted and found value.
     """
     boot = _booted(guest, shell, doors)
     for text in boot.degraded:
@@ -76,6 +81,7 @@ def settle(guest: Guest, shell: Ssh, doors: Ways) -> None:
     if boot.failed:
         raise MeshctlError(f"{guest.node}: {'; '.join(boot.failed)}", hint="see /var/log/cloud-init.log in the guest")
     _mount(guest.node, boot, shell, doors)
+    grow_within(guest, boot, shell, doors)
     if boot.sysctl or boot.old_file:
         _set_kernel(guest.node, boot, shell, doors)
 
@@ -213,7 +219,8 @@ def look(shell: Ssh, cluster: Cluster, console: Callable[[], str]) -> Ready[Boot
     HostKeyMismatch.
     """
     try:
-        boot = observe_boot(shell, cluster.sysctl, cluster.node(shell.where).mounts)
+        node = cluster.node(shell.where)
+        boot = observe_boot(shell, cluster.sysctl, node.mounts, disk_sizes(node))
     except HostKeyMismatch:
         raise
     except KeyRefused as error:

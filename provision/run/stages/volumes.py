@@ -7,8 +7,9 @@ from dataclasses import replace
 from provision.base.events import Changed
 from provision.hosts import claim, clear, copy_path, fill, make_logical, mark_ready
 from provision.libvirt_xml import volume_xml
-from provision.plan import Action, Plan, Verb
+from provision.plan import SIZE, Action, Plan, Verb
 from provision.run.stages.doors import Doors
+from provision.run.stages.growth import grow
 from provision.run.stages.steps import each_node
 from provision.specs import VolumeSpec
 from provision.storage import Claim
@@ -17,12 +18,15 @@ NAME, TITLE = "volumes", "root volumes, data volumes and seeds"
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Creates the volumes that are missing. Seeds are made with their guest: their host key lives in its stamp."""
+    """Creates the volumes that are missing, and grows those that are too small. Seeds are made with their guest: their host key lives
+    in its stamp.
+    """
     actions = [action for action in plan.of(NAME) if action.kind != "seed"]
     nodes = {volume.name: volume.node for volume in plan.desired.volumes}
-    each_node(
-        doors, NAME, "volume", actions, lambda action: _volume(action, plan, doors), lambda action: nodes[action.name]
-    )
+    sizes = [action for action in actions if action.kind.endswith(SIZE)]
+    missing = [action for action in actions if action not in sizes]
+    each_node(doors, NAME, "volume", missing, lambda action: _volume(action, plan, doors), lambda action: nodes[action.name])
+    each_node(doors, NAME, SIZE, sizes, lambda action: grow(action, plan, doors), lambda action: nodes[action.name])
 
 
 def _volume(action: Action, plan: Plan, doors: Doors) -> None:

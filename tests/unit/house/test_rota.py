@@ -11,7 +11,9 @@ LIVING = Path(__file__).parents[2] / "lab/living"
 
 
 def test_every_scenario_is_in_one_turn() -> None:
-    written = {name for path in LIVING.glob("test_*.py") for name in re.findall(r'mark\.scenario\("(.*?)"\)', path.read_text())}
+    written = {
+        name for path in LIVING.glob("test_*.py") for name in re.findall(r'mark\.scenario\("(.*?)"\)', path.read_text())
+    }
     named = [name for some in TURNS for name in some]
     assert written == set(named)
     assert len(named) == len(set(named))

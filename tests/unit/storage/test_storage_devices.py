@@ -256,7 +256,8 @@ VGS = (
     '@vgs\n{"report": [{"vg": [{"vg_name":"vg0","vg_size":"429496729600","vg_free":"214748364800","vg_tags":"a,b",'
     '"pv_name":"/dev/nvme0n1p3"}, {"vg_name":"vg0","vg_size":"429496729600","vg_free":"214748364800","vg_tags":"a,b",'
     '"pv_name":"/dev/sdb"}]}]}\n'
-    '@lvs\n{"report": [{"lv": [{"vg_name":"vg0","lv_name":"wide","lv_size":"107374182400","lv_tags":"x"}]}]}\n'
+    '@lvs\n{"report": [{"lv": [{"vg_name":"vg0","lv_name":"wide","lv_size":"107374182400","lv_tags":"x",'
+    '"vg_extent_size":"4194304"}]}]}\n'
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provision.storage import Pool
-from provision.storage.allot import Allotment, Wish, allot
+from provision.storage.allot import Allotment, Wish, allot, file_faults
 from provision.storage.claims import THIN_POOL, Claim, claim_text, parse_claim, usable_mib
 from provision.storage.devices import Device, parse_lsblk
 from provision.storage.guard import Wiping, obstacle, refusal
@@ -183,6 +183,14 @@ def test_what_may_be_wiped_is_named_and_what_is_not_reached_is_not() -> None:
     assert allot(BLOCK, [ROOT], there, NO).wipes == ()
 
 
+def test_a_device_does_not_grow_with_the_inventory() -> None:
+    found = allot(BLOCK, [replace(ROOT, size_mib=500_000)], free(claimed(DISK, ROOT.name)), NO)
+    (fault,) = found.faults
+    assert fault.message == (
+        f"{ROOT.name} has {DISK} with 409599 MiB, and now needs 500000: a device has the size it has"
+    )
+
+
 @pytest.mark.parametrize("text", ["", "meshctl 1 ready ", "meshctl 2 ready x", "meshctl 1 half x", "\x7fELF ready x"])
 def test_what_is_no_claim(text: str) -> None:
     assert parse_claim(text) is None
@@ -246,3 +254,18 @@ def test_users_are_known_by_the_devices_behind_their_links() -> None:
 
 def test_the_trees_are_of_devices() -> None:
     assert isinstance(seen().devices["nvme0n1"], Device)
+
+
+def test_what_a_volume_grows_by_must_be_free() -> None:
+    there = Logical("vg0", ROOT.name, 10_000 << 20)
+    assert allot(LOGICAL, [ROOT], with_group(12288 - 10_000, there), NO).faults == ()
+    (fault,) = allot(LOGICAL, [ROOT], with_group(12288 - 10_001, there), NO).faults
+    assert fault.message == f"volume group vg0 has 2287 MiB free, 2288 needed by {ROOT.name}"
+
+
+def test_files_of_data_volumes_grow_into_what_is_free_in_the_folder() -> None:
+    pool, wishes = Pool(path="/srv/pool"), [Wish("data", 300), Wish("new", 900), Wish("same", 100)]
+    sizes = {"data": 100, "same": 100}
+    assert list(file_faults(pool, wishes, sizes, 200)) == []
+    (fault,) = file_faults(pool, wishes, sizes, 199)
+    assert fault.message == "/srv/pool has 199 MiB free, 200 more are needed by data"
