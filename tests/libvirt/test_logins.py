@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -14,7 +13,6 @@ from provision.base.calls import Calls
 from provision.base.errors import CommandFailed, InventoryError, MeshctlError
 from provision.base.events import Changed, Event, Warned
 from provision.base.waiting import NotYet, Ready, wait_until
-from provision.bundle import Bundle
 from provision.guests import KeyRefused, Login, OldLogin, Sessions, nobody, observe_boot
 from provision.guests.logins import RECORD
 from provision.hosts import Hypervisor
@@ -22,7 +20,7 @@ from provision.inventory.model import Cluster
 from provision.libvirt_xml import domain_xml
 from provision.plan import NodeSeen, Observed
 from provision.run.logins import login_change, require_login
-from provision.run.stages.doors import Doors
+from provision.run.stages.doors import Ways
 from provision.run.stages.logins import change_login
 from provision.specs import Stamp
 from tests.libvirt import test_killed
@@ -123,7 +121,7 @@ def guest(tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
 class Place:
     """The doors of one run, and what it said."""
 
-    doors: Doors
+    doors: Ways
     said: list[Event]
 
     def change(self) -> None:
@@ -154,9 +152,7 @@ def open_(guest: Guest) -> Iterator[Open]:
         said: list[Event] = []
         sessions = Sessions(cluster, calls or Calls(), nobody, old)
         opened.append(sessions)
-        doors = Doors(
-            cluster, {"hv1": door}, sessions, cast(Bundle, None), said.append, lambda _: pytest.fail("no host is asked")
-        )
+        doors = Ways(cluster, {"hv1": door}, sessions, said.append, lambda _: pytest.fail("no host is asked"))
         return Place(doors, said)
 
     yield begin

@@ -25,7 +25,9 @@ def run(plan: Plan, doors: Doors) -> None:
     nodes = {volume.name: volume.node for volume in plan.desired.volumes}
     sizes = [action for action in actions if action.kind.endswith(SIZE)]
     missing = [action for action in actions if action not in sizes]
-    each_node(doors, NAME, "volume", missing, lambda action: _volume(action, plan, doors), lambda action: nodes[action.name])
+    each_node(
+        doors, NAME, "volume", missing, lambda action: _volume(action, plan, doors), lambda action: nodes[action.name]
+    )
     each_node(doors, NAME, SIZE, sizes, lambda action: grow(action, plan, doors), lambda action: nodes[action.name])
 
 

@@ -11,6 +11,7 @@ TURNS = (
     ("remove-worker", "add-worker"),
     ("rolling-restart", "host-restart"),
     ("node-commands", "runbook-restart"),
+    ("grow-disk", "rotate-key"),
 )
 """Each about as long as the others."""
 
