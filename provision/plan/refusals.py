@@ -12,7 +12,7 @@ from provision.base.errors import ConflictError
 from provision.libvirt_xml import DomainSeen, NetworkSeen
 from provision.plan.growth import smaller
 from provision.plan.observed import HostSeen, Observed
-from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, digest
+from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, digest, domain_name
 
 
 def check_name(owner: Owner, hosts: Mapping[str, HostSeen]) -> None:
@@ -96,9 +96,8 @@ def _member(member: Member, wanted: Desired, observed: Observed) -> Iterator[str
             f"{member.name}: Services have addresses of {seen.service_cidr}, kubernetes.service_cidr now says {wanted.service_cidr}:"
             " put it back, or destroy the cluster to change it"
         )
-    found = (
-        observed.hosts[member.host].domain(wanted.guest(member.name).domain) if member.host in observed.hosts else None
-    )
+    host = observed.hosts.get(member.host)
+    found = host.domain(domain_name(wanted.cluster, member.name)) if host else None
     stamp = None if found is None else found.stamp
     same = stamp is not None and (stamp.cluster, stamp.address) == (wanted.cluster, member.address)
     if same and stamp is not None and stamp.pod_subnet not in ("", member.pod_subnet):

@@ -74,7 +74,7 @@ class Ground:
         """The stage, with --keep-going. Raises SomeFailed at its end, as the run does."""
         events: list[Event] = []
         none, given_up = cast(Any, None), GivenUp(keep_going=True)
-        doors = Indoors(self.cluster, {}, none, self.bundle, events.append, none, given_up, self.shells)
+        doors = Indoors(self.cluster, {}, none, events.append, none, self.bundle, given_up, self.shells)
         kubernetes.run(made, doors)
         self.given_up = given_up
         return events

@@ -22,7 +22,7 @@ NODES = ("cp1", "w1", "w2")
 def doors(events: list[Event], *, keep_going: bool = True) -> Doors:
     """Doors that lead nowhere: how work is arranged needs none."""
     none = cast(Any, None)
-    return Doors(CLUSTER, {}, none, none, events.append, none, GivenUp(keep_going=keep_going))
+    return Doors(CLUSTER, {}, none, events.append, none, none, GivenUp(keep_going=keep_going))
 
 
 def failing(*bad: str) -> Callable[[str], None]:
