@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -30,8 +31,10 @@ def docker(words: list[str]) -> None:
             print("/" + _container(container)["name"])
         case ["logs", "--tail", _, container]:
             print(_container(container)["log"])
-        case ["ps", *how] if "--filter" in how and "name=k8s_" in how:
+        case ["ps", *how] if any(word.startswith("name=k8s_") for word in how):
             ps(how)
+        case ["stop", "--time", _, *ids]:
+            _ended(ids)
         case ["rm", "-f", *ids]:
             with remembered("docker") as state:
                 for one in ids:
@@ -68,11 +71,22 @@ def ps(how: list[str]) -> None:
     """Ids with -q, else names and states; exited ones with -a only."""
     flags = "".join(word[1:] for word in how if word.startswith("-") and not word.startswith("--"))
     wanted = "exited" if "status=exited" in how else ""
+    names = [
+        word.removeprefix("name=") for word in how if word.startswith("name=")
+    ]  # each a pattern, one of them must be found
     with remembered("docker") as state:
         for one, container in state.get("containers", {}).items():
+            if not any(re.search(name, f"/{container['name']}") for name in names):
+                continue
             if (wanted and container["status"] != wanted) or ("a" not in flags and container["status"] != "running"):
                 continue
             print(one if "q" in flags else f"{container['name']}\t{container['status']}")
+
+
+def _ended(ids: list[str]) -> None:
+    with remembered("docker") as state:
+        for one in ids:
+            state["containers"][one]["status"] = "exited"
 
 
 def restarted() -> None:

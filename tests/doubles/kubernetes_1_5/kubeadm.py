@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from . import pki
 from .cluster import (
     KUBERNETES,
     PREFIX,
@@ -65,16 +66,9 @@ MASTER: dict[str, Any] = {
     "cloudProvider": None,
 }
 NODE: dict[str, Any] = {"masterAddresses": None, "secrets": SECRETS, "apiPort": None, "discoveryPort": None}
-PKI = (
-    "ca.pem",
-    "ca-key.pem",
-    "ca-pub.pem",
-    "apiserver.pem",
-    "apiserver-key.pem",
-    "apiserver-pub.pem",
-    "sa-key.pem",
-    "sa-pub.pem",
-)
+NAMES = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:10.96.0.1"
+SERVER = "extendedKeyUsage=serverAuth\nsubjectAltName={names}\n"
+CLIENT = "extendedKeyUsage=clientAuth\n"
 
 
 def main(words: list[str]) -> None:
@@ -143,12 +137,13 @@ def join(words: list[str]) -> None:
     with cluster() as state:
         if name in state.get("nodes", {}):
             fail(f'Node with name ["{name}"] already exists.')
-        ca = state["ca"]
+        ca, authority = state["ca"], state["authority"]
     print(
         "[csr] Created API client to obtain unique certificate for this node, "
         "generating keys and certificate signing request"
     )
-    _kubeconfig("kubelet.conf", masters[0], ca)
+    pair = pki.signed(authority, f"/O=system:nodes/CN=system:node:{name}", CLIENT)
+    _kubeconfig("kubelet.conf", masters[0], ca, authority[0], pair)
     print("Node join complete:\n* Certificate signing request sent to master and response\n  received.")
     print(
         "* Kubelet informed of new secure connection details.\n\n"
@@ -264,30 +259,34 @@ def _write_master_files(token: tuple[str, str], version: str, addresses: list[st
         command = [name, "--allow-privileged", f"--advertise-address={addresses[0]}"]
         manifest = {"version": version, "spec": {"containers": [{"command": command}]}}
         (KUBERNETES / f"manifests/{name}.json").write_text(json.dumps(manifest, indent=2))
-    ca = secrets.token_hex(8)
-    for name in PKI:
-        (KUBERNETES / "pki" / name).write_text(f"{ca}\n")
+    ca, authority = secrets.token_hex(8), pki.authority()
+    serving = pki.signed(authority, "/CN=kube-apiserver", SERVER.format(names=f"{NAMES},IP:{addresses[0]}"))
+    for name, pair in (("ca", authority), ("apiserver", serving), ("sa", ("", "sa"))):
+        for end, text in zip((".pem", "-key.pem", "-pub.pem"), (*pair, "public"), strict=True):
+            (KUBERNETES / "pki" / f"{name}{end}").write_text(text)
     with cluster() as state:
-        state["ca"] = ca  # a second init: whoever joined before is lost
+        state.update(ca=ca, authority=authority)  # a second init: whoever joined before is lost
     for address in addresses:
         try:
             ipaddress.ip_address(address)
         except ValueError:
             fail(f'couldn\'t parse IP address "{address}"')
-    for name in ("kubelet.conf", "admin.conf"):
-        _kubeconfig(name, addresses[0], ca)
+    pairs = [pki.signed(authority, f"/CN={name}", CLIENT) for name in ("kubelet", "admin")]
+    for name in ("kubelet.conf", "admin.conf"):  # the same in both
+        _kubeconfig(name, addresses[0], ca, authority[0], *pairs)
 
 
-def _kubeconfig(name: str, address: str, ca: str) -> None:
+def _kubeconfig(name: str, address: str, ca: str, authority: str, *pairs: tuple[str, str]) -> None:
     path = KUBERNETES / name
     KUBERNETES.mkdir(parents=True, exist_ok=True)
     try:
         with open(path, "x") as file:
             file.write(f"server: https://{address}:6443\nca: {ca}\n")
             # Where the real ones lie: in base64, indented.
-            file.write(f"    certificate-authority-data: {_base64(f'authority {ca}')}\n")
-            for what in ("certificate", "key"):
-                file.write(f"    client-{what}-data: {_base64(f'{what} by {ca}')}\n")
+            file.write(f"    certificate-authority-data: {_base64(authority)}\n")
+            for pair in pairs:
+                for what, text in zip(("certificate", "key"), pair, strict=True):
+                    file.write(f"    client-{what}-data: {_base64(text)}\n")
     except FileExistsError:
         fail(f'failed to create "{path}", it already exists [open {path}: file exists]')
     path.chmod(0o600)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from . import schema
+from . import pki, schema
 from .cluster import cluster, fail, flags, for_ever
 
 FLAGS = {
@@ -215,10 +216,10 @@ def logs(given: dict[str, str], words: list[str]) -> None:
     """`logs POD`: the API server asks the pod's kubelet, which wants to know who asks."""
     (name,) = words
     with cluster() as state:
-        known = [f"certificate by {state['ca']}", f"key by {state['ca']}"]
+        shown, authority = state.get("kubelet_client") or ("", ""), state["authority"][0]
         if not any(pod["name"] == name and not pod["gone"] for pod in state.get("pods", {}).values()):
             fail(f'Error from server (NotFound): pods "{name}" not found')
-        if state.get("kubelet_client") != known:
+        if not pki.believed(*shown, authority):
             fail(
                 "error: You must be logged in to the server "
                 f"(the server has asked for the client to provide credentials ( pods/log {name}))"
@@ -314,7 +315,8 @@ def _objects(state: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def _node(name: str, node: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
-    types = ("OutOfDisk", "MemoryPressure", "DiskPressure")
+    bad = [{"type": kind, "status": "False"} for kind in ("OutOfDisk", "MemoryPressure", "DiskPressure")]
+    seen = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(node.get("seen", 0)))
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -322,7 +324,7 @@ def _node(name: str, node: dict[str, Any], state: dict[str, Any]) -> dict[str, A
         "spec": {"externalID": name} | ({"unschedulable": True} if node.get("unschedulable") else {}),
         "status": {
             "addresses": [{"type": kind, "address": node["address"]} for kind in ("LegacyHostIP", "InternalIP")],
-            "conditions": [{"type": kind, "status": "False"} for kind in types] + [{"type": "Ready", "status": "True"}],
+            "conditions": [*bad, {"type": "Ready", "status": "True", "lastHeartbeatTime": seen}],
             "nodeInfo": {"kubeletVersion": state.get("version", ""), "bootID": node.get("boot", "")},
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import os
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import pki
 from .cluster import PREFIX, cluster, docker_settings, fail, flags, images
 
 FLAGS = {
@@ -50,6 +52,17 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.end_headers(); self.wfile.write(sys.argv[1].encode())
     def log_message(self, *words): pass
 http.server.HTTPServer(("", int(sys.argv[2])), Answer).serve_forever()
+"""
+LOG = Path("/var/lib/etcd/member/wal/0000000000000000-0000000000000000.wal")
+KEPT = ("objects", "token", "address", "version", "ca", "authority", "nodes")
+# The store of v2 alone: what is asked for under /v3alpha is not found. A second one finds the port taken, and ends.
+GATEWAY = """
+import http.server
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_error(404)
+    def log_message(self, *words): pass
+http.server.HTTPServer(("127.0.0.1", 2379), Answer).serve_forever()
 """
 IPC = "can't join IPC of container: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
 
@@ -92,12 +105,16 @@ def _is_closed(given: dict[str, str], kubeconfig: Path) -> None:
     authority = Path(given.get("--client-ca-file", "/none"))
     if not authority.exists():
         fail(f"error: unable to load client CA file: open {authority}: no such file or directory")
-    if authority.read_text() != f"authority {_said(kubeconfig)['ca']}":
+    if authority.read_text() != _held(_said(kubeconfig), "certificate-authority"):
         fail(f"DOUBLE: {authority} is not the cluster's: nobody would be believed")
 
 
 def _said(kubeconfig: Path) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in kubeconfig.read_text().splitlines())
+
+
+def _held(lines: dict[str, str], what: str) -> str:
+    return base64.b64decode(lines[f"    {what}-data"]).decode()
 
 
 def _sync(given: dict[str, str], kubeconfig: Path) -> None:
@@ -108,6 +125,10 @@ def _sync(given: dict[str, str], kubeconfig: Path) -> None:
             _static_pods(state, manifests)
         if not state.get("healthy") or state.get("ca") != lines["ca"]:
             return  # the API server is away, or of another CA
+        pair = (_held(lines, "client-certificate"), _held(lines, "client-key"))
+        if not pki.believed(*pair, state["authority"][0]):
+            print("E0101 reflector.go:188] x509: certificate has expired or is not yet valid", flush=True)
+            return
         name = socket.gethostname().lower()
         node = state.setdefault("nodes", {}).setdefault(
             name, {"address": given["--node-ip"], "dns": given["--cluster-dns"]}
@@ -122,10 +143,45 @@ def _static_pods(state: dict[str, Any], manifests: Path) -> None:
     state["kubelet_client"] = _shown(command)
     wanted = {f"{PREFIX}/{name}-amd64:{version}" for name in CONTROL_PLANE} | {f"{PREFIX}/etcd-amd64:3.0.14-kubeadm"}
     shareable = docker_settings().get("default-ipc-mode") == "shareable"
-    Path("/var/lib/etcd/member").mkdir(parents=True, exist_ok=True)
     state["healthy"] = shareable and wanted <= images()
+    if state["healthy"]:
+        _etcd(state)
+        if _container("kube-apiserver"):
+            state["serving"] = Path("/etc/kubernetes/pki/apiserver.pem").read_text()
     if not state["healthy"]:
         print(f"E0101 pod_workers.go:184] Error syncing pod: {'ErrImagePull' if shareable else IPC}", flush=True)
+
+
+def _etcd(state: dict[str, Any]) -> None:
+    """etcd 3.0 with the store of v2: all is in its log. It reads that when it starts, and serves what it read."""
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    (LOG.parents[1] / "snap").mkdir(exist_ok=True)
+    if _container("etcd"):
+        if LOG.exists():
+            state.update(json.loads(LOG.read_text()))
+        _start([sys.executable, "-c", GATEWAY])
+    LOG.write_text(json.dumps({key: state[key] for key in KEPT if key in state}))
+
+
+def _container(name: str) -> bool:
+    """Whether a static pod's container had to be started, as it did not run."""
+    path = Path("/var/lib/double/docker.json")
+    if not path.exists():
+        return False
+    from ..guest.state import remembered
+
+    title = f"k8s_{name}.1a2b3c4d_{name}-{socket.gethostname()}_kube-system_"
+    with remembered("docker") as docker:
+        known = docker.setdefault("containers", {})
+        if any(one["name"].startswith(title) and one["status"] == "running" for one in known.values()):
+            return False
+        known[secrets.token_hex(32)] = {
+            "name": f"{title}{secrets.token_hex(4)}",
+            "pid": 0,
+            "status": "running",
+            "log": "",
+        }
+    return True
 
 
 def _shown(command: list[str]) -> list[str]:
