@@ -124,7 +124,7 @@ class CommandFailed(ShellError):
 
 
 class ImageError(MeshctlError):
-    """A base image or a bundle is absent, incomplete or not what its digest says."""
+    """A base image, a bundle or a backup is absent, incomplete or not what its digest says."""
 
     exit_code = 8
 

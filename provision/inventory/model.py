@@ -391,6 +391,20 @@ class Spread(Strict):
     cells: Literal["spread", "pack"] = Field("spread", description="the same for the NUMA nodes of a host")
 
 
+RECIPIENT = r"^age1[02-9ac-hj-np-z]{58}$"
+"""bech32 of 32 bytes (age-encryption.org/v1, "The X25519 recipient type")."""
+
+
+class Backup(Strict):
+    """How `meshctl backup` keeps what it takes."""
+
+    recipients: tuple[Annotated[str, Field(pattern=RECIPIENT)], ...] = Field(
+        (),
+        strict=False,
+        description="age's public keys (age1…): each one's identity opens a backup; none: not encrypted",
+    )
+
+
 class Cluster(Strict):
     """An inventory: everything that meshctl knows about a cluster."""
 
@@ -419,6 +433,7 @@ class Cluster(Strict):
     )
     kubernetes: Kubernetes = Field(description="Kubernetes")
     mesh: Mesh = Field(default_factory=Mesh, description="Linkerd")
+    backup: Backup = Field(default_factory=Backup, description="what `meshctl backup` writes")
 
     @model_validator(mode="after")
     def _one_id(self) -> Self:

@@ -12,6 +12,7 @@ To live here a line knows kubeadm, kubectl or the API's objects; which guest is 
 """
 
 from provision.kubernetes.api import ApiStarting
+from provision.kubernetes.control_state import ControlState, copied
 from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.drain import DRAIN_S, cordon, cordoned, disown, drain, set_aside, take_back, uncordon
 from provision.kubernetes.evictions import Eviction, evictions
@@ -23,6 +24,7 @@ from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
 from provision.kubernetes.prepare import prepare
 from provision.kubernetes.profile import Profile, Workloads
 from provision.kubernetes.profiles import kubectl_for, profile_for
+from provision.kubernetes.put_back import awaken, finish, put_back, trusted_authority
 from provision.kubernetes.spec import Archive, Credentials, Program, Spec
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "WARN_DAYS",
     "ApiStarting",
     "Archive",
+    "ControlState",
     "Credentials",
     "Eviction",
     "Expiry",
@@ -43,6 +46,8 @@ __all__ = [
     "Spec",
     "Workloads",
     "admin_conf",
+    "awaken",
+    "copied",
     "cordon",
     "cordoned",
     "credentials",
@@ -51,6 +56,7 @@ __all__ = [
     "drain",
     "evictions",
     "expiries",
+    "finish",
     "initialise",
     "is_member",
     "join",
@@ -63,8 +69,10 @@ __all__ = [
     "pods_on",
     "prepare",
     "profile_for",
+    "put_back",
     "reach",
     "set_aside",
     "take_back",
+    "trusted_authority",
     "uncordon",
 ]

@@ -20,7 +20,7 @@ cd /etc/kubernetes 2>/dev/null || exit 0
 for path in *.conf; do
     [ -e "$path" ] && printf '== %s\\n' "$path" && sed -n 's/^ *client-certificate-data: *//p' "$path"
 done
-for path in pki/*.crt pki/etcd/*.crt pki/*.pem; do
+for path in pki/*.crt pki/etcd/*.crt pki/*.pem "$@"; do
     case "$path" in *-key.pem|*-pub.pem) continue ;; esac
     [ -e "$path" ] && printf '== %s\\n' "$path" && sed -n '/{BEGIN}/,/{END}/p' "$path"
 done
@@ -49,9 +49,9 @@ class Expiry:
         return f"{self.name} {left} ({self.at:%Y-%m-%d})"
 
 
-def expiries(shell: Shell) -> tuple[Expiry, ...]:
-    """The certificates of a control plane, the next to expire first; none where there is no cluster yet."""
-    return parsed_expiries(shell.read(["sh", "-c", _READ, "certificates"]).stdout)
+def expiries(shell: Shell, *more: str) -> tuple[Expiry, ...]:
+    """The certificates of a node, and in `more` files, the next to expire first; none where there is no cluster yet."""
+    return parsed_expiries(shell.read(["sh", "-c", _READ, "certificates", *more]).stdout)
 
 
 def parsed_expiries(said: str) -> tuple[Expiry, ...]:

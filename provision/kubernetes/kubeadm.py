@@ -155,6 +155,11 @@ def _bring(
     state = observe(shell, profile, spec, member)
     if state.phase is Phase.MEMBER:
         return
+    if state.restoring:
+        raise KubernetesError(
+            f"{member.name}: a backup is being put on it, and that has not ended",
+            hint="run that `meshctl restore` again: it goes on from there",
+        )
     if state.phase is Phase.FOREIGN:
         raise _foreign(state)
     if state.phase is Phase.HALF:

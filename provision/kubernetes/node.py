@@ -32,6 +32,9 @@ _OBSERVE_S = 120.0
 DOCKER_PENDING, KUBELET_PENDING = "docker-to-restart", "kubelet-to-restart"
 """Markers on a node: what the service was to be started anew for is written, and it was not yet."""
 
+RESTORE = "restore"
+"""On a control plane that a backup is being put on: which, and how far (see `put_back`)."""
+
 DOCKER, KUBELET = "docker.service", "kubelet.service"
 _WANTS = "/etc/systemd/system/multi-user.target.wants"
 _UNITS = (DOCKER, KUBELET, NETWORK_UNIT, UNIT)
@@ -44,7 +47,7 @@ _OBSERVE = f"""
 say() {{ printf '%s\\t%s\\n' "$1" "$2"; }}
 each() {{ while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done; }}
 systemctl is-active {" ".join(_UNITS)} 2>/dev/null | each active
-cd {STATE} 2>/dev/null && for stamp in prepared loaded drained {DOCKER_PENDING} {KUBELET_PENDING} \\
+cd {STATE} 2>/dev/null && for stamp in prepared loaded drained {RESTORE} {DOCKER_PENDING} {KUBELET_PENDING} \\
     kubeadm.started kubeadm.done kubeadm.failed; do
     [ -e "$stamp" ] && each "$stamp" < "$stamp"
 done
@@ -122,6 +125,11 @@ class NodeState:
     def drained(self) -> bool:
         """Whether a run of ours has emptied the node and has not taken that back."""
         return "drained" in self.said
+
+    @property
+    def restoring(self) -> bool:
+        """Whether a backup is being put on the node: a kubeadm would make another cluster of it."""
+        return RESTORE in self.said
 
     def pending(self, marker: str) -> bool:
         """Whether a service was not yet started anew with what was written for it."""

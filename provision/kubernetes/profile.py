@@ -43,6 +43,38 @@ class Needs:
     no_swap: bool
 
 
+@dataclass(frozen=True)
+class Holder:
+    """A file with certificates: a kubeconfig (`.conf`), or PEM with its key in `key`, which may be the file itself."""
+
+    path: str
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Authority:
+    """The cluster's authority on the control plane: files of its certificate and its key."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """How certificates are renewed. `argv` is kubeadm's own command on the control plane, empty where it has none; what it leaves out, and
+    all without it, the authority signs anew: `control_plane` and `worker` are the files. `rotating` are those that kubelets renew by
+    themselves. `pods` are the control plane's static pods that
+    work with renewed files, in the order in which they are started anew.
+    """
+
+    authority: Authority
+    pods: tuple[str, ...]
+    argv: tuple[str, ...] = ()
+    control_plane: tuple[Holder, ...] = ()
+    worker: tuple[Holder, ...] = ()
+    rotating: tuple[str, ...] = ()
+
+
 class Profile(Protocol):
     """One generation's kubeadm."""
 
@@ -50,9 +82,10 @@ class Profile(Protocol):
     workloads: Workloads
     certificates: Certificates | None
     """Files of the control plane that let root read the API as an administrator; None where there are none."""
+    etcd: Certificates | None
+    """Files of the control plane by which root asks etcd; None where it asks nobody who he is (plain HTTP on loopback)."""
     only_control_plane: frozenset[str]
-    renewal: str
-    """What is to be done before certificates expire, for people."""
+    renewal: Renewal
 
     def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
         """The kubelet's unit and drop-ins, and what else kubeadm or the kubelet read from files."""

@@ -13,7 +13,7 @@ from provision.kubernetes.api import Certificates
 from provision.kubernetes.certificate import ca_cert_hash
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.kubelet import RESOLV_CONF, drop_in, kubelet_unit
-from provision.kubernetes.profile import CONFIG, Needs, Workloads
+from provision.kubernetes.profile import CONFIG, Authority, Holder, Needs, Renewal, Workloads
 from provision.kubernetes.spec import CONTROL_PLANE, Credentials, File, Spec
 from provision.kubernetes.token import new_token
 from provision.specs import Member
@@ -81,9 +81,19 @@ class Profile120:
         "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
         "/etc/kubernetes/pki/apiserver-kubelet-client.key",
     )
+    etcd: Certificates | None = Certificates(
+        "/etc/kubernetes/pki/etcd/ca.crt",
+        "/etc/kubernetes/pki/etcd/healthcheck-client.crt",
+        "/etc/kubernetes/pki/etcd/healthcheck-client.key",
+    )
     only_control_plane = frozenset({"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"})
-    renewal = (
-        "`kubeadm certs renew all` on the control plane, then restart its static pods; and fetch the kubeconfig again"
+    # Kubelets renew their own when a tenth to three tenths of its life is left.
+    renewal = Renewal(
+        Authority("/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/ca.key"),
+        pods=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"),
+        argv=("kubeadm", "certs", "renew", "all"),
+        control_plane=(Holder("/etc/kubernetes/kubelet.conf"),),  # where one is in it, kubeadm leaves it out
+        rotating=("/var/lib/kubelet/pki/kubelet-client-current.pem",),
     )
 
     def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:  # noqa: ARG002 (the interface)

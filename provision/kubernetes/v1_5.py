@@ -18,7 +18,7 @@ from provision.base.secret import Secret
 from provision.kubernetes.api import Certificates
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.kubelet import RESOLV_CONF, drop_in, kubelet_unit
-from provision.kubernetes.profile import CONFIG, Needs, Workloads
+from provision.kubernetes.profile import CONFIG, Authority, Holder, Needs, Renewal, Workloads
 from provision.kubernetes.spec import CONTROL_PLANE, Credentials, File, Spec
 from provision.specs import Member
 
@@ -102,12 +102,21 @@ class Profile15:
         annotations={"scheduler.alpha.kubernetes.io/tolerations": json.dumps(TOLERATION, separators=(",", ":"))},
     )
     certificates: Certificates | None = None
+    etcd: Certificates | None = None
     only_control_plane = frozenset(
         {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "kube-discovery"}
     )
-    renewal = (
-        "kubeadm 1.5 renews nothing: sign new ones by hand with /etc/kubernetes/pki/ca-key.pem, or make the cluster anew; "
-        "the workers' kubelets have certificates of the same age"
+    # kubeadm renews nothing. Its kubeconfigs hold the certificates of kubelet and administrator, on every node; the kubelet's start gives
+    # the API server's for kubelets out of them (DOORS).
+    renewal = Renewal(
+        Authority("/etc/kubernetes/pki/ca.pem", "/etc/kubernetes/pki/ca-key.pem"),
+        pods=("kube-apiserver",),
+        control_plane=(
+            Holder("/etc/kubernetes/pki/apiserver.pem", "/etc/kubernetes/pki/apiserver-key.pem"),
+            Holder("/etc/kubernetes/admin.conf"),
+            Holder("/etc/kubernetes/kubelet.conf"),
+        ),
+        worker=(Holder("/etc/kubernetes/kubelet.conf"),),
     )
 
     def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:

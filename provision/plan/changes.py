@@ -158,6 +158,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
         ),
         Row(("ssh.jump", "ssh.proxy_command"), LOOKS, "the way to the guests"),
     ),
+    "Backups": (Row(("backup.recipients",), LOOKS, "for whom later backups are encrypted; those that there are stay as they are"),),
     "In the guests": (
         Row(("sysctl",), LIVE, "set on every node and for each start, and read back; what is no longer named keeps its value until then"),
         Row(("kubernetes.version",), REFUSED, "destroy and provision, or put it back"),

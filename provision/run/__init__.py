@@ -5,6 +5,7 @@ To live here a line joins doors and pure rooms in the order of a command; how a 
 
 from provision.run.access import read_kubeconfig, ssh_argv
 from provision.run.away import Away, answering
+from provision.run.backup import Kept, back_up, default_path
 from provision.run.checkup import admit, check_hosts
 from provision.run.destruction import destroy, plan_removal
 from provision.run.engine import Intent, World, drifted, intent, make_plan, opened, provision
@@ -23,17 +24,23 @@ from provision.run.nodes import (
     to_evict,
     uncordon_nodes,
 )
+from provision.run.renew import Renewals, plan_renewal, renew
+from provision.run.restore import Return, opened_backup, plan_restore, restore
 from provision.run.status import cluster_status, table
 
 __all__ = [
     "Away",
     "Identity",
     "Intent",
+    "Kept",
     "Part",
+    "Renewals",
+    "Return",
     "Standing",
     "World",
     "admit",
     "answering",
+    "back_up",
     "check_hosts",
     "check_names",
     "check_running",
@@ -41,6 +48,7 @@ __all__ = [
     "console_argv",
     "console_log",
     "cordon_nodes",
+    "default_path",
     "destroy",
     "drain_nodes",
     "drifted",
@@ -51,11 +59,16 @@ __all__ = [
     "make_plan",
     "merge",
     "opened",
+    "opened_backup",
     "plan_removal",
+    "plan_renewal",
+    "plan_restore",
     "provision",
     "read_kubeconfig",
     "read_log",
+    "renew",
     "restart_nodes",
+    "restore",
     "save",
     "ssh_argv",
     "standing",

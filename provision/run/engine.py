@@ -333,23 +333,29 @@ def provision(
     longer has and that go; `limit`: the only nodes that are made or changed. All as the plan was made. `keep_going`: a node that fails
     does not end the run; raises SomeFailed at its end.
     """
+    refuse_halted(agreed)
+    if not agreed.changes:
+        _run_stages(world, agreed, last, keep_going=keep_going)
+        return
+    with leased(world.hypervisors, world.calls, f"provision {agreed.cluster}", world.emit, patience_s=patience_s):
+        found = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit)
+        check_agreement(found, agreed)
+        world.identity.keep(found.desired.owner_id, world.emit)
+        _run_stages(world, found, last, keep_going=keep_going)
+
+
+def refuse_halted(agreed: Plan) -> None:
+    """Raises ConflictError for a plan with guests that are paused or crashed."""
     if agreed.halted:
         raise ConflictError(
             "guests that do not run, and that nobody may start over unasked:\n"
             + "\n".join(f"  {one}" for one in agreed.halted),
             hint="do what is said there, then run the command again",
         )
-    if not agreed.changes:
-        _run_stages(world, agreed, last, keep_going=keep_going)
-        return
-    with leased(world.hypervisors, world.calls, f"provision {agreed.cluster}", world.emit, patience_s=patience_s):
-        found = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit)
-        _check_agreement(found, agreed)
-        world.identity.keep(found.desired.owner_id, world.emit)
-        _run_stages(world, found, last, keep_going=keep_going)
 
 
-def _check_agreement(found: Plan, agreed: Plan) -> None:
+def check_agreement(found: Plan, agreed: Plan) -> None:
+    """Raises ConflictError when a plan, made while the hosts are held, is no longer the one that was agreed to."""
     if departures := found.agreement.departures(agreed.agreement):
         what = "\n".join(f"  {line}" for line in departures)
         raise ConflictError(
@@ -363,11 +369,16 @@ def _run_stages(world: World, found: Plan, last: str | None, *, keep_going: bool
     part = found.until(tuple(stage.name for stage in stages))
     doors = replace(world.doors(sealed), given_up=GivenUp(world.calls, keep_going=keep_going))
     with recorded(world, "provision"):
-        for stage in stages:
-            _run_stage(stage, part, doors)
+        go_through(part, stages, doors)
         for text in found.pending:
             world.emit(Warned(text))
         doors.given_up.tell(world.emit)
+
+
+def go_through(part: Plan, stages: Sequence[Stage], doors: Doors) -> None:
+    """Runs some stages of a plan, in order; for a command that holds the hosts and records itself."""
+    for stage in stages:
+        _run_stage(stage, part, doors)
 
 
 def _run_stage(stage: Stage, part: Plan, doors: Doors) -> None:

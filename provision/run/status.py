@@ -8,13 +8,14 @@ from typing import Any
 
 from provision.base.errors import InventoryError, KubernetesError, ShellError
 from provision.base.shell import Shell
-from provision.kubernetes import WARN_DAYS, Expiry, expiries, kubectl_for, profile_for
+from provision.kubernetes import WARN_DAYS, Expiry, expiries, kubectl_for
 from provision.libvirt_xml import DomainSeen
 from provision.run.access import node_target
 from provision.run.engine import World
 from provision.run.observe import observe_hosts
 
 ABSENT = "–"
+RENEWAL = "`meshctl renew INVENTORY`; then fetch the kubeconfig again"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,6 @@ class ClusterStatus:
     guests: tuple[GuestStatus, ...]
     kubernetes_error: str = ""
     certificates: tuple[Expiry, ...] = ()
-    renewal: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """For --json."""
@@ -75,8 +75,7 @@ def cluster_status(world: World) -> ClusterStatus:
         error = failure.message
     unseen = "unknown" if world.silent else "absent"
     guests = tuple(_guest(node.name, ours.get(node.name), nodes, pods, unseen) for node in world.cluster.nodes)
-    renewal = profile_for(world.cluster.kubernetes.generation).renewal
-    return ClusterStatus(world.cluster.cluster, guests, error, certificates, renewal)
+    return ClusterStatus(world.cluster.cluster, guests, error, certificates)
 
 
 def _is_ours(domain: DomainSeen, cluster: str) -> bool:
@@ -143,7 +142,7 @@ def as_text(status: ClusterStatus) -> str:
 def _certificates(status: ClusterStatus) -> Iterator[str]:
     due = [one for one in status.certificates if one.due]
     if due:
-        yield f"warning: certificates expire within {WARN_DAYS} days: {', '.join(map(str, due))}\n    fix: {status.renewal}"
+        yield f"warning: certificates expire within {WARN_DAYS} days: {', '.join(map(str, due))}\n    fix: {RENEWAL}"
     elif status.certificates:
         yield f"certificates: the next to expire is {status.certificates[0]}, of {len(status.certificates)}"
 

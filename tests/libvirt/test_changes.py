@@ -316,6 +316,7 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("kubernetes.max_unavailable", ""): put("kubernetes", "max_unavailable", to=2),
     ("kubernetes.pod_cidr", ""): put("kubernetes", "pod_cidr", to="10.245.0.0/16"),
     ("kubernetes.service_cidr", ""): put("kubernetes", "service_cidr", to="10.112.0.0/12"),
+    ("backup.recipients", ""): put("backup", to={"recipients": ["age1deqm9tmq4lemlqhxwm0ng69uzsnvyn3rng0c732ej5x224r3jcesfd7fss"]}),
     ("mesh.version", ""): mesh(version="1.0.0"),
     ("mesh.image", ""): mesh(image="registry.example/linkerd:0.8.5"),
     ("mesh.config_file", ""): other_linkerd,

@@ -71,12 +71,12 @@ def test_1_20(tmp_path: Path) -> None:
         ("ca", 40_000, False),
     ]
     assert found[0].at is None
-    text = as_text(ClusterStatus("lab", (), "", found, "do this"))
+    text = as_text(ClusterStatus("lab", (), "", found))
     assert (
         f"within 30 days: etcd/ca cannot be read, admin.conf in 20 days ({found[1].at:%Y-%m-%d}), etcd/server in"
         in text
     )
-    assert text.endswith("fix: do this")
+    assert text.endswith("fix: `meshctl renew INVENTORY`; then fetch the kubeconfig again")
 
 
 def test_1_5(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_1_5(tmp_path: Path) -> None:
 
 def test_all_is_well_in_one_line_and_in_json(tmp_path: Path) -> None:
     found = parsed_expiries(lay_out(tmp_path, {"admin.conf": kubeconfig(364.5), "pki/ca.crt": certificate(3650)}))
-    status = ClusterStatus("lab", (), "", found, "do this")
+    status = ClusterStatus("lab", (), "", found)
     assert as_text(status).endswith(f"certificates: the next to expire is {found[0]}, of 2")
     assert status.as_data()["certificates"][0] == {
         "name": "admin.conf",
