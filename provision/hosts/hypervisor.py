@@ -28,6 +28,8 @@ from provision.hosts.connection import Connection, Patience
 from provision.hosts.refusal import advice, unasking
 from provision.libvirt_xml import (
     LEASE_NAME,
+    STAMP_PREFIX,
+    BundleDisk,
     DomainSeen,
     DomainState,
     Holder,
@@ -41,6 +43,7 @@ from provision.libvirt_xml import (
     iothreads_in,
     lease_xml,
     machine_in,
+    parse_bundle_disk,
     parse_domain,
     parse_domain_holder,
     parse_kvm_offered,
@@ -50,8 +53,10 @@ from provision.libvirt_xml import (
     parse_volume,
     parse_volume_holder,
     probe_xml,
+    stamp_xml,
     uuid_in,
 )
+from provision.specs import STAMP_URI, Stamp
 
 CHUNK = 256 * 1024
 """Bytes per stream message: libvirt's own limit is 4 MiB, its tools send 256 KiB or less."""
@@ -82,6 +87,9 @@ ALIVE_S, ALIVE_COUNT = 5, 5
 
 LEASE_S = 15.0
 """A lease that cannot be renewed for longer is soon lost (run.lease.EXPIRY_S): its holder has to know before that."""
+
+RELEASE_S = 120.0
+"""A guest lets a disk go within a second or two of being asked, within ten when it is emulated and busy."""
 
 OnBytes = Callable[[int], None]
 
@@ -406,6 +414,48 @@ class Hypervisor:
                 domain.pinVcpu(vcpu, _cpu_map([cpu]))
             domain.pinEmulator(_cpu_map(emulator), live)
             domain.pinIOThread(1, _cpu_map(iothread), live)
+
+    def exchange_bundle(self, name: str, wanted: BundleDisk, *, within_s: float = RELEASE_S) -> None:
+        """Gives a running domain another bundle's disk in the place of the one that it has; its definition stays as it is.
+
+        Does what is left to do of it. Raises HypervisorError when the guest does not let the old one go.
+        """
+        found = self._bundle_of(name)
+        if found is not None and found.path == wanted.path:
+            return
+        if found is not None:
+            with self._changing(f"take the bundle's disk from {name}") as connection:
+                connection.lookupByName(name).detachDeviceFlags(found.xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            self._released(name, within_s)
+        with self._changing(f"give {name} the bundle's disk") as connection:
+            connection.lookupByName(name).attachDeviceFlags(wanted.xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def _released(self, name: str, within_s: float) -> None:
+        def look() -> Ready[None] | NotYet:
+            return NotYet("the guest holds it") if self._bundle_of(name) else Ready(None)
+
+        try:
+            wait_until(look, what=f"{name}: its bundle's disk", within_s=within_s, every_s=0.5)
+        except StageTimeout as error:
+            raise HypervisorError(
+                f"{self.host}: {name} does not let go of its bundle's disk, not within {within_s:.0f} s",
+                hint="is /run/meshctl/bundle mounted in it? `umount` it there and run the command again; or restart the guest",
+            ) from error
+
+    def _bundle_of(self, name: str) -> BundleDisk | None:
+        with self._reading(f"look at {name}") as connection:
+            return parse_bundle_disk(connection.lookupByName(name).XMLDesc(0))
+
+    def restamp(self, name: str, stamp: Stamp) -> None:
+        """Gives a running domain another stamp of ours; its definition keeps the one that it has."""
+        with self._changing(f"stamp {name}") as connection:
+            connection.lookupByName(name).setMetadata(
+                libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+                stamp_xml(stamp),
+                STAMP_PREFIX,
+                STAMP_URI,
+                libvirt.VIR_DOMAIN_AFFECT_LIVE,
+            )
 
     def shut_down(self, name: str) -> None:
         """Asks a domain to shut down: by its agent where that answers, else by ACPI. That it does not run is fine."""

@@ -26,6 +26,7 @@ from provision.kubernetes.profile import Profile, Workloads
 from provision.kubernetes.profiles import kubectl_for, profile_for
 from provision.kubernetes.put_back import awaken, finish, put_back, trusted_authority
 from provision.kubernetes.spec import Archive, Credentials, Program, Spec
+from provision.kubernetes.upgrade import load_images, renew_proxy, runs_version, upgrade
 
 __all__ = [
     "DRAIN_S",
@@ -62,6 +63,7 @@ __all__ = [
     "join",
     "judge_pods",
     "kubectl_for",
+    "load_images",
     "logs_argv",
     "nodes_ready",
     "observe",
@@ -71,8 +73,11 @@ __all__ = [
     "profile_for",
     "put_back",
     "reach",
+    "renew_proxy",
+    "runs_version",
     "set_aside",
     "take_back",
     "trusted_authority",
     "uncordon",
+    "upgrade",
 ]

@@ -10,21 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from provision.base.errors import KubernetesError, StageTimeout, Unreachable
-from provision.base.events import Changed, Emit, Output, Warned
+from provision.base.errors import KubernetesError, StageTimeout
+from provision.base.events import Changed, Emit, Warned
 from provision.base.secret import Secret
 from provision.base.shell import Shell
-from provision.base.waiting import NotYet, Ready, wait_until
-from provision.guests import HostKeyMismatch, KeyRefused
 from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.files import DETACHED_SCRIPT, STATE
+from provision.kubernetes.follow import Detached, follow, in_words
 from provision.kubernetes.kubectl import Kubectl, patiently
 from provision.kubernetes.node import UNIT, NodeState, Phase, observe
 from provision.kubernetes.preflight import preflight
 from provision.kubernetes.prepare import prepare
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import Credentials, Spec
-from provision.kubernetes.token import new_token, redacted
+from provision.kubernetes.token import new_token
 from provision.specs import Member
 
 INIT_S, JOIN_S = 1200.0, 600.0
@@ -33,8 +32,7 @@ INIT_S, JOIN_S = 1200.0, 600.0
 API_S = 300.0
 """How long the API server may be too busy to answer: its etcd waits for a disk that other guests write to."""
 
-GRACE_S = 60.0
-"""How much later than kubeadm's own deadline we give up on its unit: `timeout` needs up to 30 s to end it."""
+_FILES = Detached(UNIT, "kubeadm")
 
 # stdin: the configuration with the token. Arguments: the task's name, seconds, kubeadm's command. A transient unit that
 # failed keeps its name until it is reset; systemd before 236 has no --collect.
@@ -47,18 +45,6 @@ systemctl reset-failed {UNIT} 2>/dev/null || true
 name=$1
 shift
 exec systemd-run --unit={UNIT} "--description=meshctl: $name" {DETACHED_SCRIPT} "$@"
-"""
-
-# Prints one line on the state, then what the log has beyond the offset $1. A result counts when the unit has ended. For
-# a moment after its start the unit runs and has no log yet.
-_POLL = f"""
-cd {STATE} || exit 0
-if systemctl is-active --quiet {UNIT}; then echo running
-elif [ -e kubeadm.done ]; then echo done
-elif [ -e kubeadm.failed ]; then echo "failed $(cat kubeadm.failed)"
-else echo vanished
-fi
-tail -c "+$1" kubeadm.log 2>/dev/null || true
 """
 
 # What `kubeadm reset` leaves and a new init or join stumbles over: exited containers, the bridge with its addresses,
@@ -196,56 +182,15 @@ def _start(shell: Shell, task: _Task, within_s: float) -> None:
 
 
 def _finish(shell: Shell, member: Member, task: _Task, within_s: float, emit: Emit) -> None:
-    log = _Log(member.name, emit)
-
-    def look() -> Ready[str] | NotYet:
-        try:
-            outcome = log.read(shell)
-        except (HostKeyMismatch, KeyRefused):
-            raise
-        except Unreachable as error:
-            return NotYet(error.message)  # kubeadm does not hang on our session, so neither does the wait
-        return NotYet(log.last or "kubeadm has said nothing yet") if outcome == "running" else Ready(outcome)
-
     try:
-        outcome = wait_until(
-            look, what=f"{member.name}: {task.name}", within_s=within_s + GRACE_S, every_s=2.0, emit=emit
-        )
+        outcome = follow(shell, member.name, task.name, _FILES, within_s, emit)
     except StageTimeout as error:
         raise _failed(shell, member, task, f"not within {within_s:.0f} s") from error
     if outcome != "done":
-        raise _failed(shell, member, task, _outcome(outcome, within_s))
-
-
-def _outcome(outcome: str, within_s: float) -> str:
-    if outcome == "failed 124":
-        return f"not within {within_s:.0f} s"
-    return (
-        "ended without a result: did the guest restart?"
-        if outcome == "vanished"
-        else outcome.replace("failed", "status")
-    )
+        raise _failed(shell, member, task, in_words(outcome, within_s))
 
 
 def _failed(shell: Shell, member: Member, task: _Task, why: str) -> KubernetesError:
     found = diagnose(shell, task.generation)
     text = "\n".join(f"    {line}" for line in found.shown)
     return KubernetesError(f"{member.name}: {task.name}: {why}\n{text}", hint=found.hint)
-
-
-class _Log:
-    """Follows kubeadm's log: each line becomes an event once."""
-
-    def __init__(self, node: str, emit: Emit) -> None:
-        self._source, self._emit, self._offset, self._rest = f"{node}: kubeadm", emit, 1, ""
-        self.last = ""
-
-    def read(self, shell: Shell) -> str:
-        """Emits what is new, and gives the state: running, done, failed N or vanished."""
-        state, _, text = shell.read(["sh", "-c", _POLL, "poll", str(self._offset)]).stdout.partition("\n")
-        self._offset += len(text.encode())
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in filter(None, map(str.rstrip, lines)):
-            self.last = redacted(line)
-            self._emit(Output(self._source, self.last))
-        return state

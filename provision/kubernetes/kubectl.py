@@ -58,20 +58,50 @@ _STARTING = (
 ANSWER_S = 90.0
 """A question takes under a second, under emulation up to ten; kubectl itself would wait for ever."""
 
+EVERYWHERE = "*"
+"""In the place of a namespace: all of them. No namespace can be called so."""
+
+_KINDS_OF_1_5 = (
+    *("pods", "services", "configmaps", "secrets", "serviceaccounts", "persistentvolumeclaims", "ingresses"),
+    *("daemonsets", "deployments", "replicasets", "replicationcontrollers", "jobs", "statefulsets"),
+)
+
+# What is in a namespace ($1), as kind/name. Later kubectls know all kinds there are; that of 1.5 is told those that it has.
+_NAMES = f"""
+api() {{ env HOME=/run/meshctl kubectl --kubeconfig {ADMIN_CONF} "$@"; }}
+kinds=$(api api-resources --verbs=list --namespaced -o name 2>/dev/null |
+    grep -v -e '^events' -e '\\.metrics\\.k8s\\.io$' | paste -sd, -)
+api get "${{kinds:-{",".join(_KINDS_OF_1_5)}}}" --namespace "$1" -o name
+"""
+
 Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Outdated:
-    """Objects that are not in the cluster, and those that were applied from another text."""
+    """Objects that are not in the cluster, those that were applied from another text, and those of ours that are no longer wanted."""
 
     absent: tuple[Manifest, ...] = ()
     different: tuple[Manifest, ...] = ()
+    unwanted: tuple[Manifest, ...] = ()
 
     @property
     def all(self) -> tuple[Manifest, ...]:
-        """Both, the absent ones first."""
+        """What is to be written, the absent ones first."""
         return self.absent + self.different
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Kinds that are looked for in a namespace, or EVERYWHERE, by labels if any."""
+
+    namespace: str
+    kinds: tuple[Kind, ...]
+    labels: Mapping[str, str] | None = None
+
+    @property
+    def everywhere(self) -> bool:
+        return self.namespace == EVERYWHERE
 
 
 @dataclass(frozen=True)
@@ -96,8 +126,8 @@ class Kubectl:
         return answer
 
     def items(self, kind: str, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """The objects of a kind of the core API (`pods`)."""
-        return self._lists({namespace: [Kind("v1", kind)]}, labels)
+        """The objects of a kind of the core API (`pods`), in a namespace or EVERYWHERE."""
+        return self._lists([_Place(namespace, (Kind("v1", kind),), labels)])
 
     def everywhere(self, kind: Kind, fields: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """The objects of a kind in all namespaces. `fields` lessen what is sent only where curl asks: kubectl 1.5 cannot."""
@@ -108,37 +138,47 @@ class Kubectl:
         found: list[dict[str, Any]] = json.loads(answer or "{}").get("items", [])
         return found
 
-    def _lists(
-        self, kinds: Mapping[str, Sequence[Kind]], labels: Mapping[str, str] | None = None
-    ) -> list[dict[str, Any]]:
-        """The objects of kinds by namespace: with certificates by one command."""
+    def names_in(self, namespace: str) -> tuple[str, ...]:
+        """Everything that is in a namespace but events, as `kind/name`. Raises ApiStarting or KubernetesError."""
+        done = _checked(self._read(["sh", "-c", _NAMES, "names", namespace]), f"kubectl get of all in {namespace}")
+        return tuple(done.stdout.split())
+
+    def _lists(self, places: Sequence[_Place]) -> list[dict[str, Any]]:
+        """The objects of kinds in places: with certificates by one command."""
         if self.certificates is None:
-            return [item for namespace, some in kinds.items() for item in self._got(some, namespace, labels)]
-        places = [(kind, namespace) for namespace, some in kinds.items() for kind in some]
-        paths = [list_path(kind, namespace, labels) for kind, namespace in places]
-        return self._asked(self.certificates, [kind for kind, _ in places], paths)
+            return [item for place in places for item in self._got(place)]
+        asks = [(kind, place) for place in places for kind in place.kinds]
+        paths = [list_path(kind, "" if one.everywhere else one.namespace, one.labels) for kind, one in asks]
+        return self._asked(self.certificates, [kind for kind, _ in asks], paths)
 
     def _asked(self, who: Certificates, kinds: Sequence[Kind], paths: Sequence[str]) -> list[dict[str, Any]]:
         asked = self._read(lists_argv(who, paths))
         # Its status is that of the last list only; each answer carries its own. No answer at all: there is no curl.
         return listed(asked.where, kinds, asked.stdout or _checked(asked, "curl").stdout)
 
-    def _got(self, kinds: Sequence[Kind], namespace: str, labels: Mapping[str, str] | None) -> Iterable[dict[str, Any]]:
-        names = ",".join(kind.plural for kind in kinds)
-        found: Iterable[dict[str, Any]] = self.get(names, namespace=namespace, labels=labels).get("items", [])
+    def _got(self, place: _Place) -> Iterable[dict[str, Any]]:
+        names = ",".join(kind.plural for kind in place.kinds)
+        found: Iterable[dict[str, Any]] = self.get(names, namespace=place.namespace, labels=place.labels).get(
+            "items", []
+        )
         return found
 
-    def outdated(self, manifests: Iterable[Manifest]) -> Outdated:
-        """What is absent, and what was applied from another text."""
+    def outdated(self, manifests: Iterable[Manifest], labels: Mapping[str, str] | None = None) -> Outdated:
+        """What is absent, and what was applied from another text; with `labels` also what carries them anywhere and is none of these."""
         wanted = tuple(manifests)
         kinds: dict[str, set[Kind]] = defaultdict(set)
         for manifest in wanted:
             kinds[_namespace(manifest)].add(Kind(manifest["apiVersion"], manifest["kind"].lower() + "s"))
-        live = {_key(item): item for item in self._lists({name: sorted(some) for name, some in kinds.items()})}
+        places = [_Place(name, tuple(sorted(some))) for name, some in kinds.items()]
+        if labels:
+            own = {Kind("v1", "namespaces"), *(kind for some in kinds.values() for kind in some)}
+            places.append(_Place(EVERYWHERE, tuple(sorted(own)), labels))
+        live = {_key(item): item for item in self._lists(places)}
         here = [manifest for manifest in wanted if _key(manifest) in live]
         return Outdated(
             tuple(manifest for manifest in wanted if _key(manifest) not in live),
             tuple(manifest for manifest in here if _digest_of(live[_key(manifest)]) != digest(manifest)),
+            tuple(live[key] for key in sorted(set(live) - set(map(_key, wanted))) if _marked(live[key], labels)),
         )
 
     def apply(self, manifests: Sequence[Manifest]) -> None:
@@ -162,9 +202,9 @@ class Kubectl:
         argv = kubectl_argv(*verb, "--validate=false", "-f", "-")
         _checked(self.shell.run(argv, stdin=_stream(manifests), within_s=180, check=False), what)
 
-    def delete(self, kind: str, name: str, *, namespace: str = "") -> None:
-        """Deletes an object; one that is not there is fine."""
-        argv = kubectl_argv("delete", kind, name, *_scope(namespace))
+    def delete(self, kind: str, name: str, *, namespace: str = "", orphan: bool = False) -> None:
+        """Deletes an object; one that is not there is fine. `orphan`: what it made stays."""
+        argv = kubectl_argv("delete", kind, name, *_scope(namespace), *(["--cascade=false"] if orphan else []))
         completed = self.shell.run(argv, within_s=300, check=False)
         if completed.status != 0 and "not found" not in completed.stderr.lower():
             _checked(completed, f"kubectl delete {kind} {name}")
@@ -252,6 +292,12 @@ def _namespace(manifest: Manifest) -> str:
     return str(manifest["metadata"].get("namespace", ""))
 
 
+def _marked(live: Manifest, labels: Mapping[str, str] | None) -> bool:
+    """Whether it carries these labels, and is not on its way out."""
+    found = live["metadata"].get("labels") or {}
+    return bool(labels) and (labels or {}).items() <= found.items() and "deletionTimestamp" not in live["metadata"]
+
+
 def _digest_of(live: Manifest) -> str | None:
     value = live["metadata"].get("annotations", {}).get(DIGEST)
     return None if value is None else str(value)
@@ -287,6 +333,8 @@ def logs_argv(
 
 
 def _scope(namespace: str) -> list[str]:
+    if namespace == EVERYWHERE:
+        return ["--all-namespaces"]
     return ["--namespace", namespace] if namespace else []
 
 

@@ -20,7 +20,7 @@ from provision.kubernetes.files import (
     routes,
 )
 from provision.kubernetes.profile import Profile, archives_for
-from provision.kubernetes.spec import CONTROL_PLANE, WORKER, Archive, File, Spec
+from provision.kubernetes.spec import CONTROL_PLANE, WORKER, Archive, File, Program, Spec
 from provision.specs import Member
 
 UNIT = "meshctl-kubeadm.service"
@@ -93,10 +93,20 @@ class NodeState:
     said: Mapping[str, tuple[str, ...]] = field(repr=False)
     unprepared: tuple[str, ...] = ()
     stale_files: tuple[File, ...] = ()
+    missing_programs: tuple[Program, ...] = ()
     missing_archives: tuple[Archive, ...] = ()
     hosts: str | None = None
     docker: str | None = None
-    bundle_wanted: bool = False
+
+    @property
+    def bundle_wanted(self) -> bool:
+        """Whether something of the bundle is to be installed or loaded."""
+        return bool(self.missing_programs or self.missing_archives)
+
+    @property
+    def version(self) -> str:
+        """The version of Kubernetes that it was prepared for last (``v1.20.2``), empty when it never was."""
+        return self.first("prepared").partition(" ")[0]
 
     @property
     def phase(self) -> Phase:
@@ -169,14 +179,17 @@ def parse(text: str) -> dict[str, tuple[str, ...]]:
 def compare(profile: Profile, spec: Spec, member: Member, said: Mapping[str, tuple[str, ...]]) -> NodeState:
     """Pure: what was said against what is wanted."""
     archives = archives_for(profile, spec, member.role)
-    stamp_differs = said.get("prepared") != (spec.digest(member, archives),)
+    stamp = said.get("prepared", ())
+    prepared = stamp in (spec.stamp, (spec.former_stamp(member, archives),))
+    programs = () if prepared else tuple(program for program in spec.programs if program.line not in stamp)
     stale_files = _stale_files(files_for(profile, spec, member), said)
     missing = _missing_archives(archives, said)
     hosts_now, docker_now = _text(said, "hosts"), _text(said, "docker")
     hosts = hosts_file(hosts_now, spec)
     docker = docker_config(docker_now)
     reasons = (
-        *(["programs of the bundle are not installed"] if stamp_differs else []),
+        *([f"{len(programs)} program(s) of the bundle to install"] if programs else []),
+        *(["its preparation did not end"] if not prepared and not programs else []),
         *([f"{len(missing)} image archive(s) to load"] if missing else []),
         *([f"{len(stale_files)} file(s) to write"] if stale_files else []),
         *(["/etc/hosts lacks nodes"] if hosts != hosts_now else []),
@@ -189,10 +202,10 @@ def compare(profile: Profile, spec: Spec, member: Member, said: Mapping[str, tup
         said,
         reasons,
         stale_files,
+        programs,
         missing,
         hosts if hosts != hosts_now else None,
         docker,
-        bundle_wanted=stamp_differs or bool(missing),
     )
 
 

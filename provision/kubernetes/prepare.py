@@ -16,8 +16,8 @@ from provision.base.interruption import tidying
 from provision.base.shell import Shell
 from provision.kubernetes.files import DOCKER_CONFIG, NETWORK_UNIT, STATE
 from provision.kubernetes.node import DOCKER, DOCKER_PENDING, KUBELET, KUBELET_PENDING, NodeState, observe
-from provision.kubernetes.profile import Profile, archives_for
-from provision.kubernetes.spec import Archive, File, Spec
+from provision.kubernetes.profile import Profile
+from provision.kubernetes.spec import Archive, File, Program, Spec
 from provision.specs import Member
 
 MOUNT = "/run/meshctl/bundle"
@@ -109,11 +109,11 @@ def prepare(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Em
     state = observe(shell, profile, spec, member)
     if not state.unprepared:
         return state
-    _refuse_upgrade(state, spec)
     if _docker(shell, state, emit):
         state = observe(shell, profile, spec, member)  # only now can it say which images it has
-    replaced = _from_bundle(shell, spec, state, emit) if state.bundle_wanted else ()
-    _settle(shell, state, replaced, spec.digest(member, archives_for(profile, spec, member.role)), emit)
+    if state.bundle_wanted:
+        from_bundle(shell, state, state.missing_programs, emit)
+    _settle(shell, state, spec.stamp, emit)
     after = observe(shell, profile, spec, member)
     if after.unprepared:
         raise KubernetesError(
@@ -121,15 +121,6 @@ def prepare(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Em
             hint=f"`meshctl ssh … {member.name}` and look at `journalctl -b`",
         )
     return after
-
-
-def _refuse_upgrade(state: NodeState, spec: Spec) -> None:
-    installed = state.first("prepared").partition(" ")[0]
-    if state.joined and installed and installed != spec.version:
-        raise KubernetesError(
-            f"{state.member.name} runs Kubernetes {installed}, the inventory wants {spec.version}",
-            hint="a cluster is not upgraded in place: destroy and provision it, or keep its version",
-        )
 
 
 def _docker(shell: Shell, state: NodeState, emit: Emit) -> bool:
@@ -143,20 +134,22 @@ def _docker(shell: Shell, state: NodeState, emit: Emit) -> bool:
     return True
 
 
-def _from_bundle(shell: Shell, spec: Spec, state: NodeState, emit: Emit) -> tuple[str, ...]:
-    """Gives the paths of the programs that were replaced."""
+def from_bundle(shell: Shell, state: NodeState, programs: tuple[Program, ...], emit: Emit) -> None:
+    """Installs programs and loads the missing archives from the bundle's disk, verified.
+
+    Raises KubernetesError when there is no such disk, or it holds something else than bundle.yaml says.
+    """
     mount(shell)
     try:
-        _verify(shell, spec, state)
-        pairs = [word for program in spec.programs for word in (program.path, program.target)]
-        replaced = tuple(shell.run(["sh", "-c", _INSTALL, "install", *pairs], within_s=600).stdout.split())
+        _verify(shell, programs, state.missing_archives)
+        pairs = [word for program in programs for word in (program.path, program.target)]
+        replaced = shell.run(["sh", "-c", _INSTALL, "install", *pairs], within_s=600).stdout.split()
         if replaced:
             emit(Changed(state.member.name, f"{len(replaced)} programs", "install"))
         _load(shell, state, emit)
     finally:
         with tidying():
             shell.run(["umount", MOUNT], check=False)
-    return replaced
 
 
 def mount(shell: Shell) -> None:
@@ -170,15 +163,15 @@ def mount(shell: Shell) -> None:
     completed.checked()
 
 
-def _verify(shell: Shell, spec: Spec, state: NodeState) -> None:
-    used = [(p.sha256, p.path) for p in spec.programs] + [(a.sha256, a.path) for a in state.missing_archives]
+def _verify(shell: Shell, programs: tuple[Program, ...], archives: tuple[Archive, ...]) -> None:
+    used = [(one.sha256, one.path) for one in programs] + [(one.sha256, one.path) for one in archives]
     lines = "".join(f"{digest}  {path}\n" for digest, path in used)
     completed = shell.read(["sh", "-c", _VERIFY, "verify"], stdin=lines.encode(), within_s=1800, check=False)
     if completed.status != 0:
         what = "; ".join(completed.stdout.splitlines() or completed.last_lines)
         raise KubernetesError(
             f"{completed.where}: the bundle's disk is not what bundle.yaml says: {what}",
-            hint="`meshctl bundle verify`, then provision again",
+            hint="run the command again: a disk of an older bundle is exchanged then; if it is not, `meshctl bundle verify`",
         )
 
 
@@ -212,14 +205,16 @@ def _tar(files: Iterable[File]) -> bytes:
     return packed.getvalue()
 
 
-def _settle(shell: Shell, state: NodeState, replaced: tuple[str, ...], stamp: str, emit: Emit) -> None:
+def _settle(shell: Shell, state: NodeState, stamp: tuple[str, ...], emit: Emit) -> None:
     """Writes files, and starts anew what works with them."""
     hosts = () if state.hosts is None else (File("/etc/hosts", state.hosts),)
     files = (*state.stale_files, *hosts)
-    kubelet = any("kubelet" in path for path in (*replaced, *(file.path for file in state.stale_files)))
-    stale = kubelet or state.pending(KUBELET_PENDING) or state.first("prepared") != stamp or not state.active(KUBELET)
+    # A program counts as missing until the stamp says that its service was started anew with it.
+    paths = [program.path for program in state.missing_programs] + [file.path for file in state.stale_files]
+    kubelet = any("kubelet" in path for path in paths)
+    stale = kubelet or state.pending(KUBELET_PENDING) or not state.active(KUBELET)
     restart = KUBELET if state.joined and stale else ""
-    argv = ["sh", "-c", _SETTLE, "settle", stamp, restart, *(file.path for file in files)]
+    argv = ["sh", "-c", _SETTLE, "settle", "\n".join(stamp), restart, *(file.path for file in files)]
     shell.run(argv, stdin=_tar(files) if files else b"", within_s=600)
     if files:
         emit(Changed(state.member.name, f"{len(files)} files", "write"))

@@ -115,6 +115,12 @@ class Profile(Protocol):
         """The command that undoes either, asking nothing."""
         ...
 
+    def upgrade_work(self, role: str) -> str:
+        """Shell text that moves what kubeadm has made on a node of this role to the version "$1", over again if need be; empty where
+        only programs change. It ends by itself.
+        """
+        ...
+
     def credentials(self, kubectl: Kubectl) -> Credentials:
         """A token that is valid now, and the CA's hash where join can check it."""
         ...

@@ -46,6 +46,11 @@ class Program:
         folder, _, name = self.path.partition("/")
         return f"/usr/bin/{name}" if folder == "bin" else f"/opt/cni/bin/{name}"
 
+    @property
+    def line(self) -> str:
+        """As sha256sum prints and reads it."""
+        return f"{self.sha256}  {self.path}"
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -126,11 +131,17 @@ class Spec:
         """What pods reach under their own address: all pods, and every member."""
         return (self.pod_cidr, *sorted(f"{member.address}/32" for member in self.reached))
 
-    def digest(self, member: Member, archives: tuple[Archive, ...]) -> str:
-        """Over what preparation installs from the bundle: 16 hex digits, with the version in front.
+    @cached_property
+    def stamp(self) -> tuple[str, ...]:
+        """What a node has to say for itself when it is prepared: the version, then each of the bundle's programs with its digest.
 
-        Not over files (they are compared one by one) nor other members (adding one must not touch these programs).
+        Not files nor archives: they are compared one by one. Nor the bundle's own digest: a bundle that was sealed again with the
+        same programs is nothing new to a node.
         """
+        return (self.version, *sorted(program.line for program in self.programs))
+
+    def former_stamp(self, member: Member, archives: tuple[Archive, ...]) -> str:
+        """What a node says for itself that an older meshctl prepared from this very bundle."""
         parts = [
             member.name,
             self.bundle_digest,

@@ -88,6 +88,36 @@ ExecStartPre={doors}
 """
 
 
+# The manifests of static pods, and the DaemonSet of kube-proxy, whose pods are replaced with their nodes. etcd and the add-ons have
+# versions of their own. A manifest is replaced as a whole: the kubelet reads whatever lies in its folder.
+_UPGRADE = """\
+version=$1
+api() { env HOME=/run/meshctl kubectl --kubeconfig /etc/kubernetes/admin.conf "$@"; }
+of_version() { sed "s|/$1-amd64:v1\\.5\\.[0-9]*|/$1-amd64:$version|"; }
+move() {
+    manifest=/etc/kubernetes/manifests/$1.json
+    cp -p "$manifest" "/etc/kubernetes/$1.json.new"
+    of_version "$1" < "$manifest" > "/etc/kubernetes/$1.json.new"
+    if cmp -s "/etc/kubernetes/$1.json.new" "$manifest"; then rm -f "/etc/kubernetes/$1.json.new"
+    else mv -f "/etc/kubernetes/$1.json.new" "$manifest" && echo "$1 to $version"
+    fi
+}
+move kube-apiserver
+left=300
+until api version 2>/dev/null | grep -q "^Server Version:.*GitVersion:\\"$version\\""; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || { echo "the API server does not say that it is $version"; exit 1; }
+    sleep 2
+done
+move kube-controller-manager
+move kube-scheduler
+api get daemonset kube-proxy --namespace kube-system -o json > kube-proxy.json
+of_version kube-proxy < kube-proxy.json > kube-proxy.new
+cmp -s kube-proxy.json kube-proxy.new || api replace --namespace kube-system -f kube-proxy.new
+rm -f kube-proxy.json kube-proxy.new
+"""
+
+
 class Profile15:
     """kubeadm 1.5."""
 
@@ -188,6 +218,10 @@ class Profile15:
         """
         remove = "true" if role != CONTROL_PLANE else "false"
         return ("kubeadm", "reset", "--skip-preflight-checks", f"--remove-node={remove}")
+
+    def upgrade_work(self, role: str) -> str:
+        """See `Profile.upgrade_work`. kubeadm 1.5 has no upgrade: what it wrote is given the other images, the API server's first."""
+        return _UPGRADE if role == CONTROL_PLANE else ""
 
     def credentials(self, kubectl: Kubectl) -> Credentials:
         """See `Profile.credentials`: the token that init was given. It does not expire, and join pins no CA."""

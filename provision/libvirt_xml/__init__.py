@@ -24,6 +24,13 @@ from provision.libvirt_xml.domain_xml import (
     upload_volume_xml,
     volume_xml,
 )
+from provision.libvirt_xml.exchange_xml import (
+    STAMP_PREFIX,
+    BundleDisk,
+    bundle_disk_xml,
+    parse_bundle_disk,
+    stamp_xml,
+)
 from provision.libvirt_xml.hardware_xml import lock_limit_mib
 from provision.libvirt_xml.lease_xml import LEASE_NAME, Lease, lease_xml, parse_lease
 from provision.libvirt_xml.libvirt_seen import (
@@ -50,6 +57,8 @@ __all__ = [
     "EMULATOR_PIN",
     "LEASE_NAME",
     "NONE",
+    "STAMP_PREFIX",
+    "BundleDisk",
     "DomainSeen",
     "DomainState",
     "Holder",
@@ -59,6 +68,7 @@ __all__ = [
     "PoolSeen",
     "Settings",
     "VolumeSeen",
+    "bundle_disk_xml",
     "check_domain",
     "domain_xml",
     "ended",
@@ -75,6 +85,7 @@ __all__ = [
     "machine_in",
     "may_be_xml",
     "network_xml",
+    "parse_bundle_disk",
     "parse_domain",
     "parse_domain_holder",
     "parse_kvm_offered",
@@ -87,6 +98,7 @@ __all__ = [
     "probe_xml",
     "root_of",
     "scaled_bytes",
+    "stamp_xml",
     "text_of",
     "upload_volume_xml",
     "uuid_in",

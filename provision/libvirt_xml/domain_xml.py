@@ -26,6 +26,9 @@ from provision.specs import (
     with_pins,
 )
 
+BUNDLE_TARGET = "vdc"
+"""Where guests have the bundle's disk."""
+
 
 def _text(root: Any) -> str:
     return str(etree.tostring(root, encoding="unicode", pretty_print=True))
@@ -152,7 +155,7 @@ def _devices(guest: GuestSpec) -> Any:
         "devices", None,
         _disk(root, "vda", guest),
         _readonly_disk(guest.seed_path, "vdb"),
-        _readonly_disk(guest.bundle_path, "vdc", shared=True),
+        bundle_disk_element(guest.bundle_path),
         *(_disk(disk, _target_name(number), guest) for number, disk in enumerate(data, 3)),
         _interface(guest),
         _element("serial", None, _element("log", file=guest.console_path, append="on"), type="pty"),
@@ -162,6 +165,11 @@ def _devices(guest: GuestSpec) -> Any:
         _element("controller", type="usb", model="none"),
         _element("memballoon", model="none"),
     )  # fmt: skip
+
+
+def bundle_disk_element(path: str) -> Any:
+    """The bundle's disk, which all guests of a host share."""
+    return _readonly_disk(path, BUNDLE_TARGET, shared=True)
 
 
 def _target_name(number: int) -> str:

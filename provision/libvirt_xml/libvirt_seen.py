@@ -27,7 +27,7 @@ class DomainSeen:
     `settings` are its elements for a comparison; `next_start` is what a running domain of ours will be then. `halted`: why an
     active one does not run, and the next step; `ended`: what is worth knowing of why another is off; `garbage`: what of a
     stamp that looks like ours cannot be read, so that it counts as none. `copying` are
-    the disks that a block job copies or merges.
+    the disks that a block job copies or merges. `backing` are the files that its disks lie over: known while it runs.
     """
 
     name: str
@@ -54,6 +54,7 @@ class DomainSeen:
     ended: str = ""
     garbage: str = ""
     copying: tuple[str, ...] = ()
+    backing: tuple[str, ...] = ()
 
     @property
     def definition(self) -> DomainSeen:
@@ -160,6 +161,7 @@ def parse_domain(xml: str, *, active: bool) -> DomainSeen:
             for disk in root.findall("devices/disk")
             if disk.find("mirror") is not None
         ),
+        backing=tuple(source.get("file") or "" for source in root.findall("devices/disk/backingStore/source")),
     )
 
 

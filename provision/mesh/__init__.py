@@ -14,6 +14,7 @@ from provision.mesh.manifests import (
     manifests,
     pod_digests,
 )
+from provision.mesh.ours import apps, former_pods, in_words, marks, node_of
 from provision.mesh.probe import Routed, judge_metrics, judge_ping, judge_route, probe_argv
 
 __all__ = [
@@ -25,11 +26,16 @@ __all__ = [
     "Manifest",
     "Platform",
     "Routed",
+    "apps",
     "configuration",
+    "former_pods",
+    "in_words",
     "judge_metrics",
     "judge_ping",
     "judge_route",
     "manifests",
+    "marks",
+    "node_of",
     "pod_digests",
     "probe_argv",
 ]

@@ -16,6 +16,7 @@ from provision.base.units import MIB
 from provision.linkerd.knowledge.versions import number
 from provision.linkerd.render import HOST_NETWORK, SERVICE
 from provision.linkerd.wanted import Mesh
+from provision.mesh import ours
 from provision.mesh.config import Configuration, port_names
 
 ECHO_PORT = 8080
@@ -66,7 +67,7 @@ class Platform:
 
 def manifests(cluster: str, mesh: Mesh, config: Configuration, platform: Platform) -> tuple[Manifest, ...]:
     """Every object, in the order in which they are to be applied."""
-    marks = {"meshctl/cluster": cluster}
+    marks = ours.marks(cluster)
     digest = hashlib.sha256(config.text.encode()).hexdigest()[:16]
     return (
         *(_namespace(mesh.namespace, marks) if mesh.namespace not in GIVEN_NAMESPACES else ()),

@@ -15,9 +15,11 @@ from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.refusals import check_name
 from provision.plan.removal import CACHED, Removal, hindrances, holders, removals, staying
 from provision.plan.repair import AUTOSTART, PINS, RESTART, repaired, restarts
+from provision.plan.upgrades import BUNDLE_DISK, UPGRADE
 
 __all__ = [
     "AUTOSTART",
+    "BUNDLE_DISK",
     "CACHED",
     "LOGIN",
     "MEANS",
@@ -25,6 +27,7 @@ __all__ = [
     "RESTART",
     "SIZE",
     "UNCORDON",
+    "UPGRADE",
     "UPLOAD",
     "Action",
     "Agreement",

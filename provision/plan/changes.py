@@ -161,9 +161,25 @@ TABLE: dict[str, tuple[Row, ...]] = {
     "Backups": (Row(("backup.recipients",), LOOKS, "for whom later backups are encrypted; those that there are stay as they are"),),
     "In the guests": (
         Row(("sysctl",), LIVE, "set on every node and for each start, and read back; what is no longer named keeps its value until then"),
-        Row(("kubernetes.version",), REFUSED, "destroy and provision, or put it back"),
-        Row(("kubernetes.bundle",), LOOKS, "nodes keep what they have"),
         Row(("kubernetes.max_unavailable",), LOOKS, "how many workers may be down at once in the next restart"),
+        Row(
+            ("kubernetes.version",),
+            LIVE,
+            "with its bundle: a rolling upgrade, the control plane first, each worker drained and routing again before the next",
+            "a later patch version",
+        ),
+        Row(
+            ("kubernetes.version",),
+            REFUSED,
+            "another minor version, or an older one: put it back, or make another cluster and move what runs there",
+            "any other",
+        ),
+        Row(
+            ("kubernetes.bundle",),
+            LIVE,
+            "what of it a node lacks is installed from its disk, which is exchanged while the guest runs; who lacks nothing keeps the"
+            " disk that it has, and the plan says so in a note",
+        ),
         Row(
             ("kubernetes.pod_cidr", "kubernetes.service_cidr"),
             REFUSED,
@@ -176,7 +192,12 @@ TABLE: dict[str, tuple[Row, ...]] = {
             LIVE,
             "as long as the bundle holds that image: configuration and pods are replaced, one node after the other",
         ),
-        Row(("mesh.namespace",), LIVE, "everything of the mesh is made in the new namespace"),
+        Row(
+            ("mesh.namespace",),
+            LIVE,
+            "everything of the mesh is made in the new namespace, its pods are replaced node by node, and what is left in the former one by"
+            " our label is pruned",
+        ),
         Row(
             (
                 "mesh.config_file", "mesh.namespaces", "mesh.port", "mesh.admin_port", "mesh.heap", "mesh.admin_address", "mesh.topology",

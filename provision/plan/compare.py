@@ -7,7 +7,7 @@ shows everything it looked at. A like-named thing without our stamp raises Confl
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from provision.base.errors import ConflictError
@@ -21,6 +21,7 @@ from provision.plan.conflicts import conflicts
 from provision.plan.growth import growth
 from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.refusals import refusals
+from provision.plan.upgrades import behind, disk_actions, exchanged, older_notes, upgrade_action
 from provision.specs import (
     Desired,
     GroupSpec,
@@ -83,11 +84,12 @@ class Plan:
 def plan(wanted: Desired, observed: Observed) -> Plan:
     """Compares. Raises ConflictError, naming each, when something in our way is not ours or the cluster does not take a change."""
     _refuse(wanted, observed)
+    exchanges = exchanged(wanted, observed)
     actions = (
         *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
         *(_wipe(host, one) for host, found in sorted(observed.wipes.items()) for one in found),
         *(action for group in wanted.groups for action in _group(group, observed.hosts[group.host])),
-        *(action for pool in wanted.pools for action in _artifacts(pool, wanted, observed.hosts[pool.host])),
+        *(action for pool in wanted.pools for action in _artifacts(pool, wanted, observed.hosts[pool.host], exchanges)),
         *(_network(network, observed.hosts[network.host]) for network in wanted.networks),
         *(_volume(volume, observed.hosts[volume.host]) for volume in wanted.volumes),
         *(one for volume in wanted.volumes for one in growth(volume, wanted.cluster, observed.hosts[volume.host])),
@@ -99,11 +101,16 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
             if (seen := observed.nodes.get(member.name)) and seen.login
         ),
         *(_boot(member.name, observed.nodes.get(member.name)) for member in wanted.members),
+        *disk_actions(exchanges),
         *_kubernetes(wanted, observed),
         _mesh(observed.mesh),
     )
     return Plan(
-        wanted.cluster, wanted, actions, tuple(_notes(wanted, observed)), halted=tuple(_halted(wanted, observed))
+        wanted.cluster,
+        wanted,
+        actions,
+        (*_notes(wanted, observed), *older_notes(wanted, observed, exchanges)),
+        halted=tuple(_halted(wanted, observed)),
     )
 
 
@@ -141,10 +148,11 @@ def _pool(pool: PoolSpec, seen: HostSeen) -> Action:
     return Action("hosts", verb, pool.host, "pool", pool.name, reason)
 
 
-def _artifacts(pool: PoolSpec, wanted: Desired, seen: HostSeen) -> Iterator[Action]:
+def _artifacts(pool: PoolSpec, wanted: Desired, seen: HostSeen, exchanges: Collection[str]) -> Iterator[Action]:
     yield from upload_actions(pool, seen)
     filled = [volume for volume in wanted.volumes if volume.host == pool.host and not _filled(volume, seen)]
-    guests = [effective(guest, seen.domain(guest.domain)) for guest in wanted.guests if guest.host == pool.host]
+    there = [guest for guest in wanted.guests if guest.host == pool.host]
+    guests = [one if one.node in exchanges else effective(one, seen.domain(one.domain)) for one in there]
     paths = (*(volume.base_path for volume in filled), *(guest.bundle_path for guest in guests))
     made_from = {path.rpartition("/")[2] for path in paths}
     for artifact in wanted.artifacts:
@@ -297,13 +305,16 @@ UNCORDON = "uncordon"
 
 
 def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:
+    late = behind(wanted, observed)
     for member in sorted(wanted.members, key=lambda member: member.role):
         seen = observed.nodes.get(member.name)
         task = "kubeadm init" if member.role == "control-plane" else "kubeadm join"
         yield _preparation(member.name, seen)
         if seen is not None and seen.member:
             yield Action("kubernetes", Verb.LEAVE, member.name, task, member.name, "is a member")
-            if seen.drained:
+            if member.name in late:
+                yield upgrade_action(member, late[member.name], wanted)
+            elif seen.drained:
                 reason = "drained by a run that was ended: takes pods again"
                 yield Action("kubernetes", Verb.CHANGE, member.name, UNCORDON, member.name, reason)
         else:

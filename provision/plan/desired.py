@@ -139,6 +139,7 @@ def desired(
         ),
         members=places,
         service_cidr=cluster.kubernetes.service_cidr,
+        kubernetes=cluster.kubernetes.version,
     )
 
 

@@ -12,6 +12,7 @@ from provision.base.errors import ConflictError
 from provision.libvirt_xml import DomainSeen, NetworkSeen
 from provision.plan.growth import smaller
 from provision.plan.observed import HostSeen, Observed
+from provision.plan.upgrades import refused_versions
 from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, digest, domain_name
 
 
@@ -41,6 +42,7 @@ def refusals(wanted: Desired, observed: Observed) -> Iterator[str]:
         yield from smaller(volume, observed.hosts[volume.host])
     for member in wanted.members:
         yield from _member(member, wanted, observed)
+    yield from refused_versions(wanted, observed)
     yield from _unseen(wanted, observed)
 
 

@@ -25,11 +25,22 @@ from provision.kubernetes import (
     observe,
     profile_for,
 )
-from provision.kubernetes.kubectl import ready_nodes, title
+from provision.kubernetes.kubectl import EVERYWHERE, ready_nodes, title
 from provision.libvirt_xml import DomainSeen, judged_domains, judged_networks
 from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.wanted import Mesh
-from provision.mesh import POD_DIGEST, Manifest, Platform, configuration, manifests, pod_digests
+from provision.mesh import (
+    POD_DIGEST,
+    Manifest,
+    Platform,
+    apps,
+    configuration,
+    former_pods,
+    in_words,
+    manifests,
+    marks,
+    pod_digests,
+)
 from provision.placement import Topology, check_machines, parse_capabilities
 from provision.plan import HostSeen, NodeSeen, Observed
 from provision.run.logins import login_change
@@ -217,6 +228,8 @@ def node_seen(boot: Boot, state: NodeState, spec: Spec) -> NodeSeen:
         role=state.role,
         service_cidr=state.first("service-cidr"),
         strays=state.strays(spec),
+        version=state.version,
+        bundle_wanted=state.bundle_wanted,
     )
 
 
@@ -224,20 +237,20 @@ def _observe_mesh(shell: Ssh, cluster: Cluster, sealed: Bundle) -> tuple[str, ..
     """What is stale in the mesh, or why nobody can tell: that must not hide the rest of the plan."""
     try:
         kubectl, wanted = kubectl_for(cluster.kubernetes.generation, shell), mesh_manifests(cluster, sealed)
-        stale = kubectl.outdated(wanted).all
-        return tuple(f"{title(manifest)} differs or is absent" for manifest in stale) or _lacking(
-            kubectl, wanted, cluster
-        )
+        stale = kubectl.outdated(wanted, marks(cluster.cluster))
+        said = [f"{title(manifest)} differs or is absent" for manifest in stale.all]
+        said += [f"{in_words(one)} is ours and no longer wanted: pruned" for one in stale.unwanted]
+        return tuple(said) or _lacking(kubectl, wanted, cluster)
     except (KubernetesError, ShellError, MeshError) as error:
         return (error.message,)
 
 
 def _lacking(kubectl: Kubectl, wanted: tuple[Manifest, ...], cluster: Cluster) -> tuple[str, ...]:
-    """Nodes without a ready pod of the wanted template: a run may have been ended before they all were replaced."""
-    labels = {"meshctl/cluster": cluster.cluster}
-    pods = kubectl.items("pods", namespace=cluster.mesh.namespace, labels=labels)
+    """Nodes without a ready pod of the wanted template, and pods of a former mesh: a run may have been ended before all were replaced."""
+    everywhere = kubectl.items("pods", namespace=EVERYWHERE, labels=marks(cluster.cluster))
+    pods = [pod for pod in everywhere if pod["metadata"]["namespace"] == cluster.mesh.namespace]
     nodes = [node.name for node in cluster.nodes]
-    found = []
+    found = [f"{in_words({'kind': 'Pod', **pod})} is replaced" for pod in former_pods(everywhere, apps(wanted))]
     for app, digest in pod_digests(wanted).items():
         own = [pod for pod in pods if pod["metadata"].get("labels", {}).get("app") == app]
         answer = judge_pods(own, nodes, {POD_DIGEST: digest}, kubectl.now)

@@ -10,6 +10,7 @@ from provision.specs.artifact_names import (
     incomplete_copies,
     is_artifact,
     is_bundle,
+    is_copy,
     mark_name,
     marked_copy,
     upload_of,
@@ -34,7 +35,7 @@ from provision.specs.objects import (
     domain_name,
 )
 from provision.specs.owner import OLD, Owner, new_id
-from provision.specs.stamp import Stamp, read_stamp, stamp_element, with_pins
+from provision.specs.stamp import STAMP_URI, Stamp, read_stamp, stamp_element, with_pins
 from provision.specs.volume_names import (
     owned_stem,
     owned_volume,
@@ -45,6 +46,7 @@ from provision.specs.volume_names import (
 
 __all__ = [
     "OLD",
+    "STAMP_URI",
     "Artifact",
     "CpuSpec",
     "Desired",
@@ -69,6 +71,7 @@ __all__ = [
     "incomplete_copies",
     "is_artifact",
     "is_bundle",
+    "is_copy",
     "mark_name",
     "marked_copy",
     "new_id",

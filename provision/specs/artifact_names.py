@@ -41,6 +41,12 @@ def upload_of(copy: str) -> str:
     return match["upload"] if match else ""
 
 
+def is_copy(name: str, artifact: str) -> bool:
+    """Whether a volume is somebody's copy of an artifact, complete or not."""
+    upload = upload_of(name)
+    return bool(upload) and name == copy_name(artifact, upload)
+
+
 def complete_copy(artifact: str, volumes: Iterable[str]) -> str | None:
     """Of a pool's volumes the complete copy of an artifact; of several always the same one."""
     names = frozenset(volumes)

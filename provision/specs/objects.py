@@ -34,6 +34,10 @@ def _plain(value: object) -> object:
     return str(value)
 
 
+BASE_IMAGE, BUNDLE = "base image", "bundle"
+"""The kinds of artifacts."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A file on the operator's machine that goes into every pool once: base image or bundle disk.
@@ -51,12 +55,12 @@ class Artifact:
 
 def base_image(name: str, path: str, sha256: str, size: int) -> Artifact:
     """The base image as an artifact."""
-    return Artifact("base image", name, artifact_name(name, sha256, "qcow2"), path, sha256, size)
+    return Artifact(BASE_IMAGE, name, artifact_name(name, sha256, "qcow2"), path, sha256, size)
 
 
 def bundle_disk(version: str, path: str, sha256: str, size: int) -> Artifact:
     """The bundle's disk as an artifact."""
-    return Artifact("bundle", version, artifact_name("bundle", sha256, "iso"), path, sha256, size)
+    return Artifact(BUNDLE, version, artifact_name("bundle", sha256, "iso"), path, sha256, size)
 
 
 @dataclass(frozen=True)
@@ -249,7 +253,7 @@ class Member:
 @dataclass(frozen=True)
 class Desired:
     """Everything that should exist for a cluster; `owner_id` is its owner's (`Owner`). `leaving` are guests that are there and that the
-    inventory no longer has. `service_cidr` is where Services get their addresses.
+    inventory no longer has. `service_cidr` is where Services get their addresses. `kubernetes` is its version (``v1.20.2``).
     """
 
     cluster: str
@@ -262,8 +266,19 @@ class Desired:
     seeds: tuple[SeedSpec, ...]
     guests: tuple[GuestSpec, ...]
     members: tuple[Member, ...]
+    kubernetes: str
     leaving: tuple[Member, ...] = ()
     service_cidr: str = ""
+
+    @property
+    def base_image(self) -> Artifact:
+        """What root volumes are made from."""
+        return next(artifact for artifact in self.artifacts if artifact.kind == BASE_IMAGE)
+
+    @property
+    def bundle(self) -> Artifact:
+        """The disk that new guests get."""
+        return next(artifact for artifact in self.artifacts if artifact.kind == BUNDLE)
 
     def guest(self, node: str) -> GuestSpec:
         """The guest of a node."""

@@ -16,6 +16,7 @@ import signal
 import sys
 import tarfile
 import zipapp
+import zipfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -155,6 +156,11 @@ class Lab:
         self.nodes[member.name] = shell
         return shell
 
+    def exchange(self, bundle: Path) -> None:
+        """Another bundle's disk in all nodes: what they mount from now on."""
+        script = 'rm -rf "$1/lab/bundle" && cp -r "$2" "$1/lab/bundle"'
+        self._inside(self._lab, "sh", "-c", script, "exchange", str(self.folder), str(bundle)).checked()
+
     def stop(self) -> None:
         """Ends everything."""
         for pid in reversed(self._pids):
@@ -235,16 +241,18 @@ IMAGES = {
 """Archives of the bundle and what is in each."""
 
 
-def make_bundle(folder: Path, program: Path) -> None:
-    """A bundle for v1.5.8: the doubles as programs, plugins that nobody runs, image archives without layers."""
+def make_bundle(folder: Path, program: Path, version: str = "v1.5.8") -> None:
+    """A bundle: the doubles as programs, plugins that nobody runs, image archives without layers."""
     for name in ("kubeadm", "kubelet", "kubectl"):
         (folder / "bin").mkdir(parents=True, exist_ok=True)
         shutil.copy(program, folder / "bin" / name)
+    with zipfile.ZipFile(folder / "bin/kubelet", "a") as kubelet:
+        kubelet.comment = version.encode()
     for name in ("bridge", "host-local", "loopback"):
         _executable(folder / "cni" / name)
     (folder / "images").mkdir()
     for name, references in IMAGES.items():
-        _archive(folder / "images" / f"{name}.tar", references)
+        _archive(folder / "images" / f"{name}.tar", [one.replace(":v1.5.8", f":{version}") for one in references])
 
 
 def spec_of(folder: Path, members: Iterable[Member], version: str = "v1.5.8") -> Spec:

@@ -37,7 +37,7 @@ from provision.run.logins import login_change
 from provision.run.observe import kubernetes_spec, mesh_manifests, node_seen
 from provision.run.stages.guests import _bring_up, put_back
 from tests.libvirt.conftest import NODE
-from tests.unit.bundle.test_bundle import lay_out
+from tests.unit.bundle.test_bundle import ELF, lay_out
 from tests.unit.kubernetes.test_kubernetes import answer
 from tests.unit.plan.test_changes import LEAVES, LISTS
 
@@ -161,8 +161,11 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
             yield made(world, folder, text)
 
 
-def sealed_in(folder: Path) -> None:
-    seal(lay_out(folder, "v1.20.2", "buoyantio/linkerd:ours", "meshctl/kubectl:v1.20.2", "meshctl/echo:1"), "v1.20.2")
+def sealed_in(folder: Path, version: str = "v1.20.2", kubelet: bytes = b"") -> None:
+    lay_out(folder, version, "buoyantio/linkerd:ours", f"meshctl/kubectl:{version}", "meshctl/echo:1")
+    if kubelet:
+        (folder / "bin/kubelet").write_bytes(kubelet)
+    seal(folder, version)
 
 
 def made(world: World, folder: Path, text: Said) -> Living:
@@ -235,8 +238,17 @@ def other_linkerd(new: Said, folder: Path) -> None:
 
 def resealed(new: Said, folder: Path) -> None:
     if not (folder / "other").exists():
-        sealed_in(folder / "other")
+        sealed_in(folder / "other", kubelet=ELF + b"another")
     new["kubernetes"]["bundle"] = str(folder / "other")
+
+
+def of_version(version: str) -> Change:
+    def change(new: Said, folder: Path) -> None:
+        if not (folder / version).exists():
+            sealed_in(folder / version, version)
+        new["kubernetes"].update(version=version, bundle=str(folder / version))
+
+    return change
 
 
 def worker(**more: object) -> Said:
@@ -311,7 +323,8 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("ssh.jump", ""): put("ssh", to={"public_key": KEY, "jump": "root@127.0.0.1:1"}),
     ("ssh.proxy_command", ""): put("ssh", "proxy_command", to=["false", "%h"]),
     ("sysctl", ""): put("sysctl", to={"net.core.somaxconn": 1024}),
-    ("kubernetes.version", ""): put("kubernetes", "version", to="v1.20.3"),
+    ("kubernetes.version", "a later patch version"): of_version("v1.20.3"),
+    ("kubernetes.version", "any other"): of_version("v1.20.1"),
     ("kubernetes.bundle", ""): resealed,
     ("kubernetes.max_unavailable", ""): put("kubernetes", "max_unavailable", to=2),
     ("kubernetes.pod_cidr", ""): put("kubernetes", "pod_cidr", to="10.245.0.0/16"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
 from provision.base.errors import HypervisorError
 from provision.hosts.hypervisor import Hypervisor
+from provision.libvirt_xml import bundle_disk_xml
 from provision.libvirt_xml.domain_xml import domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml
 from provision.specs import Owner
 from provision.specs.objects import GuestSpec
@@ -87,3 +89,22 @@ def test_no_connection_names_host_and_uri_and_the_next_step(uri: str) -> None:
     with pytest.raises(HypervisorError, match="hv9: no connection to ") as caught:
         Hypervisor("hv9", uri).domains()
     assert caught.value.hint
+
+
+def test_a_running_guest_is_stamped_anew_and_its_definition_is_not(hypervisor: Hypervisor) -> None:
+    hypervisor.create_network(network_xml(wanted().networks[0], Owner("lab")))
+    hypervisor.define_domain(domain_xml(guest(), STAMP))
+    hypervisor.start_domain("lab-cp1")
+    hypervisor.restamp("lab-cp1", replace(STAMP, digest="fedcba9876543210", bundle="other.iso"))
+    (seen,) = hypervisor.domains()
+    assert seen.stamp == replace(STAMP, digest="fedcba9876543210", bundle="other.iso")
+    assert seen.definition.stamp == with_pins(STAMP, guest())
+
+
+def test_a_bundle_that_a_guest_has_is_not_exchanged(hypervisor: Hypervisor) -> None:
+    hypervisor.create_network(network_xml(wanted().networks[0], Owner("lab")))
+    hypervisor.define_domain(domain_xml(guest(), STAMP))
+    hypervisor.start_domain("lab-cp1")
+    before = hypervisor.calls.mutations
+    hypervisor.exchange_bundle("lab-cp1", bundle_disk_xml(guest().bundle_path))
+    assert hypervisor.calls.mutations == before

@@ -19,6 +19,7 @@ from provision.run.observe import kubernetes_spec
 from provision.run.stages.doors import Doors
 from provision.run.stages.guests import settle
 from provision.run.stages.steps import await_nodes, each_node
+from provision.run.stages.upgrade import exchange_disks, upgrade_nodes
 from provision.specs import Member
 
 NAME, TITLE = "kubernetes", "Kubernetes by kubeadm"
@@ -28,11 +29,13 @@ READY_S = 900.0
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Prepares, initialises, joins what the plan says, then waits until every node that it is about is Ready."""
+    """Upgrades, prepares, initialises, joins what the plan says, then waits until every node that it is about is Ready."""
     spec = kubernetes_spec(doors.cluster, plan.desired, doors.bundle)
     profile = profile_for(spec.generation)
     shells = doors.shells()
     control_plane = shells[spec.control_plane.name]
+    exchange_disks(plan, doors)
+    upgrade_nodes(plan, spec, doors)
     unsettled = {action.where for action in plan.of("guests", "boot")} - {spec.control_plane.name}
 
     def make_ready(member: Member) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from provision.base.events import Changed
 from provision.kubernetes import Kubectl, Outdated, patiently, pods_on, profile_for
 from provision.kubernetes.kubectl import title
-from provision.mesh import POD_DIGEST, Manifest, pod_digests
+from provision.mesh import POD_DIGEST, Manifest, marks, pod_digests
 from provision.plan import Plan
 from provision.run.observe import mesh_manifests
 from provision.run.stages.doors import Doors
+from provision.run.stages.pruning import prune, replace_former
 from provision.run.stages.steps import await_nodes
 
 NAME, TITLE = "mesh", "Linkerd on every node"
@@ -26,6 +28,7 @@ def run(plan: Plan, doors: Doors) -> None:
     """Applies what is absent or differs, replaces pods of an older template, waits until every node that the plan is about has ready
     pods of the wanted one. The objects go with the control plane: without it only pods are waited for, of the template that is there.
 
+    A mesh that changed its namespace is moved by a run that is about all nodes: its pods node by node, and what is no longer wanted goes.
     What is stale is asked of the cluster itself: the plan is older than the cluster may be.
     """
     kubectl = doors.kubectl()
@@ -33,11 +36,35 @@ def run(plan: Plan, doors: Doors) -> None:
     whole = plan.concerns(doors.cluster.control_plane.name)
     if whole:
         patiently(lambda: _put(kubectl, wanted, doors), within_s=READY_S, emit=doors.emit)
+    unwanted = _unwanted(kubectl, wanted, plan, doors)
+    digests = pod_digests(wanted)
+
+    def settled(node: str) -> None:
+        for app, digest in digests.items():
+            _await_pods(kubectl, app, {POD_DIGEST: digest}, (node,), doors)
+
+    if _about_all(plan, doors):
+        replace_former(kubectl, wanted, unwanted, doors, settled)
     rolls = profile_for(doors.cluster.kubernetes.generation).workloads.rolls_daemonsets
-    for app, digest in pod_digests(wanted).items():
+    for app, digest in digests.items():
         if whole and not rolls:
             _replace_old_pods(kubectl, app, digest, doors.nodes(plan), doors)
         _await_pods(kubectl, app, {POD_DIGEST: digest} if whole else {}, doors.nodes(plan), doors)
+    prune(kubectl, unwanted, doors)
+
+
+def _about_all(plan: Plan, doors: Doors) -> bool:
+    return set(doors.nodes(plan)) >= {node.name for node in doors.cluster.nodes}
+
+
+def _unwanted(
+    kubectl: Kubectl, wanted: tuple[Manifest, ...], plan: Plan, doors: Doors
+) -> tuple[Mapping[str, Any], ...]:
+    """What of ours is no longer wanted; nothing where a run leaves nodes out that still need it."""
+    if not _about_all(plan, doors):
+        return ()
+    label = marks(doors.cluster.cluster)
+    return patiently(lambda: kubectl.outdated(wanted, label).unwanted, within_s=READY_S, emit=doors.emit)
 
 
 def _put(kubectl: Kubectl, wanted: tuple[Manifest, ...], doors: Doors) -> None:

@@ -257,7 +257,8 @@ def _write_master_files(token: tuple[str, str], version: str, addresses: list[st
     for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         # json.MarshalIndent of a Pod: one word of the command a line.
         command = [name, "--allow-privileged", f"--advertise-address={addresses[0]}"]
-        manifest = {"version": version, "spec": {"containers": [{"command": command}]}}
+        image = f"{PREFIX}/{name}-amd64:{'3.0.14-kubeadm' if name == 'etcd' else version}"
+        manifest = {"kind": "Pod", "spec": {"containers": [{"image": image, "command": command}]}}
         (KUBERNETES / f"manifests/{name}.json").write_text(json.dumps(manifest, indent=2))
     ca, authority = secrets.token_hex(8), pki.authority()
     serving = pki.signed(authority, "/CN=kube-apiserver", SERVER.format(names=f"{NAMES},IP:{addresses[0]}"))
@@ -315,9 +316,25 @@ def _control_plane(token: tuple[str, str], version: str, address: str) -> None:
     if f"{PREFIX}/kube-discovery-amd64:1.0" not in images():
         for_ever()
     with cluster() as state:
-        state.update(token=list(token), address=address, version=version)
+        state.update(token=list(token), address=address)
+        state.setdefault("objects", {})["DaemonSet/kube-system/kube-proxy"] = _kube_proxy(version)
         state["nodes"][name]["taint"] = "dedicated=master:NoSchedule"
     print("[addons] Created essential addon: kube-proxy\n[addons] Created essential addon: kube-dns")
+
+
+def _kube_proxy(version: str) -> dict[str, Any]:
+    """app/master/addons.go: on the node's network, by kubelet.conf."""
+    labels = {"component": "kube-proxy", "k8s-app": "kube-proxy", "kubernetes.io/cluster-service": "true"}
+    container = {"name": "kube-proxy", "image": f"{PREFIX}/kube-proxy-amd64:{version}"}
+    return {
+        "apiVersion": "extensions/v1beta1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "kube-proxy", "namespace": "kube-system", "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container], "hostNetwork": True}},
+        },
+    }
 
 
 def _discover(master: str, token: tuple[str, str]) -> None:

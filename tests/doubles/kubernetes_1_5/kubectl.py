@@ -18,6 +18,8 @@ from .cluster import cluster, fail, flags, for_ever
 FLAGS = {
     "--kubeconfig": True,
     "--namespace": True,
+    "--all-namespaces": False,
+    "--cascade": False,
     "-n": True,
     "-o": True,
     "-l": True,
@@ -28,7 +30,6 @@ FLAGS = {
     "--ignore-daemonsets": False,
     "--force": False,
     "--delete-local-data": False,
-    "--all-namespaces": False,
     "--tail": True,
     "--since": True,
     "--follow": False,
@@ -46,6 +47,13 @@ KINDS = {
     "deployment": "Deployment",
     "endpoint": "Endpoints",
     "poddisruptionbudget": "PodDisruptionBudget",
+    "namespace": "Namespace",
+    "replicaset": "ReplicaSet",
+    "replicationcontroller": "ReplicationController",
+    "job": "Job",
+    "statefulset": "StatefulSet",
+    "ingresse": "Ingress",
+    "persistentvolumeclaim": "PersistentVolumeClaim",
 }
 _INVALID = (
     'error: error validating "STDIN": error validating data: {problem}; '
@@ -69,6 +77,8 @@ def main(words: list[str]) -> None:
         "apply": apply,
         "create": create,
         "delete": delete,
+        "replace": replace,
+        "version": version,
         "drain": drain,
         "cordon": cordon,
         "uncordon": uncordon,
@@ -81,17 +91,20 @@ def main(words: list[str]) -> None:
 
 
 def get(given: dict[str, str], words: list[str]) -> None:
-    """As JSON only: the columns of 1.5 are not for programs."""
-    if given.get("-o") != "json" or not 1 <= len(words) <= 2:
-        fail("DOUBLE: only `get KIND[,KIND…] [NAME] -o json` is modelled", 70)
+    """As JSON, or by name: the columns of 1.5 are not for programs."""
+    if given.get("-o") not in ("json", "name") or not 1 <= len(words) <= 2:
+        fail("DOUBLE: only `get KIND[,KIND…] [NAME] -o json|name` is modelled", 70)
     kinds = {_kind(word) for word in words[0].split(",")}
     namespace = given.get("--namespace") or given.get("-n") or "default"
+    everywhere = "--all-namespaces" in given
     with cluster() as state:
-        everywhere = "--all-namespaces" in given
         found = [item for item in _objects(state) if item["kind"] in kinds and (everywhere or _within(item, namespace))]
     for pair in filter(None, given.get("-l", "").split(",")):
         key, _, value = pair.partition("=")
         found = [item for item in found if item["metadata"].get("labels", {}).get(key) == value]
+    if given["-o"] == "name":
+        print("\n".join(f"{item['kind'].lower()}/{item['metadata']['name']}" for item in found))
+        return
     if len(words) == 1:
         print(json.dumps({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": found}))
         return
@@ -111,6 +124,34 @@ def create(given: dict[str, str], words: list[str]) -> None:
     _put(given, words, created="created", there=None)
 
 
+def replace(given: dict[str, str], words: list[str]) -> None:
+    """Of one object that is there, whole. What the server wrote into it comes back with it."""
+    if words or "-f" not in given:
+        fail("Must specify --filename to replace")
+    item = json.loads(Path(given["-f"]).read_text())
+    metadata = item["metadata"]
+    key = f"{item['kind']}/{metadata['namespace']}/{metadata['name']}"
+    with cluster() as state:
+        there = key in state.get("objects", {})
+        if there:
+            state["objects"][key] = item
+    if not there:
+        fail(f'Error from server (NotFound): {item["kind"].lower()}s "{metadata["name"]}" not found')
+    print(f'{item["kind"].lower()} "{metadata["name"]}" replaced')
+
+
+def version(given: dict[str, str], words: list[str]) -> None:
+    """As Go prints a structure."""
+    if given.keys() - {"--kubeconfig"} or words:
+        fail("DOUBLE: only `version` is modelled", 70)
+    with cluster() as state:
+        said = state["version"]
+    print('Client Version: version.Info{Major:"1", Minor:"5", GitVersion:"v1.5.8", GitCommit:"", GoVersion:"go1.7.4"}')
+    print(
+        f'Server Version: version.Info{{Major:"1", Minor:"5", GitVersion:"{said}", GitCommit:"", GoVersion:"go1.7.4"}}'
+    )
+
+
 def delete(given: dict[str, str], words: list[str]) -> None:
     """`delete KIND NAME`."""
     kind, name = words
@@ -125,8 +166,16 @@ def delete(given: dict[str, str], words: list[str]) -> None:
             gone = bool(pods)
             for pod in pods:
                 pod["gone"] = True
+        elif _kind(kind) == "Namespace":
+            # kubectl waits for nothing: what is in it goes with it, whoever made it.
+            gone = state.get("objects", {}).pop(f"Namespace//{name}", None)
+            for key in [key for key in state.get("objects", {}) if key.split("/")[1] == name]:
+                del state["objects"][key]
         else:
             gone = state.get("objects", {}).pop(f"{_kind(kind)}/{namespace}/{name}", None)
+            for key, pod in state.get("pods", {}).items():
+                if key.startswith(f"{_kind(kind)}/{namespace}/{name}/") and given.get("--cascade") == "false":
+                    pod["orphan"] = True
     if not gone:
         fail(f'Error from server (NotFound): {kind}s "{name}" not found')
     print(f'{kind} "{name}" deleted')
@@ -244,9 +293,10 @@ def _put(given: dict[str, str], words: list[str], *, created: str, there: str | 
 
 def _store(given: dict[str, str], item: dict[str, Any], created: str, there: str | None) -> bool:
     metadata = item["metadata"]
-    metadata.setdefault("namespace", given.get("--namespace") or given.get("-n") or "default")
+    if item["kind"] != "Namespace":
+        metadata.setdefault("namespace", given.get("--namespace") or given.get("-n") or "default")
     key, kind, name = (
-        f"{item['kind']}/{metadata['namespace']}/{metadata['name']}",
+        f"{item['kind']}/{metadata.get('namespace', '')}/{metadata['name']}",
         item["kind"].lower(),
         metadata["name"],
     )
@@ -293,13 +343,13 @@ def _kind(word: str) -> str:
 
 
 def _within(item: dict[str, Any], namespace: str) -> bool:
-    return bool(item["kind"] == "Node" or item["metadata"].get("namespace") == namespace)
+    return bool(item["kind"] in ("Node", "Namespace") or item["metadata"].get("namespace") == namespace)
 
 
 def _objects(state: dict[str, Any]) -> Iterable[dict[str, Any]]:
     yield from state.get("objects", {}).values()
     for name, node in state.get("nodes", {}).items():
-        yield _node(name, node, state)
+        yield _node(name, node)
     for pod in state.get("pods", {}).values():
         if not pod["gone"]:
             yield _pod(pod, state)
@@ -314,7 +364,7 @@ def _objects(state: dict[str, Any]) -> Iterable[dict[str, Any]]:
         }
 
 
-def _node(name: str, node: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+def _node(name: str, node: dict[str, Any]) -> dict[str, Any]:
     bad = [{"type": kind, "status": "False"} for kind in ("OutOfDisk", "MemoryPressure", "DiskPressure")]
     seen = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(node.get("seen", 0)))
     return {
@@ -325,7 +375,7 @@ def _node(name: str, node: dict[str, Any], state: dict[str, Any]) -> dict[str, A
         "status": {
             "addresses": [{"type": kind, "address": node["address"]} for kind in ("LegacyHostIP", "InternalIP")],
             "conditions": [*bad, {"type": "Ready", "status": "True", "lastHeartbeatTime": seen}],
-            "nodeInfo": {"kubeletVersion": state.get("version", ""), "bootID": node.get("boot", "")},
+            "nodeInfo": {"kubeletVersion": node.get("version", ""), "bootID": node.get("boot", "")},
         },
     }
 
@@ -349,7 +399,11 @@ def _pod(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
             **{key: pod[key] for key in ("name", "namespace", "labels")},
             "annotations": {**pod["annotations"], **_created_by(pod.get("maker", "DaemonSet"))},
         },
-        "spec": {"nodeName": pod["node"], "volumes": pod.get("volumes", [])},
+        "spec": {
+            "nodeName": pod["node"],
+            "volumes": pod.get("volumes", []),
+            "containers": [{"name": "main", "image": image} for image in pod.get("images", [])],
+        },
         "status": {
             "phase": "Running" if ready else "Pending",
             "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],

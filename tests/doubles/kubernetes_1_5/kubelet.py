@@ -11,11 +11,12 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
 from . import pki
-from .cluster import PREFIX, cluster, docker_settings, fail, flags, images
+from .cluster import cluster, docker_settings, fail, flags, images
 
 FLAGS = {
     "--kubeconfig": True,
@@ -44,7 +45,7 @@ CLOSED = {
     "--cadvisor-port": ("4194", "0"),
 }
 """The default in 1.5, which opens a door to everybody without a word, and what closes it."""
-CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 ECHO = """
 import http.server, socket, sys
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -78,9 +79,16 @@ def main(words: list[str]) -> None:
     _agrees_with_docker(given)
     _is_closed(given, kubeconfig)
     Path("/var/lib/kubelet").mkdir(parents=True, exist_ok=True)
+    version = _version()
     while True:
-        _sync(given, kubeconfig)
+        _sync(given, kubeconfig, version)
         time.sleep(0.1)
+
+
+def _version() -> str:
+    """The one that the program was built as when it was started: a test's bundle notes it at its end, else it is v1.5.8."""
+    with zipfile.ZipFile(sys.argv[0]) as program:
+        return program.comment.decode() or "v1.5.8"
 
 
 def _agrees_with_docker(given: dict[str, str]) -> None:
@@ -117,7 +125,7 @@ def _held(lines: dict[str, str], what: str) -> str:
     return base64.b64decode(lines[f"    {what}-data"]).decode()
 
 
-def _sync(given: dict[str, str], kubeconfig: Path) -> None:
+def _sync(given: dict[str, str], kubeconfig: Path, version: str) -> None:
     lines = _said(kubeconfig)
     manifests = Path(given["--pod-manifest-path"])
     with cluster() as state:
@@ -134,14 +142,17 @@ def _sync(given: dict[str, str], kubeconfig: Path) -> None:
             name, {"address": given["--node-ip"], "dns": given["--cluster-dns"]}
         )
         node["seen"], node["boot"] = time.time(), Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        node["version"] = version
         _daemon_pods(state, name, given)
 
 
 def _static_pods(state: dict[str, Any], manifests: Path) -> None:
-    manifest = json.loads((manifests / "kube-apiserver.json").read_text())
-    version, command = manifest["version"], manifest["spec"]["containers"][0]["command"]
-    state["kubelet_client"] = _shown(command)
-    wanted = {f"{PREFIX}/{name}-amd64:{version}" for name in CONTROL_PLANE} | {f"{PREFIX}/etcd-amd64:3.0.14-kubeadm"}
+    pods = {name: json.loads((manifests / f"{name}.json").read_text()) for name in CONTROL_PLANE}
+    of = {name: pod["spec"]["containers"][0] for name, pod in pods.items()}
+    state["kubelet_client"] = _shown(of["kube-apiserver"]["command"])
+    wanted = {container["image"] for container in of.values()}
+    state["version"] = of["kube-apiserver"]["image"].rpartition(":")[2]
+    state["versions"] = {name: container["image"].rpartition(":")[2] for name, container in of.items()}
     shareable = docker_settings().get("default-ipc-mode") == "shareable"
     state["healthy"] = shareable and wanted <= images()
     if state["healthy"]:
@@ -201,7 +212,7 @@ def _daemon_pods(state: dict[str, Any], node: str, given: dict[str, str]) -> Non
         if not pod["container"]:
             _run(pod, item, given)
     for key, pod in pods.items():
-        if key.endswith(f"/{node}") and key.rpartition("/")[0] not in wanted and not pod["gone"]:
+        if key.endswith(f"/{node}") and key.rpartition("/")[0] not in wanted and not pod.get("orphan"):
             pod["gone"] = True
 
 
@@ -213,6 +224,7 @@ def _new_pod(item: dict[str, Any], node: str) -> dict[str, Any]:
         "node": node,
         "labels": template["metadata"]["labels"],
         "annotations": template["metadata"].get("annotations", {}),
+        "images": [container["image"] for container in template["spec"]["containers"]],
         "container": "",
         "address": "",
         "waiting": "ContainerCreating",

@@ -180,7 +180,7 @@ def answer(spec: Spec, member: Member, **changes: str) -> str:
     archives = archives_for(profile, spec, member.role)
     kinds = {
         "active": "active\nactive\nactive\ninactive",
-        "prepared": spec.digest(member, archives),
+        "prepared": "\n".join(spec.stamp),
         "loaded": "\n".join(archive.sha256 for archive in archives),
         "image": "\n".join(reference for archive in archives for reference in archive.references),
         "kubeadm.started": "2017-01-01",
@@ -206,7 +206,9 @@ def test_a_node_as_wanted_has_nothing_to_do(spec: Spec, member: Member) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"prepared": "v1.20.1 0123"}, "programs of the bundle are not installed"),
+        ({"prepared": "v1.20.1 0123"}, "2 program(s) of the bundle to install"),
+        ({"prepared": SPEC.version + "\n" + SPEC.programs[0].line}, "1 program(s) of the bundle to install"),
+        ({"prepared": "\n".join(("v1.20.1", *SPEC.stamp[1:]))}, "its preparation did not end"),
         ({"image": ""}, "2 image archive(s) to load"),
         ({"loaded": "4" * 64}, "1 image archive(s) to load"),
         ({"file": ""}, "14 file(s) to write"),
@@ -248,11 +250,32 @@ def test_a_kubelet_that_has_no_cluster_yet_need_not_run() -> None:
     assert compare(profile_for("1.5"), OLD, W1, parse(answer(OLD, W1, **changes))).unprepared == ()
 
 
-def test_the_stamp_follows_the_bundle_and_not_the_neighbours() -> None:
-    archives = SPEC.archives
-    assert SPEC.digest(CP, archives) == replace(SPEC, members=(CP,)).digest(CP, archives)
-    assert SPEC.digest(CP, archives) != replace(SPEC, bundle_digest="c" * 12).digest(CP, archives)
-    assert SPEC.digest(CP, archives).startswith("v1.20.2 ")
+def test_the_stamp_follows_the_programs_and_neither_the_bundle_nor_the_neighbours() -> None:
+    assert replace(SPEC, members=(CP,)).stamp == SPEC.stamp
+    assert replace(SPEC, bundle_digest="c" * 12).stamp == SPEC.stamp
+    assert replace(SPEC, programs=SPEC.programs[:1]).stamp != SPEC.stamp
+    assert SPEC.stamp[0] == "v1.20.2"
+
+
+def test_a_node_that_an_older_meshctl_prepared_from_this_bundle_is_as_wanted_and_from_another_lacks_all() -> None:
+    profile, former = profile_for("1.20"), SPEC.former_stamp(CP, archives_for(profile_for("1.20"), SPEC, CP.role))
+    assert compare(profile, SPEC, CP, parse(answer(SPEC, CP, prepared=former))).unprepared == ()
+    again = compare(profile, replace(SPEC, bundle_digest="c" * 12), CP, parse(answer(SPEC, CP, prepared=former)))
+    assert (again.missing_programs, again.version) == (SPEC.programs, "v1.20.2")
+
+
+def test_a_bundle_that_was_sealed_again_is_compared_program_by_program_and_archive_by_archive() -> None:
+    newer = replace(
+        SPEC,
+        bundle_digest="c" * 12,
+        programs=(replace(SPEC.programs[0], sha256="9" * 64), *SPEC.programs[1:]),
+        archives=(replace(SPEC.archives[0], sha256="8" * 64), *SPEC.archives[1:]),
+    )
+    state = compare(profile_for("1.20"), newer, CP, parse(answer(SPEC, CP)))
+    assert (state.missing_programs, state.missing_archives) == (newer.programs[:1], newer.archives[:1])
+    assert state.bundle_wanted
+    same = compare(profile_for("1.20"), replace(SPEC, bundle_digest="c" * 12), CP, parse(answer(SPEC, CP)))
+    assert not same.bundle_wanted
 
 
 def test_preflight_says_every_fault() -> None:

@@ -1,0 +1,41 @@
+"""What of a cluster's objects is ours, by our label, and which of it is no longer wanted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+Apps = Collection[tuple[str, str]]
+"""Namespaces, and the apps whose pods are wanted in them."""
+
+
+def marks(cluster: str) -> dict[str, str]:
+    """The label that everything of ours carries."""
+    return {"meshctl/cluster": cluster}
+
+
+def apps(wanted: Iterable[Mapping[str, Any]]) -> Apps:
+    """Of the DaemonSets among objects."""
+    sets = [one for one in wanted if one["kind"] == "DaemonSet"]
+    return {(one["metadata"]["namespace"], one["spec"]["template"]["metadata"]["labels"]["app"]) for one in sets}
+
+
+def former_pods(pods: Iterable[Mapping[str, Any]], wanted: Apps) -> list[Mapping[str, Any]]:
+    """Pods of ours that none of the wanted DaemonSets makes, by node; those on their way out are none."""
+    staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    former = [
+        pod for pod in staying if (pod["metadata"]["namespace"], pod["metadata"]["labels"].get("app")) not in wanted
+    ]
+    return sorted(former, key=node_of)
+
+
+def node_of(pod: Mapping[str, Any]) -> str:
+    """Where a pod is, `?` while it has no place."""
+    return str(pod["spec"].get("nodeName", "?"))
+
+
+def in_words(one: Mapping[str, Any]) -> str:
+    """`DaemonSet l5d in mesh`."""
+    metadata = one["metadata"]
+    namespace = metadata.get("namespace", "")
+    return f"{one['kind']} {metadata['name']}" + (f" in {namespace}" if namespace else "")

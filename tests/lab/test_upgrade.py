@@ -1,0 +1,130 @@
+"""A mesh that moves to another namespace, a bundle that was sealed again, and a patch version, on a cluster that lives.
+
+The second patch version is a stand-in: 1.20.2 relabelled as 1.20.3 (`relabelled`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provision.bundle import find, seal
+from tests.lab.conftest import MESHCTL, Place
+from tests.lab.relabelled import relabel
+
+pytestmark = pytest.mark.lab
+
+Event = dict[str, Any]
+
+
+def change(place: Place, part: str, **values: Any) -> None:
+    said = yaml.safe_load(place.inventory.read_text())
+    said[part] = {**said.get(part, {}), **values}
+    place.inventory.write_text(yaml.safe_dump(said, sort_keys=False))
+
+
+def provision(place: Place) -> list[Event]:
+    done = place.meshctl("provision", str(place.inventory), "--yes", "--json")
+    assert done.status == 0
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def changed(events: list[Event]) -> list[tuple[str, str]]:
+    return [(event["object"], event["change"]) for event in events if event["event"] == "Changed"]
+
+
+def converged(place: Place) -> None:
+    assert place.meshctl("plan", str(place.inventory), "--detailed-exitcode").status == 0
+
+
+def kubectl(place: Place, *words: str) -> str:
+    admin = ("sudo", "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf")
+    return place.meshctl("ssh", str(place.inventory), "cp1", "--", *admin, *words).stdout
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return relabel(find("debian-source"), tmp_path_factory.mktemp("bundles") / "1.20.3")
+
+
+def test_a_cluster_is_made(place: Place) -> None:
+    provision(place)
+
+
+def test_the_mesh_moves_to_another_namespace_and_leaves_nothing(place: Place) -> None:
+    change(place, "mesh", namespace="mesh")
+    done = changed(provision(place))
+    assert ("DaemonSet l5d in default", "prune") in done
+    assert [what for _, what in done].count("replace") == 4  # l5d and echo on two nodes
+    assert "l5d" not in kubectl(place, "get", "all,configmaps,serviceaccounts,roles,rolebindings", "-n", "default")
+    converged(place)
+
+
+def test_a_bundle_that_was_sealed_again_with_the_same_programs_changes_nothing(place: Place, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(find("debian-source"), again)
+    (again / "images/pause.tar").write_bytes((again / "images/pause.tar").read_bytes() + b"\0" * 10240)
+    seal(again, "v1.20.2")
+    change(place, "kubernetes", bundle=str(again))
+    planned = place.meshctl("plan", str(place.inventory)).stdout
+    assert "1 image archive(s) to load" in planned  # one archive differs: that one
+    assert "program(s) of the bundle" not in planned
+    change(place, "kubernetes", bundle="debian-source")
+    converged(place)
+
+
+def test_an_upgrade_that_is_killed_is_finished_by_the_next_run(place: Place, newer: Path) -> None:
+    change(place, "kubernetes", version="v1.20.3", bundle=str(newer))
+    argv = [str(MESHCTL), "provision", str(place.inventory), "--yes", "--json"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line[:300], end="", flush=True)
+            if json.loads(line).get("object") == "upgrade to v1.20.3":
+                process.send_signal(signal.SIGKILL)
+                break
+        assert process.wait() == -signal.SIGKILL
+    done = changed(provision(place))
+    assert ("upgrade to v1.20.3", "start") not in done[:1]  # kubeadm went on by itself
+    order = [what for what in done if what[1] in ("drain", "upgrade", "uncordon")]
+    assert order == [
+        ("Kubernetes v1.20.3", "upgrade"),
+        ("node w1", "drain"),
+        ("Kubernetes v1.20.3", "upgrade"),
+        ("node w1", "uncordon"),
+    ]
+
+
+def test_every_node_says_the_new_version_and_nothing_is_left_to_do(place: Place) -> None:
+    guests = place.status()["guests"]
+    assert [(g["node"], g["ready"], g["kubernetes"]) for g in guests] == [
+        ("cp1", "Ready", "v1.20.3"),
+        ("w1", "Ready", "v1.20.3"),
+    ]
+    pods = json.loads(kubectl(place, "get", "pods", "-n", "kube-system", "-o", "json"))["items"]
+    images = {image for pod in pods for one in pod["spec"]["containers"] if "kube-" in (image := one["image"])}
+    assert images == {
+        f"k8s.gcr.io/{name}:v1.20.3"
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+    }
+    converged(place)
+
+
+def test_a_second_run_changes_nothing(place: Place) -> None:
+    assert provision(place)[-1]["mutations"] == 0
+
+
+def test_the_way_back_is_refused(place: Place) -> None:
+    text = place.inventory.read_text()
+    change(place, "kubernetes", version="v1.20.2", bundle="debian-source")
+    refused = place.meshctl("provision", str(place.inventory), "--yes")
+    assert refused.status == 5
+    assert "cp1 runs Kubernetes v1.20.3, the inventory wants v1.20.2: an older one" in refused.stderr
+    place.inventory.write_text(text)
