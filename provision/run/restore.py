@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -164,7 +164,7 @@ def restore(world: World, agreed: Return, *, patience_s: float = 0.0) -> None:
         finish(shells[world.cluster.control_plane.name])
 
 
-def _put_back(doors: Doors, found: Plan, shells: dict[str, Ssh], backup: Backup) -> None:
+def _put_back(doors: Doors, found: Plan, shells: Mapping[str, Ssh], backup: Backup) -> None:
     spec = kubernetes_spec(doors.cluster, found.desired, doors.bundle)
     member: Member = spec.control_plane
     shell, profile = shells[member.name], profile_for(spec.generation)
@@ -172,7 +172,7 @@ def _put_back(doors: Doors, found: Plan, shells: dict[str, Ssh], backup: Backup)
     put_back(shell, member, backup.state, backup.manifest.id, doors.emit)
 
 
-def _gather(doors: Doors, shells: dict[str, Ssh]) -> None:
+def _gather(doors: Doors, shells: Mapping[str, Ssh]) -> None:
     """Waits for the API server, has every other member look at it anew, and waits until all are Ready."""
     control_plane = doors.cluster.control_plane.name
     _await_ready(doors, [control_plane])
