@@ -146,7 +146,12 @@ class Hypervisor:
         """Who holds the host."""
         with self._reading("read the lease") as connection:
             found = next((one for one in connection.listAllNetworks() if one.name() == LEASE_NAME), None)
-            return None if found is None else parse_lease(found.XMLDesc())
+            try:
+                return None if found is None else parse_lease(found.XMLDesc())
+            except libvirt.libvirtError as error:
+                if _gone(error):  # given back between the listing and the look: who waits for it wants to know just that
+                    return None
+                raise
 
     def domains(self) -> tuple[DomainSeen, ...]:
         """All domains of the host, ours and others'. Their states come in one call; for XML libvirt has no bulk call."""

@@ -51,6 +51,26 @@ def test_it_is_given_back_after_a_failure(hypervisor: Hypervisor) -> None:
     assert hypervisor.lease() is None
 
 
+def test_who_looks_while_it_is_given_back_sees_that_nobody_has_it(hypervisor: Hypervisor) -> None:
+    """Somebody takes it and gives it back all the time: a look finds it, or nobody's, and does not fail in between."""
+    end, seen = threading.Event(), set()
+
+    def come_and_go() -> None:
+        while not end.is_set():
+            hypervisor.put_lease(OTHER)
+            hypervisor.drop_lease(OTHER.uuid)
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(3000):
+            seen.add(hypervisor.lease())
+    finally:
+        end.set()
+        thread.join()
+    assert seen == {None, OTHER}
+
+
 def test_a_second_run_is_refused_and_leaves_the_first_its_lease(hypervisor: Hypervisor) -> None:
     with hold(hypervisor):
         with (
