@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.named import NAME
 from provision.cli.say import hand_over, say
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ UNSEEN = "it is not looked at"
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.argument("node")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def ssh(inventory: str, node: str, command: tuple[str, ...]) -> None:
@@ -39,6 +41,7 @@ def ssh(inventory: str, node: str, command: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.option("--output", "-o", metavar="FILE", help="Write a file of its own, for its owner only (0600); - is stdout.")
 @click.option("--merge", is_flag=True, help="Write into kubectl's own file: $KUBECONFIG's first, else ~/.kube/config.")
 def kubeconfig(inventory: str, output: str | None, merge: bool) -> None:

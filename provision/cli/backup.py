@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from provision.cli.named import NAME
 from provision.cli.provision import ADOPT, LOCK_TIMEOUT
 from provision.cli.say import say
 
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.option(
     "--to", "target", metavar="FILE", help="The file to write; default: CLUSTER-TIME.meshctl-backup in this folder."
 )
@@ -46,6 +48,7 @@ def backup(inventory: str, target: str | None, recipients: tuple[str, ...], as_j
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.argument("file", type=click.Path())
 @click.option("--yes", is_flag=True, help="Do not ask for the cluster's name.")
 @click.option("--identity", metavar="FILE", help="The age identity that opens an encrypted backup.")

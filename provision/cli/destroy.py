@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from provision.cli.junit import JUNIT, reported
+from provision.cli.named import NAME
 from provision.cli.provision import ADOPT, LOCK_TIMEOUT
 from provision.cli.say import say
 
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.option("--yes", is_flag=True, help="Do not ask for the cluster's name.")
 @click.option(
     "--purge", is_flag=True, help="Also remove the cached base image and bundle, and a pool of ours that is empty then."

@@ -7,11 +7,13 @@ import sys
 
 import click
 
+from provision.cli.named import NAME
 from provision.cli.say import say
 
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON on stdout.")
 def doctor(inventory: str, as_json: bool) -> None:
     """Check the hosts: what would keep guests from being made, and what would make them slow. Changes nothing."""

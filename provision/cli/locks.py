@@ -7,11 +7,13 @@ from dataclasses import asdict
 
 import click
 
+from provision.cli.named import NAME
 from provision.cli.say import say
 
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.option(
     "--break-lock", is_flag=True, help="End the leases that are shown. Only when those runs have really ended."
 )

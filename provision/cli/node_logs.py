@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.named import NAME
 from provision.cli.say import say
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def _seconds(_ctx: click.Context, _option: click.Parameter, span: str | None) ->
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.argument("node")
 @click.argument("what", type=click.Choice(LOGS), default=LOGS[0])
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
@@ -81,6 +83,7 @@ def _plain(text: str) -> str:
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.argument("node")
 @click.option("--log", is_flag=True, help="Print what the console has said; so it is without a terminal, too.")
 @click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.named import NAME
 from provision.cli.provision import ADOPT, LOCK_TIMEOUT, MAX_UNAVAILABLE, may_be_down
 from provision.cli.say import say
 
@@ -24,6 +25,7 @@ def _on_nodes(command: Command) -> Command:
     """What all commands take that change nodes."""
     shared: tuple[Callable[[Command], Command], ...] = (
         click.argument("inventory", type=click.Path()),
+        NAME,
         click.argument("nodes", nargs=-1, required=True, metavar="NODE…"),
         ADOPT,
         LOCK_TIMEOUT,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.junit import JUNIT, reported
+from provision.cli.named import NAME, said_name
 from provision.cli.say import say
 
 if TYPE_CHECKING:
@@ -86,6 +88,24 @@ def may_be_down(world: World, workers: int | None) -> World:
     return replace(world, cluster=cluster.model_copy(update={"kubernetes": kubernetes}))
 
 
+def _expiry(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str:
+    """The moment that a time to live ends at, from now."""
+    from provision.base.moments import moment, parse_span
+
+    try:
+        return moment(time.time() + parse_span(value)) if value else ""
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+TTL = click.option(
+    "--ttl",
+    "expires",
+    metavar="TIME",
+    callback=_expiry,
+    help="How long the cluster is needed from now (90m, 2h, 3d): `meshctl gc` takes it away then. Without, as said before.",
+)
+
 WIPE_HELP = "Let devices be wiped whose serial numbers the inventory names under storage.wipe."
 
 
@@ -97,6 +117,7 @@ def _old_login(key_file: str | None, user: str | None) -> OldLogin | None:
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON on stdout.")
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit code 20 when changes are pending.")
@@ -138,6 +159,8 @@ def plan(
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
+@TTL
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--wipe", is_flag=True, help=WIPE_HELP)
 @click.option("--until", "last", type=click.Choice(STAGES), help="Stop after this stage.")
@@ -162,6 +185,7 @@ def plan(
 @click.option("--verbose", "-v", is_flag=True, help="Also show what kubeadm and others say.")
 def provision(
     inventory: str,
+    expires: str,
     yes: bool,
     wipe: bool,
     last: str | None,
@@ -210,7 +234,7 @@ def provision(
                 saved.check_cluster(opened.cluster)
             world = may_be_down(opened, max_unavailable)
             admit(world)
-            agreed = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit)
+            agreed = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit, expires=expires)
             say(as_text(agreed), err=True)
             if saved is not None:
                 saved.check(opened.cluster, agreed)
@@ -225,6 +249,8 @@ def provision(
                 remove=remove,
                 limit=limit,
                 keep_going=keep_going,
+                expires=expires,
+                anyhow=yes and bool(said_name()) and saved is None,
                 patience_s=lock_timeout,
             )
 

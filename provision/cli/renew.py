@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from provision.cli.named import NAME
 from provision.cli.provision import LOCK_TIMEOUT
 from provision.cli.say import say
 
@@ -13,6 +14,7 @@ LEFT_DAYS = 110
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Renew them however long they have.")
 @click.option(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import click
 
@@ -17,10 +18,12 @@ from provision.base.events import Answered, Asked, Emit, Failed, Warned
 from provision.base.secret import Secret
 from provision.base.visible import visible_line
 from provision.cli import ending
+from provision.cli.named import said_name
 from provision.cli.say import ask_text, ask_yes, say
 from provision.cli.screen import screen
 from provision.guests import OldLogin, nobody
 from provision.inventory import load
+from provision.inventory import named as from_template
 from provision.report import Account, Sink, run_log, tee
 from provision.run import Away, Identity, World, answering, opened
 
@@ -39,11 +42,14 @@ def session(
     also: Sequence[Sink] = (),
     old: OldLogin | None = None,
 ) -> Iterator[World]:
-    """The world of an inventory. `logged` keeps the run in the state folder; `stages` are those that it will go through;
-    `adopt`, `careful` and `drawn` as for `Identity`, `old` as for `opened`; `also` get the events too.
+    """The world of an inventory, or with `--name` of the cluster that it is the template of. `logged` keeps the run in the state
+    folder; `stages` are those that it will go through; `adopt`, `careful` and `drawn` as for `Identity`, `old` as for `opened`; `also`
+    get the events too.
     """
     warnings: list[Problem] = []
     cluster = load(inventory, warn=warnings.append if careful else lambda _: None)
+    if name := said_name():
+        cluster = from_template(cluster, name)
     log, unlogged = run_log(cluster.cluster) if logged else (None, "")
     account = Account(stages)
     ending.tell(account.text)
@@ -58,10 +64,12 @@ def session(
     for warning in warnings:
         emit(Warned(str(replace(warning, severity="error")), warning.hint))  # the event says "warning" itself
     try:
-        identity = Identity(cluster, inventory, adopt=adopt, careful=careful, drawn=drawn)
-        with opened(cluster, emit, ask_passphrase, identity, old) as world:
-            if identity.note and careful:
-                say(identity.note, err=True)
+        # Under another name it is another inventory: what is kept of one says nothing of the other.
+        source = f"{inventory}#{name}" if name and inventory != "-" else inventory
+        identify = partial(Identity, source=source, adopt=adopt, careful=careful, drawn=drawn)
+        with opened(cluster, emit, ask_passphrase, identify, old, named=bool(name)) as world:
+            if world.identity.note and careful:
+                say(world.identity.note, err=True)
             yield world
     except KeyboardInterrupt:
         _tell_log(emit, account)

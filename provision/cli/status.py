@@ -8,12 +8,14 @@ from typing import NoReturn
 
 import click
 
+from provision.cli.named import NAME
 from provision.cli.provision import CHANGES_PENDING
 from provision.cli.say import say
 
 
 @click.command()
 @click.argument("inventory", type=click.Path())
+@NAME
 @click.option("--json", "as_json", is_flag=True, help="The status as JSON on stdout.")
 @click.option(
     "--drift", is_flag=True, help="Only what is no longer as meshctl made it; exit code 20 when there is any."

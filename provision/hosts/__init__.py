@@ -25,7 +25,7 @@ from provision.hosts.live import observe_live
 from provision.hosts.pools import PoolLook, look_at_pools, observe_disks
 from provision.hosts.refusal import advice
 from provision.hosts.uploads import abandoned, copy_path, remove_copy, send, verify_again
-from provision.hosts.wire import in_use
+from provision.hosts.wire import in_use, routed
 
 __all__ = [
     "Hypervisor",
@@ -52,6 +52,7 @@ __all__ = [
     "remove_copy",
     "remove_group",
     "remove_logical",
+    "routed",
     "send",
     "verify_again",
     "with_core_kinds",

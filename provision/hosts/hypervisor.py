@@ -149,7 +149,9 @@ class Hypervisor:
             try:
                 return None if found is None else parse_lease(found.XMLDesc())
             except libvirt.libvirtError as error:
-                if _gone(error):  # given back between the listing and the look: who waits for it wants to know just that
+                if _gone(
+                    error
+                ):  # given back between the listing and the look: who waits for it wants to know just that
                     return None
                 raise
 
@@ -401,6 +403,12 @@ class Hypervisor:
                     f"{self.host}: somebody else has defined the domain {uuid} meanwhile", hint="run the command again"
                 )
             connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE).setAutostart(1)
+
+    def mark_domain(self, name: str, stamp: str) -> None:
+        """Sets the stamp of a domain's definition (`stamp_text`), and nothing else of it; one that runs stays as it is."""
+        config, element = libvirt.VIR_DOMAIN_AFFECT_CONFIG, libvirt.VIR_DOMAIN_METADATA_ELEMENT
+        with self._changing(f"mark {name}") as connection:
+            connection.lookupByName(name).setMetadata(element, stamp, "meshctl", STAMP_URI, config)
 
     def start_domain(self, name: str) -> None:
         """Starts a domain; that it runs already is fine."""

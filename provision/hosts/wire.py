@@ -1,7 +1,8 @@
-"""Whether addresses are in use on the guests' network already, by a host's own neighbour table. Reads only; needs the host's shell."""
+"""Which addresses are somebody's already, by a host's own neighbour table and routes. Reads only; needs the host's shell."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from provision.base.shell import Shell
@@ -44,3 +45,10 @@ def _neighbours(told: str) -> Iterable[tuple[str, str]]:
         words = line.split()
         if "lladdr" in words and words[-1] in ANSWERED:
             yield words[0], words[words.index("lladdr") + 1]
+
+
+def routed(shell: Shell) -> tuple[str, ...]:
+    """The ranges that a host has a way to, its default route apart. Raises ShellError."""
+    told = shell.read(["ip", "-j", "-4", "route", "show"], within_s=15.0).stdout
+    found = [str(route.get("dst", "default")) for route in json.loads(told or "[]")]
+    return tuple(one for one in found if one != "default")

@@ -18,6 +18,8 @@ from provision.inventory.loader.foreign import Foreign, Machine, recognise
 from provision.inventory.loader.load import load, read
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster, Host, Node, Spread
+from provision.inventory.template import bridge_names, free_range, named, placed_in
+from provision.inventory.uri import machine_behind, parse_uri
 
 __all__ = [
     "NOTHING_TAKEN",
@@ -30,12 +32,18 @@ __all__ = [
     "Spread",
     "Taken",
     "TooSmall",
+    "bridge_names",
     "draft",
+    "free_range",
     "json_schema",
     "load",
     "mac_address",
+    "machine_behind",
+    "named",
     "node_addresses",
     "parse_jump",
+    "parse_uri",
+    "placed_in",
     "pod_subnet",
     "pod_subnets",
     "read",

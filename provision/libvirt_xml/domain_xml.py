@@ -20,6 +20,7 @@ from provision.specs import (
     Owner,
     PoolSpec,
     Stamp,
+    Upkeep,
     VolumeSpec,
     digest,
     stamp_element,
@@ -47,10 +48,11 @@ def pool_xml(pool: PoolSpec) -> str:
     )  # fmt: skip
 
 
-def network_xml(network: NetworkSpec, owner: Owner) -> str:
+def network_xml(network: NetworkSpec, owner: Owner, upkeep: Upkeep | None = None) -> str:
     """A network with our stamp: NAT made by libvirt, or the host's own bridge. No DHCP: addresses come with the seed."""
     root = _element("network", None, _element("name", network.name), _element("uuid", network.uuid))
-    root.append(_element("metadata", None, stamp_element(Stamp(network.cluster, "", digest(network), owner=owner.id))))
+    stamp = Stamp(network.cluster, "", digest(network), owner=owner.id, upkeep=upkeep or Upkeep())
+    root.append(_element("metadata", None, stamp_element(stamp)))
     root.append(_element("forward", mode=network.mode))
     if network.bridge:
         bridge = _element("bridge", name=network.bridge)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provision.libvirt_xml.definition import Settings, domain_settings, network_settings
@@ -170,6 +170,9 @@ def parse_network(xml: str, *, active: bool, autostart: bool = True, definition:
     root = parsed(xml)
     bridge = root.find("bridge")
     stamp, garbage = read_stamp(root)
+    later, _ = read_stamp(parsed(definition)) if definition and stamp else (stamp, "")
+    if stamp and later and stamp != later:  # libvirt 9.6 and older can set the metadata of the definition only
+        stamp = replace(stamp, upkeep=later.upkeep)
     return NetworkSeen(
         name=root.findtext("name", ""),
         uuid=root.findtext("uuid", ""),

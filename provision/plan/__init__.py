@@ -11,6 +11,7 @@ from provision.plan.compare import LOGIN, UNCORDON, Plan, basis_of, effective, g
 from provision.plan.desired import desired, members, wishes
 from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
 from provision.plan.growth import SIZE
+from provision.plan.lifetime import EXPIRY, NETWORK_EXPIRY, lasting, stamp_of
 from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.refusals import check_name
 from provision.plan.removal import CACHED, Removal, hindrances, holders, removals, staying
@@ -21,8 +22,10 @@ __all__ = [
     "AUTOSTART",
     "BUNDLE_DISK",
     "CACHED",
+    "EXPIRY",
     "LOGIN",
     "MEANS",
+    "NETWORK_EXPIRY",
     "PINS",
     "RESTART",
     "SIZE",
@@ -48,12 +51,14 @@ __all__ = [
     "hindrances",
     "holders",
     "host_drifts",
+    "lasting",
     "limits",
     "members",
     "plan",
     "removals",
     "repaired",
     "restarts",
+    "stamp_of",
     "staying",
     "sysctl_drift",
     "trespasses",

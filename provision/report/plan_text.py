@@ -15,7 +15,8 @@ SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.START: ">", Verb.LEAVE: "=", V
 def as_text(plan: Plan) -> str:
     """The plan, one action a line, then where the guests' CPUs are, then notes and the sum."""
     only = f", {', '.join(sorted(plan.limit))} only" if plan.limit else ""
-    lines = [f"Plan for cluster {plan.cluster}{only}:"]
+    until = f", needed until {plan.desired.expires}" if plan.desired.expires else ""
+    lines = [f"Plan for cluster {plan.cluster}{until}{only}:"]
     stage = ""
     for action in plan.actions:
         if action.stage != stage:
@@ -58,6 +59,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
     return {
         "cluster": plan.cluster,
         "limit": sorted(plan.limit),
+        "expires": plan.desired.expires or None,
         "changes": len(plan.changes),
         "actions": [
             {

@@ -15,7 +15,8 @@ from provision.run import backup_file
 from provision.run.access import node_target
 from provision.run.age import encrypted
 from provision.run.backup_file import Backup
-from provision.run.engine import World, recorded
+from provision.run.engine import World
+from provision.run.site import recorded
 
 ENDING = "meshctl-backup"
 

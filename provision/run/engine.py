@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,21 +23,17 @@ from provision.base.errors import (
 from provision.base.events import (
     Emit,
     Failed,
-    RunFinished,
-    RunStarted,
     StageFinished,
     StageSkipped,
     StageStarted,
     Warned,
 )
 from provision.base.parallel import begin
-from provision.base.shell import Shell
 from provision.guests import Ask, OldLogin, Sessions, identity, nobody, seed_digest, target
 from provision.hosts import (
     Hypervisor,
     PoolLook,
     check_backing,
-    host_shell,
     look_at_pools,
     observe_live,
 )
@@ -52,6 +48,7 @@ from provision.plan import (
     departure,
     desired,
     host_drifts,
+    lasting,
     limits,
     members,
     plan,
@@ -63,6 +60,7 @@ from provision.run.addresses import answering_addresses, remembered_addresses, r
 from provision.run.identity import Identity, identified
 from provision.run.lease import leased
 from provision.run.logins import require_login
+from provision.run.named_network import with_own_network
 from provision.run.observe import (
     all_domains,
     fits,
@@ -70,6 +68,7 @@ from provision.run.observe import (
     observe_inside,
     observe_topologies,
 )
+from provision.run.site import Site, recorded
 from provision.run.stages.doors import Doors, Ways
 from provision.run.stages.given_up import GivenUp
 from provision.run.stages.order import Stage, until
@@ -78,17 +77,16 @@ from provision.storage import Allotment
 
 
 @dataclass(frozen=True)
-class World:
+class World(Site):
     """The doors of one run, opened at their first use, and the counter of the calls through them."""
 
     cluster: Cluster
-    emit: Emit
-    calls: Calls
-    hypervisors: Mapping[str, Hypervisor]
     sessions: Sessions
     identity: Identity
     silent: frozenset[str] = frozenset()
     """Hosts that gave no answer when they were asked whose guests they have."""
+    template: Cluster | None = None
+    """What `cluster` was made from, where its network is one that was found free: until the hosts are held somebody may take it."""
 
     def domains(self) -> tuple[DomainSeen, ...]:
         """All domains of all hosts, those that are ours with their stamps."""
@@ -102,35 +100,41 @@ class World:
         """The doors as those get them who need nothing of a bundle."""
         return Ways(self.cluster, self.hypervisors, self.sessions, self.emit, self.reached)
 
-    def shell(self, host: str) -> Shell | None:
-        """The shell of a host, None where its URI leads to none. Raises MeshctlError when its lab is not up."""
-        return host_shell(self.cluster.host(host), self.hypervisors[host].calls)
-
-    def reached(self, host: str) -> Shell:
-        """The shell of a host that must have one. Raises StorageError where its URI leads to none."""
-        found = self.shell(host)
-        if found is None:
-            raise StorageError(f"{host}: its URI leads to no shell", hint="a qemu+ssh:// URI does")
-        return found
+    def looked_again(self) -> World:
+        """The same world, with the network that is free now."""
+        if self.template is None:
+            return self
+        found = with_own_network(self.template, self.hypervisors)
+        return replace(self, cluster=self.cluster.model_copy(update={"network": found.network, "nodes": found.nodes}))
 
 
 @contextmanager
 def opened(
-    cluster: Cluster, emit: Emit, ask: Ask = nobody, owner: Identity | None = None, old: OldLogin | None = None
+    cluster: Cluster,
+    emit: Emit,
+    ask: Ask = nobody,
+    identify: Callable[[Cluster], Identity] = Identity,
+    old: OldLogin | None = None,
+    *,
+    named: bool = False,
 ) -> Iterator[World]:
     """A world for a cluster, with its owner's id; its connections are closed at the end. `ask` is for the passphrase of `ssh.key_file`,
     `old` the login of guests that do not have the inventory's yet.
+
+    `named`: the cluster is one that an inventory is the template of; its network is found on its host.
     """
     calls = Calls()
     hypervisors = {host.name: Hypervisor(host.name, host.uri, Calls(whole=calls)) for host in cluster.hosts}
     with ExitStack() as stack:
         for hypervisor in hypervisors.values():
             stack.callback(hypervisor.close)
-        owner = owner or Identity(cluster)
+        template = cluster if named else None
+        cluster = with_own_network(cluster, hypervisors) if named else cluster
+        owner = identify(cluster)
         cluster, silent = identified(cluster, hypervisors, owner)
         sessions = Sessions(cluster, calls, ask, old)
         stack.callback(_close, sessions)
-        yield World(cluster, emit, calls, hypervisors, sessions, owner, silent)
+        yield World(cluster, emit, calls, hypervisors, sessions, owner, silent, template)
 
 
 def _close(sessions: Sessions) -> None:
@@ -195,6 +199,7 @@ def make_plan(
     restart: bool = False,
     remove: Collection[str] = (),
     limit: Collection[str] = (),
+    expires: str = "",
 ) -> Plan:
     """Observes everything and compares it with what the inventory wants; options as for `provision`.
 
@@ -218,7 +223,8 @@ def make_plan(
     observed = replace(observed, wipes=wipes, answering=meant.answering)
     found = plan(meant.wanted, observed)
     found = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
-    found = departure.taking_away(repaired(found, drifts, restart=restart), world.cluster, observed, remove)
+    found = lasting(repaired(found, drifts, restart=restart), observed, expires)
+    found = departure.taking_away(found, world.cluster, observed, remove)
     return limits.limited(found, plan(whole.wanted, observed), world.cluster, observed, limit) if limit else found
 
 
@@ -323,6 +329,8 @@ def provision(
     remove: Collection[str] = (),
     limit: Collection[str] = (),
     keep_going: bool = False,
+    expires: str = "",
+    anyhow: bool = False,
     patience_s: float = 0.0,
 ) -> None:
     """Runs the stages up to `last`. Plans again first, holding the hosts, and refuses when that is no longer the plan agreed to.
@@ -331,15 +339,20 @@ def provision(
 
     `wipe`: what `storage.wipe` names may be lost; `restart`: guests may be started anew; `remove`: the nodes that the inventory no
     longer has and that go; `limit`: the only nodes that are made or changed. All as the plan was made. `keep_going`: a node that fails
-    does not end the run; raises SomeFailed at its end.
+    does not end the run; raises SomeFailed at its end. `expires`: until when the cluster is needed, empty for what was said before.
+    `anyhow`: nobody was asked, and what is free may be found anew: pipelines that make clusters at once move each other's CPUs.
     """
     refuse_halted(agreed)
     if not agreed.changes:
         _run_stages(world, agreed, last, keep_going=keep_going)
         return
     with leased(world.hypervisors, world.calls, f"provision {agreed.cluster}", world.emit, patience_s=patience_s):
-        found = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit)
-        check_agreement(found, agreed)
+        world = world.looked_again()
+        found = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit, expires=expires)
+        if anyhow:
+            refuse_halted(found)
+        else:
+            check_agreement(found, agreed)
         world.identity.keep(found.desired.owner_id, world.emit)
         _run_stages(world, found, last, keep_going=keep_going)
 
@@ -394,21 +407,3 @@ def _run_stage(stage: Stage, part: Plan, doors: Doors) -> None:
         doors.emit(Failed(stage.name, type(error).__name__, error.exit_code, error.message, error.hint))
         raise
     doors.emit(StageFinished(stage.name, time.monotonic() - started))
-
-
-@contextmanager
-def recorded(world: World, command: str) -> Iterator[None]:
-    """A run's begin and end as events; the end carries the calls counted at the doors. Interrupted, it ends at its next call."""
-    world.emit(RunStarted(command, world.cluster.cluster))
-    started, outcome = time.monotonic(), "failed"
-    mutations_before = world.calls.mutations
-    try:
-        with interruption.ordered():
-            yield
-        outcome = "done"
-    except interruption.Interrupted:
-        outcome = "interrupted"
-        raise
-    finally:
-        seconds = time.monotonic() - started
-        world.emit(RunFinished(outcome, seconds, world.calls.reads, world.calls.mutations - mutations_before))

@@ -170,7 +170,7 @@ def identified(
 ) -> tuple[Cluster, frozenset[str]]:
     """The cluster with its owner's id, and which hosts said nothing for ANSWER_S. Hosts are asked only where the id is not known."""
     names = [] if identity.settled() else list(hypervisors)
-    answers = dict(zip(names, for_each(names, lambda name: _things(hypervisors[name])), strict=True))
+    answers = dict(zip(names, for_each(names, lambda name: things_on(hypervisors[name])), strict=True))
     there = {name: things for name, things in answers.items() if things}
     domains = {name: found for name, (found, _) in there.items()}
     found = identity.found(domains, {name: networks for name, (_, networks) in there.items()})
@@ -178,7 +178,7 @@ def identified(
     return cluster.model_copy(update={"id": found}), silent
 
 
-def _things(hypervisor: Hypervisor) -> tuple[tuple[DomainSeen, ...], tuple[NetworkSeen, ...]] | None:
+def things_on(hypervisor: Hypervisor) -> tuple[tuple[DomainSeen, ...], tuple[NetworkSeen, ...]] | None:
     """Domains and networks. None where nobody answers; one that answers with an error is met again by whoever needs the host."""
 
     def look() -> tuple[tuple[DomainSeen, ...], tuple[NetworkSeen, ...]]:

@@ -22,8 +22,9 @@ from provision.kubernetes import (
 )
 from provision.libvirt_xml import DomainSeen, judged_domains
 from provision.run.access import check_name, node_target
-from provision.run.engine import World, recorded
+from provision.run.engine import World
 from provision.run.lease import leased
+from provision.run.site import recorded
 from provision.run.stages.guests import settle
 from provision.run.stages.rolling import in_turn
 from provision.specs import domain_name, volume_name

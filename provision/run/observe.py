@@ -44,6 +44,7 @@ from provision.mesh import (
 from provision.placement import Topology, check_machines, parse_capabilities
 from provision.plan import HostSeen, NodeSeen, Observed
 from provision.run.logins import login_change
+from provision.run.site import Estate
 from provision.specs import Desired, Member, Owner, domain_name, is_artifact, marked_copy, owned_volume
 
 
@@ -62,9 +63,7 @@ def _sized(owner: Owner) -> Callable[[str], bool]:
     return wanted
 
 
-def observe_hosts(
-    cluster: Cluster, hypervisors: Mapping[str, Hypervisor], *, probe: bool = True
-) -> dict[str, HostSeen]:
+def observe_hosts(cluster: Estate, hypervisors: Mapping[str, Hypervisor], *, probe: bool = True) -> dict[str, HostSeen]:
     """Every host as it is now. With `probe`, where no guest of ours shows whether KVM works, it is tried out."""
     seen = for_each(cluster.hosts, lambda host: observe_host(cluster.owner, host, hypervisors[host.name], probe=probe))
     return {host.name: one for host, one in zip(cluster.hosts, seen, strict=True)}

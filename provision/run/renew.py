@@ -13,8 +13,9 @@ from provision.kubernetes import Expiry, expiries, kubectl_for, profile_for
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.renewal import renew_control_plane, renew_worker, unfinished
 from provision.run.access import node_target
-from provision.run.engine import World, recorded
+from provision.run.engine import World
 from provision.run.lease import leased
+from provision.run.site import recorded
 from provision.run.status import table
 
 LEFT_DAYS = 110

@@ -26,9 +26,10 @@ from provision.kubernetes import (
 from provision.plan import Plan
 from provision.run.age import decrypted, is_encrypted
 from provision.run.backup_file import Backup, Manifest, read, unpacked
-from provision.run.engine import World, check_agreement, go_through, make_plan, recorded, refuse_halted
+from provision.run.engine import World, check_agreement, go_through, make_plan, refuse_halted
 from provision.run.lease import leased
 from provision.run.observe import kubernetes_spec
+from provision.run.site import recorded
 from provision.run.stages.doors import Doors
 from provision.run.stages.kubernetes import READY_S
 from provision.run.stages.order import STAGES

@@ -35,7 +35,7 @@ from provision.specs.objects import (
     domain_name,
 )
 from provision.specs.owner import OLD, Owner, new_id
-from provision.specs.stamp import STAMP_URI, Stamp, read_stamp, stamp_element, with_pins
+from provision.specs.stamp import STAMP_URI, Stamp, Upkeep, read_stamp, stamp_element, stamp_text, with_pins
 from provision.specs.volume_names import (
     owned_stem,
     owned_volume,
@@ -61,6 +61,7 @@ __all__ = [
     "PoolSpec",
     "SeedSpec",
     "Stamp",
+    "Upkeep",
     "VolumeSpec",
     "base_image",
     "bundle_disk",
@@ -79,6 +80,7 @@ __all__ = [
     "owned_volume",
     "read_stamp",
     "stamp_element",
+    "stamp_text",
     "stamped_stem",
     "stem",
     "upload_of",

@@ -253,7 +253,8 @@ class Member:
 @dataclass(frozen=True)
 class Desired:
     """Everything that should exist for a cluster; `owner_id` is its owner's (`Owner`). `leaving` are guests that are there and that the
-    inventory no longer has. `service_cidr` is where Services get their addresses. `kubernetes` is its version (``v1.20.2``).
+    inventory no longer has. `service_cidr` is where Services get their addresses. `kubernetes` is its version (``v1.20.2``). `expires` is
+    until when the cluster is needed, a moment: empty for one that nobody throws away.
     """
 
     cluster: str
@@ -269,6 +270,7 @@ class Desired:
     kubernetes: str
     leaving: tuple[Member, ...] = ()
     service_cidr: str = ""
+    expires: str = ""
 
     @property
     def base_image(self) -> Artifact:

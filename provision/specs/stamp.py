@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lxml import etree
 
 from provision.base.cpu_lists import cpu_list
+from provision.base.moments import MOMENT, is_moment
 from provision.specs.objects import GuestSpec
 
 STAMP_URI = "urn:meshctl:stamp:1"
@@ -17,6 +18,8 @@ STAMPED = (
     *("cluster", "node", "digest", "address", "host_key", "seed", "bundle"),
     *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet"),
 )
+KEPT = ("created", "expires", "pool", "store")
+"""The attributes of `Upkeep`. A meshctl that does not know them passes them over."""
 
 _NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _BYTE = r"(25[0-5]|2[0-4]\d|1?\d?\d)"
@@ -30,8 +33,26 @@ _FORMS = {
     "vcpu_pins": r"\d{1,5}(,\d{1,5})*",
     "emulator_cpus": _CPUS,
     "iothread_cpus": _CPUS,
+    "created": MOMENT,
+    "expires": MOMENT,
+    "pool": _NAME,
+    "store": "dir|logical|block",
 }
 """What the values look like that others build on."""
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What of a cluster must be known where its inventory is not, and is no part of any digest.
+
+    `created` is when the thing was made and `expires` until when the cluster is needed, both as moments in UTC: empty where nobody said.
+    `pool` is libvirt's pool that holds the cluster's files on this host; `store` says what its volumes are there, as `VolumeSpec` does.
+    """
+
+    created: str = ""
+    expires: str = ""
+    pool: str = ""
+    store: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,15 +77,23 @@ class Stamp:
     iothread_cpus: str = ""
     owner: str = ""
     pod_subnet: str = ""
+    upkeep: Upkeep = field(default_factory=Upkeep)
 
 
 def stamp_element(stamp: Stamp) -> Any:
     """The stamp as it stands in `<metadata>`."""
     element = etree.Element(STAMP, nsmap={"meshctl": STAMP_URI})
-    for name in STAMPED:
-        if value := getattr(stamp, name):
+    said = {name: getattr(stamp, name) for name in STAMPED} | {name: getattr(stamp.upkeep, name) for name in KEPT}
+    for name, value in said.items():
+        if value:
             element.set(name, value)
     return element
+
+
+def stamp_text(stamp: Stamp) -> str:
+    """The stamp as libvirt takes it to set it on a domain that is there: without its namespace, which libvirt adds."""
+    element = etree.Element("stamp", dict(stamp_element(stamp).attrib))
+    return str(etree.tostring(element, encoding="unicode"))
 
 
 def with_pins(stamp: Stamp, guest: GuestSpec) -> Stamp:
@@ -84,11 +113,16 @@ def read_stamp(root: Any) -> tuple[Stamp | None, str]:
     element = root.find(f"metadata/{STAMP}")
     if element is None:
         return None, ""
-    values = {name: str(element.get(name, "")) for name in STAMPED}
+    values = {name: str(element.get(name, "")) for name in (*STAMPED, *KEPT)}
     odd = [f"{name} {value!r}" for name, value in values.items() if not _readable(name, value)]
-    return (None, ", ".join(odd)) if odd else (Stamp(**values), "")
+    if odd:
+        return None, ", ".join(odd)
+    upkeep = Upkeep(**{name: values.pop(name) for name in KEPT})
+    return Stamp(**values, upkeep=upkeep), ""
 
 
 def _readable(name: str, value: str) -> bool:
     """Whether a value can have been written by us, as far as something is made of it. Only cluster must be there."""
-    return name != "cluster" if not value else re.fullmatch(_FORMS.get(name, ".*"), value) is not None
+    if not value:
+        return name != "cluster"
+    return re.fullmatch(_FORMS.get(name, ".*"), value) is not None and (_FORMS.get(name) != MOMENT or is_moment(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ from operator import attrgetter
 
 from provision.base.errors import ConflictError, MeshctlError, StageTimeout, Unreachable
 from provision.base.events import Changed, Warned
+from provision.base.moments import moment
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import (
     Boot,
@@ -26,14 +28,14 @@ from provision.guests import (
 from provision.guests import seed as seeds
 from provision.hosts import copy_path
 from provision.inventory import Cluster
-from provision.libvirt_xml import domain_xml, judged_domains, upload_volume_xml
-from provision.plan import LOGIN, PINS, RESTART, Action, Plan, Verb, basis_of, effective
+from provision.libvirt_xml import DomainSeen, domain_xml, judged_domains, upload_volume_xml
+from provision.plan import EXPIRY, LOGIN, PINS, RESTART, Action, Plan, Verb, basis_of, effective
 from provision.run.stages.doors import Doors, Guest, Ways
 from provision.run.stages.growth import grow_within
 from provision.run.stages.logins import change_login
 from provision.run.stages.rolling import restart
 from provision.run.stages.steps import each_node
-from provision.specs import GuestSpec, Member, Stamp, digest
+from provision.specs import GuestSpec, Member, Stamp, Upkeep, digest, stamp_text
 
 NAME, TITLE = "guests", "guests: define, boot, check"
 
@@ -51,6 +53,7 @@ def run(plan: Plan, doors: Doors) -> None:
     logins = [action.where for action in plan.of(NAME, LOGIN)]
     each_node(doors, NAME, LOGIN, logins, lambda name: change_login(name, doors))
     each_node(doors, NAME, "guest", plan.of(NAME, "guest"), lambda action: _bring_up(action, plan, doors), node)
+    each_node(doors, NAME, EXPIRY, plan.of(NAME, EXPIRY), lambda action: _mark(action, plan, doors), node)
     each_node(doors, NAME, PINS, plan.of(NAME, PINS), lambda action: put_back(action, plan, doors), node)
     actions = tuple(one for one in plan.of(NAME, RESTART) if doors.given_up.without([one.name]))
     if actions:
@@ -141,9 +144,7 @@ def _with_bundle(guest: GuestSpec, plan: Plan, doors: Doors) -> GuestSpec:
 def _redefine(action: Action, plan: Plan, doors: Doors) -> None:
     """Defines a guest again, if it still is what the plan was made from. Raises ConflictError when somebody changed it since."""
     guest = plan.desired.guest(action.name)
-    hypervisor = doors.hypervisors[guest.host]
-    domains = judged_domains(doors.cluster.owner, hypervisor.domains())
-    found = next((domain for domain in domains if domain.name == guest.domain), None)
+    hypervisor, found = doors.hypervisors[guest.host], _found(guest, doors)
     if found is None or found.stamp is None or basis_of(found) != action.basis:
         raise ConflictError(
             f"{guest.host}: domain {guest.domain} was changed by somebody else since the plan was made",
@@ -157,8 +158,32 @@ def _redefine(action: Action, plan: Plan, doors: Doors) -> None:
         bundle=_file(guest.bundle_path),
         owner=plan.desired.owner_id,
         pod_subnet=_member(plan, guest.node).pod_subnet,
+        upkeep=_upkeep(guest, found.definition.stamp or found.stamp, plan, doors),
     )
     hypervisor.define_domain(domain_xml(guest, stamp))
+
+
+def _mark(action: Action, plan: Plan, doors: Doors) -> None:
+    """Writes into a guest's stamp until when it is needed; nothing else of it is touched. One that is gone meanwhile is passed over."""
+    guest = plan.desired.guest(action.name)
+    found = _found(guest, doors)
+    if found is None or (stamp := found.definition.stamp) is None:
+        return
+    said = replace(stamp, upkeep=_upkeep(guest, stamp, plan, doors))
+    doors.hypervisors[guest.host].mark_domain(guest.domain, stamp_text(said))
+    doors.emit(Changed(action.where, f"{EXPIRY} {guest.node}", plan.desired.expires))
+
+
+def _found(guest: GuestSpec, doors: Doors) -> DomainSeen | None:
+    """A guest's domain as it is now."""
+    domains = judged_domains(doors.cluster.owner, doors.hypervisors[guest.host].domains())
+    return next((domain for domain in domains if domain.name == guest.domain), None)
+
+
+def _upkeep(guest: GuestSpec, before: Stamp | None, plan: Plan, doors: Doors) -> Upkeep:
+    """What a guest's stamp says beside what it was given; since when it is there stays as it was."""
+    created = before.upkeep.created if before else moment(time.time())
+    return Upkeep(created, plan.desired.expires, guest.pool, doors.cluster.host(guest.host).pool.type)
 
 
 def _file(path: str) -> str:
@@ -187,6 +212,7 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
         _file(guest.bundle_path),
         owner=plan.desired.owner_id,
         pod_subnet=member.pod_subnet,
+        upkeep=_upkeep(guest, None, plan, doors),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from provision.base.events import Changed
+from provision.base.moments import moment
 from provision.libvirt_xml import network_xml
 from provision.plan import Action, Plan, Verb
 from provision.run.stages.doors import Doors
 from provision.run.stages.steps import each_host
-from provision.specs import Owner
+from provision.specs import Owner, Upkeep
 
 NAME, TITLE = "networks", "networks"
 
@@ -29,6 +32,7 @@ def _network(action: Action, plan: Plan, doors: Doors) -> None:
     xml = network_xml(
         next(network for network in plan.desired.networks if network.host == action.where),
         Owner(plan.cluster, plan.desired.owner_id),
+        _upkeep(action, plan, doors),
     )
     if action.kind != "network":
         hypervisor.define_network(xml)
@@ -37,3 +41,12 @@ def _network(action: Action, plan: Plan, doors: Doors) -> None:
     else:
         hypervisor.create_network(xml)
     doors.emit(Changed(action.where, f"{action.kind} {action.name}", action.verb))
+
+
+def _upkeep(action: Action, plan: Plan, doors: Doors) -> Upkeep:
+    """What the network's stamp says beside its digest; since when it is there stays as it was."""
+    pool, there = doors.cluster.host(action.where).pool, doors.hypervisors[action.where].networks()
+    created = next((one.stamp.upkeep.created for one in there if one.name == action.name and one.stamp), "")
+    if not created and action.kind == "network":
+        created = moment(time.time())
+    return Upkeep(created, plan.desired.expires, pool.name, pool.type)

@@ -14,10 +14,11 @@ from provision.base.events import Changed, Emit, Warned
 from provision.base.parallel import for_each
 from provision.base.shell import Shell
 from provision.hosts import Hypervisor, observe_disks, release, remove_copy, remove_group, remove_logical
-from provision.inventory import Cluster, Host
+from provision.inventory import Host
 from provision.kubernetes import Kubectl, drain, kubectl_for, prepare, profile_for
 from provision.plan import CACHED, HostSeen, Plan, Removal, departure, hindrances, removals
 from provision.run.observe import kubernetes_spec, observe_hosts
+from provision.run.site import Estate
 from provision.run.stages.doors import Doors
 from provision.run.stages.steps import each_node
 from provision.specs import Member, domain_name
@@ -69,9 +70,9 @@ def _doomed(member: Member, doors: Doors) -> tuple[Removal, ...]:
 
 
 def seen_for_removal(
-    cluster: Cluster, hypervisors: Mapping[str, Hypervisor], shell: Callable[[str], Shell | None]
+    cluster: Estate, hypervisors: Mapping[str, Hypervisor], shell: Callable[[str], Shell | None]
 ) -> list[tuple[Host, HostSeen]]:
-    """Every host of a cluster with its storage, and with who needs which volume."""
+    """Every host of an estate with its storage, and with who needs which volume."""
     hosts = observe_hosts(cluster, hypervisors, probe=False)
     looked = [host for host in cluster.hosts if host.pool.type != "dir"]
     seen = observe_disks(looked, hosts, shell)
@@ -82,7 +83,7 @@ def seen_for_removal(
     ]
 
 
-def refuse_hindrances(cluster: Cluster, seen: Iterable[tuple[Host, HostSeen]], doomed: tuple[Removal, ...]) -> None:
+def refuse_hindrances(cluster: Estate, seen: Iterable[tuple[Host, HostSeen]], doomed: tuple[Removal, ...]) -> None:
     """Raises ConflictError, naming each, when something of others hangs on what is to be removed."""
     if in_the_way := [text for host, one in seen for text in hindrances(cluster.owner, host, one, doomed)]:
         raise ConflictError(
