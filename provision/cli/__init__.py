@@ -47,6 +47,8 @@ COMMANDS = {
     "backup": Lazy("backup", "backup", "Copy etcd's data and the cluster's keys into a file here."),
     "restore": Lazy("backup", "restore", "Put a backup back, on a control plane that lives or is gone."),
     "renew": Lazy("renew", "renew", "Renew certificates before they expire, the control plane first."),
+    "list": Lazy("clusters", "list_", "Show all clusters on hosts: whose, how large, until when."),
+    "gc": Lazy("clusters", "gc", "Take away clusters whose time is over, and unused images."),
     "locks": Lazy("locks", "locks", "Show which run holds which host, and end a lease."),
     "ssh": Lazy("access", "ssh", "Open a session on a node, or run a command there."),
     "kubeconfig": Lazy("access", "kubeconfig", "Fetch the cluster's kubeconfig, into a file or into kubectl's."),

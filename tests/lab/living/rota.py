@@ -12,6 +12,7 @@ TURNS = (
     ("rolling-restart", "host-restart"),
     ("node-commands", "runbook-restart"),
     ("grow-disk", "rotate-key"),
+    ("two-clusters", "ttl-gc"),
 )
 """Each about as long as the others."""
 
