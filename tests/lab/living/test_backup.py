@@ -1,6 +1,6 @@
 """Backup and restore in the lab: on a control plane that lives, on one whose disk is gone, and certificates renewed.
 
-The tests build on each other in the order of this file: a cluster takes minutes to make under software emulation.
+The tests build on each other in the order of this file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from provision.base.shell import Completed
 from tests.lab.conftest import Place
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.scenario("backup-restore")]
 
 IDENTITY = pyrage.x25519.Identity.generate()
 
@@ -23,7 +23,6 @@ IDENTITY = pyrage.x25519.Identity.generate()
 @pytest.fixture(scope="module")
 def backup(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An encrypted backup of a cluster with a ConfigMap `before`; `later` is of after it."""
-    assert place.meshctl("provision", str(place.inventory), "--yes").status == 0
     kubectl(place, "create", "configmap", "before", "--from-literal=said=yes").checked()
     path = tmp_path_factory.mktemp("backup") / "lab.backup"
     words = ("--to", str(path), "--recipient", str(IDENTITY.to_public()))
@@ -44,7 +43,7 @@ def restored(place: Place, backup: Path) -> None:
     assert done.status == 0
     events = [json.loads(line) for line in done.stdout.splitlines()]
     answers = [event["line"] for event in events if event["event"] == "Output" and event["source"] == "verify"]
-    assert len(answers) == 2
+    assert len(answers) == 3
     assert all("200 by echo-" in answer for answer in answers)
     names = kubectl(place, "get", "configmaps", "-o", "name").checked().stdout.split()
     assert "configmap/before" in names
