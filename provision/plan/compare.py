@@ -81,9 +81,12 @@ class Plan:
         return replace(self, actions=tuple(a for a in self.actions if a.stage in stages))
 
 
-def plan(wanted: Desired, observed: Observed) -> Plan:
-    """Compares. Raises ConflictError, naming each, when something in our way is not ours or the cluster does not take a change."""
-    _refuse(wanted, observed)
+def plan(wanted: Desired, observed: Observed, *, restoring: bool = False) -> Plan:
+    """Compares. Raises ConflictError, naming each, when something in our way is not ours or the cluster does not take a change.
+
+    `restoring`: the control plane may be gone, as its cluster is put back.
+    """
+    _refuse(wanted, observed, restoring=restoring)
     exchanges = exchanged(wanted, observed)
     actions = (
         *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
@@ -114,8 +117,8 @@ def plan(wanted: Desired, observed: Observed) -> Plan:
     )
 
 
-def _refuse(wanted: Desired, observed: Observed) -> None:
-    foreign, refused = tuple(conflicts(wanted, observed)), tuple(refusals(wanted, observed))
+def _refuse(wanted: Desired, observed: Observed, *, restoring: bool) -> None:
+    foreign, refused = tuple(conflicts(wanted, observed)), tuple(refusals(wanted, observed, restoring=restoring))
     said = [
         (f"{len(foreign)} thing(s) in the way that cluster {wanted.cluster} does not own:", foreign),
         (f"{len(refused)} change(s) of the inventory that a living cluster does not take:", refused),

@@ -30,8 +30,8 @@ def check_name(owner: Owner, hosts: Mapping[str, HostSeen]) -> None:
         )
 
 
-def refusals(wanted: Desired, observed: Observed) -> Iterator[str]:
-    """Each refused change in a sentence, with the way to do it."""
+def refusals(wanted: Desired, observed: Observed, *, restoring: bool = False) -> Iterator[str]:
+    """Each refused change in a sentence, with the way to do it; `restoring` as for `plan`."""
     for network in wanted.networks:
         yield from _network(network, observed.hosts[network.host])
     for guest in wanted.guests:
@@ -44,6 +44,8 @@ def refusals(wanted: Desired, observed: Observed) -> Iterator[str]:
         yield from _member(member, wanted, observed)
     yield from refused_versions(wanted, observed)
     yield from _unseen(wanted, observed)
+    if not restoring:
+        yield from _headless(wanted, observed)
 
 
 def _network(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
@@ -118,11 +120,16 @@ def _unseen(wanted: Desired, observed: Observed) -> Iterator[str]:
             f"{name} is a Ready node of the cluster, but its guest is on no host of the inventory: {way}; of a guest that is gone"
             " Kubernetes knows after a minute"
         )
+
+
+def _headless(wanted: Desired, observed: Observed) -> Iterator[str]:
+    """Workers of a cluster whose control plane is gone: another one would have another authority, and never know them."""
+    there = {domain.stamp.node for _, domain in observed.stamped(wanted.cluster) if domain.stamp is not None}
     control_plane = next((member.name for member in wanted.members if member.role == "control-plane"), "")
     if control_plane and control_plane not in there:
         members = [name for name, seen in observed.nodes.items() if seen.member and name in there]
         if members:
             yield (
                 f"{control_plane}, the control plane, has no guest on any host of the inventory, but {', '.join(sorted(members))} are"
-                " members of its cluster, and a new one would be another cluster: put its host back into hosts"
+                " members of its cluster, and a new one would be another cluster: put its host back into hosts, or `meshctl restore`"
             )

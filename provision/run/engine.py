@@ -200,8 +200,9 @@ def make_plan(
     remove: Collection[str] = (),
     limit: Collection[str] = (),
     expires: str = "",
+    restoring: bool = False,
 ) -> Plan:
-    """Observes everything and compares it with what the inventory wants; options as for `provision`.
+    """Observes everything and compares it with what the inventory wants; options as for `provision`, `restoring` as for `plan`.
 
     Raises StorageError with every fault of every host's pool, and ConflictError for a node that cannot be removed, or that --limit
     names and that is not there or cannot join.
@@ -221,7 +222,7 @@ def make_plan(
     hosts = {pool.host for pool in meant.wanted.pools}
     wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes and host in hosts}
     observed = replace(observed, wipes=wipes, answering=meant.answering)
-    found = plan(meant.wanted, observed)
+    found = plan(meant.wanted, observed, restoring=restoring)
     found = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
     found = lasting(repaired(found, drifts, restart=restart), observed, expires)
     found = departure.taking_away(found, world.cluster, observed, remove)

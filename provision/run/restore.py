@@ -105,7 +105,7 @@ def refuse_strange(cluster: Cluster, found: Manifest) -> None:
 def plan_restore(world: World, backup: Backup) -> Return:
     """What is to be done. Raises ConflictError for a backup that does not belong here."""
     refuse_strange(world.cluster, backup.manifest)
-    found = make_plan(world)
+    found = make_plan(world, restoring=True)
     refuse_halted(found)
     _refuse_moved(found, backup.manifest)
     _refuse_older_authority(world, backup.manifest)
@@ -152,7 +152,7 @@ def restore(world: World, agreed: Return, *, patience_s: float = 0.0) -> None:
     """
     command = f"restore {world.cluster.cluster}"
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "restore"):
-        found = make_plan(world)
+        found = make_plan(world, restoring=True)
         guests = found.until(tuple(stage.name for stage in GUESTS))
         check_agreement(guests, agreed.guests)
         world.identity.keep(found.desired.owner_id, world.emit)

@@ -16,7 +16,7 @@ TURNS = (
 """Each about as long as the others."""
 
 LONG = ("backup-restore", "run-options", "two-clusters", "ttl-gc", "upgrade")
-"""By `make test-all` only: they take longer than a run of CI has for them, or were not seen whole yet (CHANGELOG says which)."""
+"""By `make test-all` only: they take longer than a run of CI has for them, or nobody has seen them whole yet."""
 
 
 def turn(hour: int) -> tuple[str, ...]:

@@ -87,6 +87,8 @@ def test_workers_do_not_get_another_control_plane() -> None:
     alone = complete(domains=(domain("w1"),))
     (line,) = refused(host=alone, nodes={"w1": NodeSeen(member=True)})
     assert line.startswith("cp1, the control plane, has no guest on any host of the inventory, but w1 are members")
+    back = plan(wanted(), Observed({"hv1": alone}, {"w1": NodeSeen(member=True)}), restoring=True)
+    assert [action.name for action in back.of("guests", "guest")] == ["cp1"]
     first = plan(wanted(), Observed({"hv1": alone}, {"w1": NodeSeen(member=False)}))
     assert [action.name for action in first.of("guests", "guest")] == ["cp1"]
 
