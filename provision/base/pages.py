@@ -8,12 +8,32 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Page:
-    """One id. Texts are plain sentences in Markdown; `severity` is what findings of this id carry."""
+class Entry:
+    """What every page has. `severity` is what findings of this id carry."""
 
     id: str
     title: str
     severity: str
+
+    @property
+    def heading(self) -> str:
+        """The first line of the page."""
+        return f"{self.id}: {self.title}"
+
+    @property
+    def fragment(self) -> str:
+        """Where the page stands in its file, as Git hosts make anchors of headings."""
+        return "".join(char for char in self.heading.lower().replace(" ", "-") if char.isalnum() or char in "-_")
+
+    def text(self) -> str:
+        """The page in Markdown, its heading one of the second level."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Page(Entry):
+    """One id of a check. Texts are plain sentences in Markdown."""
+
     happens: str
     matters: str
     fix: str
@@ -23,7 +43,7 @@ class Page:
     def text(self) -> str:
         """The page in Markdown, its heading one of the second level."""
         parts = [
-            f"## {self.id}: {self.title}",
+            f"## {self.heading}",
             f"Severity: {self.severity}.",
             self.happens,
             f"**Why it matters.** {self.matters}",

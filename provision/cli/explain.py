@@ -11,16 +11,20 @@ import click
 from provision.cli.say import hand_over, say
 
 if TYPE_CHECKING:
-    from provision.base.pages import Page
+    from provision.base.pages import Entry
 
-FAMILIES = {"MC1": ("provision.doctor.pages", "CHECKS"), "ML3": ("provision.linkerd.pages", "CHECKS")}
+FAMILIES = {
+    "MC1": ("provision.doctor.pages", "CHECKS"),
+    "MK2": ("provision.kubernetes.pages", "PAGES"),
+    "ML3": ("provision.linkerd.pages", "CHECKS"),
+}
 """By how the ids begin: the module that has the pages, and its name for them. A new family is one line here."""
 
 
 @click.command()
 @click.argument("id_", metavar="[ID]", required=False)
 def explain(id_: str | None) -> None:
-    """Print the page of ID (such as ML301): what happens, why it matters, the fix, a near miss. Without ID: all ids."""
+    """Print the page of ID (such as ML301): what happens, why, and what to do. Without ID: all ids."""
     every = pages()
     if id_ is None:
         for each in every.values():
@@ -33,9 +37,9 @@ def explain(id_: str | None) -> None:
     hand_over(page.text())
 
 
-def pages() -> dict[str, Page]:
+def pages() -> dict[str, Entry]:
     """Every page of every family, by id."""
-    found: dict[str, Page] = {}
+    found: dict[str, Entry] = {}
     for module, name in FAMILIES.values():
         found |= {page.id: page for page in getattr(importlib.import_module(module), name)}
     return found

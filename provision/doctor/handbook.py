@@ -9,7 +9,7 @@ MADE = "<!-- Made by `make docs` from the registry in provision/doctor/pages; a 
 
 def doctor() -> str:
     """Every id with its page."""
-    rows = [f"| [{c.id}](#{c.anchor.partition('#')[2]}) | {c.severity} | {c.title} |" for c in CHECKS]
+    rows = [f"| [{c.id}](#{c.fragment}) | {c.severity} | {c.title} |" for c in CHECKS]
     head = [
         "# What `meshctl doctor` finds",
         MADE,

@@ -19,8 +19,7 @@ class Check(Page):
     @property
     def anchor(self) -> str:
         """Where the page stands in the docs, as Git hosts make anchors of headings."""
-        heading = f"{self.id}: {self.title}".lower().replace(" ", "-")
-        return "docs/doctor.md#" + "".join(char for char in heading if char.isalnum() or char in "-_")
+        return f"docs/doctor.md#{self.fragment}"
 
     def shown(self) -> list[str]:
         """Near miss and source."""

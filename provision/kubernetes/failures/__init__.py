@@ -20,6 +20,7 @@ FAILURES: tuple[Failure, ...] = (*MACHINE, *RUNTIME, *KUBELET, *CONTROL_PLANE, *
 """In the order of causes: what stands on a machine follows from what is wrong with it."""
 
 BY_NAME = {failure.name: failure for failure in FAILURES}
+BY_ID = {failure.id: failure for failure in FAILURES}
 
 UNKNOWN = "provision again resets the node and begins anew; `meshctl ssh` leads to its logs"
 
@@ -34,7 +35,7 @@ def hint_for(lines: Iterable[str], generation: str = "") -> str:
 
     `generation` of Kubernetes, such as ``1.5``: some advice differs.
     """
-    said = [_advice(failure, whats, generation) for failure, whats in causes(lines)]
+    said = [advice_on(failure, whats, generation) for failure, whats in causes(lines)]
     return ". Also: ".join(said[:SHOWN]) or UNKNOWN
 
 
@@ -52,6 +53,11 @@ def causes(lines: Iterable[str]) -> list[tuple[Failure, tuple[str, ...]]]:
     follow = {symptom for name in names for symptom in _consequences(name)}
     texts = {name: tuple(dict.fromkeys((*found.get(name, ()), *warned.get(name, ())))) for name in names}
     return [(failure, texts[failure.name]) for failure in FAILURES if failure.name in names - follow]
+
+
+def tells_of(lines: Iterable[str]) -> frozenset[str]:
+    """The names of all failures that these lines match, symptoms too."""
+    return frozenset(_found(lines))
 
 
 def _explains(warned: str, certain: set[str]) -> bool:
@@ -84,11 +90,12 @@ def _consequences(name: str) -> set[str]:
     return {*direct, *(further for symptom in direct for further in _consequences(symptom))}
 
 
-def _advice(failure: Failure, whats: tuple[str, ...], generation: str) -> str:
+def advice_on(failure: Failure, whats: Iterable[str] = (), generation: str = "") -> str:
+    """One failure in words: id, cause with what fills its text, and what to do."""
     advice = failure.advice_of.get(generation, failure.advice)
     what = ", ".join(whats)
     cause = failure.cause if what or "{what}" not in failure.cause else failure.cause.replace(" ({what})", "")
-    return f"{cause}: {advice}".replace("{what}", what)
+    return f"{failure.id}: {cause}: {advice}".replace("{what}", what)
 
 
 _COMPILED = tuple(

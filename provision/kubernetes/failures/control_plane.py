@@ -6,6 +6,7 @@ from provision.kubernetes.failures.model import AGAIN, Failure
 
 CONTROL_PLANE: tuple[Failure, ...] = (
     Failure(
+        "MK263",
         "earlier",
         (
             r"(?P<what>/(etc|var|run)/\S+?)\\?\"? (already exists|is not empty)",
@@ -19,6 +20,7 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         symptoms=("authority",),
     ),
     Failure(
+        "MK264",
         "etcd-member",
         (
             r"member \S+ has already been bootstrapped|cluster ID mismatch|member count is unequal|request sent was ignored \(cluster",
@@ -27,8 +29,10 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         "files of an earlier cluster are in the way (etcd's data)",
         AGAIN,
         symptoms=("etcd", "api"),
+        waiting="vain",
     ),
     Failure(
+        "MK265",
         "etcd-data",
         (
             r"wal(pb)?: (crc mismatch|file not found)|mvcc: database space exceeded|panic: freepages|snap(shot)?.*(corrupt|file doesn't exist)",
@@ -37,8 +41,10 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         "etcd's data is damaged, or has reached its quota",
         "restore a snapshot (`etcdctl snapshot restore`); for the quota: compact, defragment, `etcdctl alarm disarm`",
         symptoms=("etcd", "api"),
+        waiting="vain",
     ),
     Failure(
+        "MK266",
         "etcd-slow",
         (
             r"etcdserver: (request timed out|too many requests)|wal: sync duration|slow fdatasync|(apply|read-only range|range).*took too long",
@@ -48,14 +54,17 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         "etcd's disk is too slow",
         "other guests write to the same disk, or it is emulated: put `pool` on faster storage, or the control plane on a host of its own",
         symptoms=("etcd", "api"),
+        waiting="usual",
     ),
     Failure(
+        "MK267",
         "etcd-version",
         (r"external etcd (version|'s)|only supports external etcd",),
         "the external etcd is not one that this kubeadm takes",
         "meshctl uses the etcd that kubeadm starts: leave `etcd.external` out",
     ),
     Failure(
+        "MK268",
         "address",
         (
             r"cannot assign requested address|as the bind address for|unable to select an IP|(advertise ?address|local API endpoint).*(invalid|not found|unable)",
@@ -64,8 +73,10 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         "the address to advertise is not one of the node's",
         "compare `address` in the inventory with `ip address` on the node, and its default route",
         symptoms=("api", "etcd"),
+        waiting="vain",
     ),
     Failure(
+        "MK269",
         "configuration",
         (
             r"your configuration file uses an old API|no kind .{1,80} (is )?registered|unknown API version|strict decoding error|unknown field",
@@ -76,14 +87,17 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         "kubeadm must be the bundle's: `meshctl bundle show`, and `kubernetes.version` of the inventory",
     ),
     Failure(
+        "MK270",
         "subnet",
         (
             r"(service|pod) ?(subnet|network|CIDR)\S*.*(invalid|overlap|too (large|small)|out of range)|error parsing CIDR|couldn't get first IP",
         ),
         "a network range cannot be used",
         "see `kubernetes.pod_cidr` and `kubernetes.service_cidr` of the inventory",
+        waiting="vain",
     ),
     Failure(
+        "MK271",
         "certificate-name",
         (
             r"certificate is valid for .*, not |doesn't contain any IP SANs|cannot validate certificate for|relies on legacy Common Name",
@@ -91,8 +105,10 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         "the API server's certificate is not for this address",
         "the control plane's address was changed after it was made: " + AGAIN,
         symptoms=("authority",),
+        waiting="vain",
     ),
     Failure(
+        "MK272",
         "authority",
         (
             r"certificate signed by unknown authority|verification (error|failure)|not signed by (the )?(corresponding )?CA|unknown certificate authority",
@@ -101,8 +117,10 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         "certificates are of another cluster's authority",
         "what an earlier cluster left is used with a new authority: " + AGAIN,
         symptoms=("api",),
+        waiting="vain",
     ),
     Failure(
+        "MK273",
         "pki",
         (
             r"(failure|error|couldn't|failed).{0,20}load(ing)? .*(certificate|\bCA\b|key|pki)|couldn't create .*certificate|existed but it could not be loaded",
@@ -110,8 +128,10 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         ),
         "the cluster's certificates cannot be read or written",
         "see /etc/kubernetes/pki on the control plane; when they are an earlier cluster's: " + AGAIN,
+        waiting="usual",
     ),
     Failure(
+        "MK274",
         "etcd",
         (
             r":2379\b.*(refused|timeout|deadline|EOF|unavailable)|etcd cluster is (not healthy|unavailable)|etcd.*(is )?not healthy",
@@ -120,24 +140,30 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         "etcd does not answer",
         "`docker logs` or `crictl logs` of its container on the control plane says why",
         symptoms=("api",),
+        waiting="usual",
     ),
     Failure(
+        "MK275",
         "allowed",
         (
             r"is forbidden: User|cannot (get|list|create|watch|patch|update|delete) resource|\bForbidden\b|unable to create RBAC",
         ),
         "the API server does not allow it",
         "the token or the certificate is of another cluster or version: " + AGAIN,
+        waiting="usual",
     ),
     Failure(
+        "MK276",
         "api-other",
         (
             r"server gave HTTP response to HTTPS client|malformed HTTP response|does not look like a TLS handshake|remote error: tls",
         ),
         "something else than the API server answers at its address",
         "`ss -ltnp` on the control plane says what listens on 6443; kubeadm 1.5's join takes the address without a port",
+        waiting="usual",
     ),
     Failure(
+        "MK277",
         "api",
         (
             r"^(?!.*(:10248|:2379|\.sock)).*connection refused",
@@ -146,12 +172,14 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         ),
         "the API server does not answer",
         "see its container's and etcd's lines above; a control plane that just started takes minutes under emulation",
+        waiting="usual",
     ),
 )
 """In the order in which they are said."""
 
 NOTHING: tuple[Failure, ...] = (
     Failure(
+        "MK294",
         "container",
         (
             r"OCI runtime create failed|runc create failed|failed to create (shim|containerd task)|failed to start container|error response from daemon",
@@ -160,8 +188,10 @@ NOTHING: tuple[Failure, ...] = (
         "the container runtime cannot start a container",
         "its words are above; `journalctl -u docker -u containerd` on the node has more",
         vague=True,
+        waiting="usual",
     ),
     Failure(
+        "MK295",
         "crash",
         (
             r"CrashLoopBackOff|back-off .*restarting failed container|restarting failed|start request repeated too quickly",
@@ -169,8 +199,10 @@ NOTHING: tuple[Failure, ...] = (
         "a container or service ends again and again",
         "its own last words are above: `docker logs` or `crictl logs` on the node",
         vague=True,
+        waiting="usual",
     ),
     Failure(
+        "MK296",
         "nothing-runs",
         (
             r"timed out waiting for the condition|this error is likely caused by|couldn't initialize a Kubernetes cluster",
@@ -179,13 +211,16 @@ NOTHING: tuple[Failure, ...] = (
         "the kubelet or the control plane's containers do not run",
         "`journalctl -u kubelet`, and `docker ps -a` or `crictl ps -a`, on the node say which; provision again resets it",
         vague=True,
+        waiting="usual",
     ),
     Failure(
+        "MK297",
         "kubelet-unconfigured",
         (r"(kubelet\.conf|kubelet/config\.yaml|bootstrap-kubelet\.conf).*no such file|waiting for kubelet\.conf",),
         "kubeadm did not come as far as the kubelet's configuration",
         "its own last lines above say why; the kubelet starts again and again until then, which is right",
         vague=True,
+        waiting="usual",
     ),
 )
 """What says only that something is wrong."""

@@ -6,13 +6,16 @@ from provision.kubernetes.failures.model import AGAIN, LOGS, Failure
 
 KUBELET: tuple[Failure, ...] = (
     Failure(
+        "MK250",
         "kubelet-port",
         (r"port 10250 is in use|ERROR Port-10250|listen tcp \S*:10250: bind: address already in use",),
         "port 10250 is taken by an earlier kubelet",
         AGAIN,
         symptoms=("kubelet",),
+        waiting="vain",
     ),
     Failure(
+        "MK251",
         "port",
         (
             r"port (?P<what>(?!10250)\d+) is in use",
@@ -23,8 +26,10 @@ KUBELET: tuple[Failure, ...] = (
         "port {what} is in use, mostly by an earlier cluster",
         "`ss -ltnp` on the node says by whom; when it is an earlier cluster: " + AGAIN,
         symptoms=("api",),
+        waiting="vain",
     ),
     Failure(
+        "MK252",
         "kubelet-flags",
         (
             r"unknown (shorthand )?flag|flag provided but not defined|failed to parse kubelet flag|unrecognized feature gate|cannot set feature gate",
@@ -32,18 +37,22 @@ KUBELET: tuple[Failure, ...] = (
         "an option is not one of this release's",
         "a drop-in or KUBELET_EXTRA_ARGS of another release is left on the node: `systemctl cat kubelet`",
         symptoms=("kubelet",),
+        waiting="vain",
     ),
     Failure(
+        "MK253",
         "kubelet-configuration",
         (
-            r"failed to load kubelet config|kubelet config.*(invalid|decod|no kind|unknown field|failed to validate)|KubeletConfiguration.*(no kind|decod)",
+            r"failed to load kubelet config(?!.*no such file)|kubelet config.*(invalid|decod|no kind|unknown field|failed to validate)|KubeletConfiguration.*(no kind|decod)",
             r"failed to validate kubelet configuration",
         ),
         "the kubelet cannot read its configuration",
         "/var/lib/kubelet/config.yaml is of another release, or was edited: " + AGAIN,
         symptoms=("kubelet", "configuration"),
+        waiting="vain",
     ),
     Failure(
+        "MK254",
         "kubelet-version",
         (
             r"kubelet version .* (is lower than|is higher than)|the kubelet version is higher|ERROR KubeletVersion|couldn't get kubelet version",
@@ -53,6 +62,7 @@ KUBELET: tuple[Failure, ...] = (
         "kubeadm, kubelet and the images must come from one bundle: `meshctl bundle show`",
     ),
     Failure(
+        "MK255",
         "version",
         (
             r"Kubernetes version is greater than kubeadm|this version of kubeadm only supports|ERROR KubernetesVersion|couldn't parse kube(adm|rnetes) version",
@@ -62,6 +72,7 @@ KUBELET: tuple[Failure, ...] = (
         "they must come from one bundle: `meshctl bundle show`, and `kubernetes.version` of the inventory",
     ),
     Failure(
+        "MK256",
         "version-label",
         (
             r"could not fetch a Kubernetes version|unable to (get|fetch) URL .*release|dl\.k8s\.io|kubernetes-release/release|unable to fetch (release|file)",
@@ -69,8 +80,10 @@ KUBELET: tuple[Failure, ...] = (
         "kubeadm asks the internet which version is the newest",
         "give an exact version, such as v1.20.2",
         symptoms=("dns", "unreachable"),
+        waiting="usual",
     ),
     Failure(
+        "MK257",
         "kubelet-service",
         (
             r"kubelet service does not exist|unit kubelet\.service (could )?not (be )?found|kubelet\.service.*not-found|ERROR Service-Kubelet",
@@ -78,14 +91,19 @@ KUBELET: tuple[Failure, ...] = (
         "the kubelet is not installed as a service",
         "provision again: meshctl writes its unit before kubeadm runs",
         symptoms=("kubelet",),
+        waiting="usual",
     ),
     Failure(
+        "MK258",
         "kubelet-enabled",
         (r"kubelet service is not enabled|WARNING Service-Kubelet",),
         "the kubelet does not start at boot",
         "`systemctl enable kubelet`",
+        waiting="usual",
+        harmless=True,
     ),
     Failure(
+        "MK259",
         "pod-cgroups",
         (
             r"failed to initialize top level QOS containers|unit kubepods\S* (was not loaded|already exists)|cgroup-root .* doesn't exist",
@@ -93,8 +111,10 @@ KUBELET: tuple[Failure, ...] = (
         "cgroups of an earlier kubelet are in its way",
         "restart the guest, or " + AGAIN,
         symptoms=("kubelet",),
+        waiting="vain",
     ),
     Failure(
+        "MK260",
         "static-pods",
         (
             r"(static pod|mirror pod|manifest).*(couldn't parse|could not process|not yet|invalid)|can't process (manifest|config) file",
@@ -102,8 +122,10 @@ KUBELET: tuple[Failure, ...] = (
         "a manifest of the control plane cannot be read",
         "it is in /etc/kubernetes/manifests, and was edited or is of another release: " + AGAIN,
         symptoms=("api",),
+        waiting="usual",
     ),
     Failure(
+        "MK261",
         "kubelet",
         (
             r":10248\b|kubelet (isn't|is not) (running or )?healthy|kubelet healthz endpoint is unhealthy|^(?!\s*-).*\bkubelet is not running",
@@ -113,8 +135,10 @@ KUBELET: tuple[Failure, ...] = (
         "the kubelet does not run",
         "`journalctl -u kubelet` on the node says why; its last lines are above",
         symptoms=("api", "node", "unreachable"),
+        waiting="usual",
     ),
     Failure(
+        "MK262",
         "node",
         (
             r"error uploading crisocket|waiting for (at least )?(one|the first) node to register(?!.*ready after)|node \S+ (was )?not registered",
@@ -124,12 +148,14 @@ KUBELET: tuple[Failure, ...] = (
         "it does not run, does not reach the API server, or has no valid certificate: " + LOGS,
         symptoms=("nothing-runs",),
         vague=True,
+        waiting="usual",
     ),
 )
 """In the order in which they are said."""
 
 POD_NETWORK: tuple[Failure, ...] = (
     Failure(
+        "MK290",
         "cni-plugin",
         (
             r"failed to find plugin .{0,2}\"(?P<what>[\w-]+)",
@@ -140,6 +166,7 @@ POD_NETWORK: tuple[Failure, ...] = (
         symptoms=("cni", "container"),
     ),
     Failure(
+        "MK291",
         "cni-version",
         (
             r"unsupported CNI result version|incompatible CNI versions|(config|CNI) version .* (is )?not supported|error loading CNI config",
@@ -149,6 +176,7 @@ POD_NETWORK: tuple[Failure, ...] = (
         symptoms=("cni", "container"),
     ),
     Failure(
+        "MK292",
         "cni-addresses",
         (
             r"no IP addresses available in|already has an IP address different from|Kubenet does not have netConfig|lack of PodCIDR",
@@ -159,6 +187,7 @@ POD_NETWORK: tuple[Failure, ...] = (
         symptoms=("cni", "container"),
     ),
     Failure(
+        "MK293",
         "cni",
         (
             r"cni config uninitiali[sz]ed|cni config unintialized|cni plugin not initiali[sz]ed|no networks found in /etc/cni|NetworkPluginNotReady",
@@ -167,6 +196,7 @@ POD_NETWORK: tuple[Failure, ...] = (
         "there is no CNI configuration",
         "meshctl writes /etc/cni/net.d before kubeadm runs, and `kubeadm reset` of 1.5 empties it: provision again",
         symptoms=("node", "container"),
+        waiting="usual",
     ),
 )
 """What pods wait for, and the control plane does not: said last."""

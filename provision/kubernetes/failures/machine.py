@@ -6,31 +6,61 @@ from provision.kubernetes.failures.model import Failure
 
 MACHINE: tuple[Failure, ...] = (
     Failure(
+        "MK298",
+        "panic",
+        (r"Kernel panic - not syncing",),
+        "the guest's kernel has stopped (panic)",
+        "its last lines say at what; another kernel or another base image, and `meshctl doctor` for the host's side",
+        symptoms=("unreachable",),
+        waiting="vain",
+    ),
+    Failure(
+        "MK299",
+        "boot",
+        (
+            r"grub rescue>|error: no such (partition|device):|No bootable device|not a bootable disk",
+            r"You are in (emergency|rescue) mode|Give root password for maintenance|Cannot open access to console|ALERT!.*does not exist",
+        ),
+        "the guest's system does not start",
+        "it waits for somebody at its console: `virsh console` shows it; build the base image again when it is not one volume's fault",
+        symptoms=("unreachable",),
+        waiting="vain",
+    ),
+    Failure(
+        "MK201",
         "root",
         (r"not running as root|/etc/kubernetes/\S+ permission denied|ERROR IsPrivilegedUser|needs to run as uid .?0",),
         "it does not run as root",
         "the login of `ssh.user` needs sudo without a password",
+        waiting="vain",
     ),
     Failure(
+        "MK202",
         "cpus",
         (r"ERROR NumCPU|number of available CPUs \d+ is less than",),
         "a control plane needs two CPUs",
         "give the node `vcpus: 2` or more",
+        waiting="vain",
     ),
     Failure(
+        "MK203",
         "memory",
         (r"ERROR Mem\]|system RAM \(\d+ MB\) is less than",),
         "a control plane needs 1700 MB",
         "give the node a larger `memory`: 2 GiB or more",
+        waiting="vain",
     ),
     Failure(
+        "MK204",
         "swap",
         (r"running with swap on|swap is (enabled|supported|on\b)|(ERROR|WARNING) Swap\]|fail-swap-on",),
         "swap is on",
         "turn it off (`swapoff -a`) and remove it from the guest's /etc/fstab",
         symptoms=("kubelet",),
+        waiting="usual",
     ),
     Failure(
+        "MK205",
         "inotify",
         (
             r"inotify.*no space left on device",
@@ -41,14 +71,17 @@ MACHINE: tuple[Failure, ...] = (
         "inotify watches are used up",
         "raise fs.inotify.max_user_watches and fs.inotify.max_user_instances by `sysctl:` in the inventory",
         symptoms=("kubelet",),
+        waiting="usual",
     ),
     Failure(
+        "MK206",
         "open-files",
         (r"^(?!.*(inotify|fsnotify|watcher)).*too many open files",),
         "open files are used up",
         "raise fs.file-max by `sysctl:` in the inventory, or LimitNOFILE of the service that says so",
     ),
     Failure(
+        "MK207",
         "cgroups-full",
         (
             r"no space left on device.*mkdir /sys/fs/cgroup|mkdir /sys/fs/cgroup.*(no space left on device|cannot allocate memory)",
@@ -56,15 +89,19 @@ MACHINE: tuple[Failure, ...] = (
         "cgroups are used up",
         "restart the guest: old kernels do not give memory cgroups of ended containers back",
         symptoms=("container", "out-of-memory"),
+        waiting="vain",
     ),
     Failure(
+        "MK208",
         "processes",
         (r"resource temporarily unavailable|failed to create new OS thread|pids?[. ]max|fork failed",),
         "processes or threads are used up",
         "raise kernel.pid_max and kernel.threads-max by `sysctl:` in the inventory, or TasksMax of the service that says so",
         symptoms=("container", "docker", "cri", "kubelet"),
+        waiting="usual",
     ),
     Failure(
+        "MK209",
         "disk",
         (
             r"^(?!.*(inotify|fsnotify|watcher|mkdir /sys/fs/cgroup)).*no space left on device",
@@ -76,15 +113,19 @@ MACHINE: tuple[Failure, ...] = (
         "the root volume is full",
         "give the node a larger `disk`",
         symptoms=("docker", "cri", "kubelet", "etcd", "api", "image", "etcd-slow"),
+        waiting="vain",
     ),
     Failure(
+        "MK210",
         "read-only",
         (r"read-only file system|(Buffer )?I/O error,? (on|dev)|EXT4-fs error|input/output error",),
         "the disk has errors or is mounted read-only",
         "look at `dmesg` in the guest and at the pool of its host",
         symptoms=("docker", "cri", "kubelet", "etcd", "api"),
+        waiting="vain",
     ),
     Failure(
+        "MK211",
         "out-of-memory",
         (
             r"out of memory|oom-?kill|oom_kill|killed process \d+|cannot allocate memory|system OOM encountered",
@@ -96,6 +137,7 @@ MACHINE: tuple[Failure, ...] = (
         symptoms=("docker", "cri", "kubelet", "etcd", "api", "etcd-slow"),
     ),
     Failure(
+        "MK212",
         "kernel-release",
         (r"unsupported kernel release",),
         "the kernel is of a release that kubeadm does not know",
@@ -103,6 +145,7 @@ MACHINE: tuple[Failure, ...] = (
         advice_of={"1.5": "kubeadm 1.5's pre-flight checks know no kernel after 4.x: they must be skipped"},
     ),
     Failure(
+        "MK213",
         "kernel-configuration",
         (
             r"unexpected kernel config|missing required kernel|CONFIG_\w+: (missing|not set)|failed to parse kernel config",
@@ -113,13 +156,16 @@ MACHINE: tuple[Failure, ...] = (
         symptoms=("module",),
     ),
     Failure(
+        "MK214",
         "kernel-flag",
         (r"invalid kernel flag: (?P<what>\S+?),",),
         "a kernel setting is not the kubelet's ({what})",
         "set it by `sysctl:` in the inventory, or leave protectKernelDefaults off",
         symptoms=("kubelet",),
+        waiting="vain",
     ),
     Failure(
+        "MK215",
         "br-netfilter",
         (
             r"bridge-nf-call-ip6?tables.*(does not exist|no such file)|module br_netfilter not found|br_netfilter.*not (loaded|found)",
@@ -128,12 +174,14 @@ MACHINE: tuple[Failure, ...] = (
         "`modprobe br_netfilter`, and name it in /etc/modules-load.d",
     ),
     Failure(
+        "MK216",
         "bridge-nf",
         (r"(?P<what>bridge-nf-call-ip6?tables).*not set to 1",),
         "{what} is not 1",
         "`sysctl -w net.bridge.{what}=1`, and in /etc/sysctl.d; the module br_netfilter must be loaded before",
     ),
     Failure(
+        "MK217",
         "forwarding",
         (
             r"ip_forward.*(not set to 1|does not exist)|conf/\w+/forwarding.*(not set to 1|does not exist)",
@@ -143,6 +191,7 @@ MACHINE: tuple[Failure, ...] = (
         "`sysctl -w net.ipv4.ip_forward=1` (net.ipv6.conf.all.forwarding=1 for IPv6), and in /etc/sysctl.d",
     ),
     Failure(
+        "MK218",
         "module",
         (
             r"module (?P<what>(?!br_netfilter)[\w-]+) not found in directory|IPVS.*required kernel modules|RequiredIPVSKernelModules",
@@ -151,6 +200,7 @@ MACHINE: tuple[Failure, ...] = (
         "boot the base image with a kernel that has it; the cloud kernels leave out many",
     ),
     Failure(
+        "MK219",
         "conntrack-full",
         (r"nf_conntrack: .*table full|conntrack.*table full",),
         "the table of connections is full",
@@ -158,6 +208,7 @@ MACHINE: tuple[Failure, ...] = (
         symptoms=("unreachable",),
     ),
     Failure(
+        "MK220",
         "iptables",
         (
             r"can't initialize ip6?tables table|failed to initialize nft|ip6?tables.*(table does not exist|no chain/target/match)",
@@ -168,6 +219,7 @@ MACHINE: tuple[Failure, ...] = (
         symptoms=("docker", "unreachable"),
     ),
     Failure(
+        "MK221",
         "firewall",
         (r"firewalld is active|(ERROR|WARNING) Firewalld",),
         "a firewall is active (firewalld)",
@@ -175,6 +227,7 @@ MACHINE: tuple[Failure, ...] = (
         symptoms=("unreachable", "api"),
     ),
     Failure(
+        "MK222",
         "proxy",
         (r"uses proxy .|proxyconnect tcp|(ERROR|WARNING) HTTPProxy",),
         "a proxy stands between the nodes",
@@ -182,6 +235,7 @@ MACHINE: tuple[Failure, ...] = (
         symptoms=("unreachable", "api"),
     ),
     Failure(
+        "MK223",
         "clock",
         (
             r"certificate has expired|is not yet valid|certificate is (expired|not valid (before|after|yet))|clock skew",
@@ -195,8 +249,10 @@ MACHINE: tuple[Failure, ...] = (
             "1.5": "compare `date` on all nodes and let chrony or systemd-timesyncd set it; certificates last a year, "
             "and kubeadm 1.5 renews none: make the cluster anew"
         },
+        waiting="vain",
     ),
     Failure(
+        "MK224",
         "host-name",
         (
             r"(ERROR|WARNING) Hostname|hostname .{1,80} could not be reached|invalid node name|hostname .*not valid",
@@ -205,8 +261,10 @@ MACHINE: tuple[Failure, ...] = (
         "the host name is no DNS name, or does not resolve",
         "set it to the node's `name` (`hostnamectl set-hostname`), and give it a line in /etc/hosts",
         symptoms=("dns",),
+        waiting="usual",
     ),
     Failure(
+        "MK225",
         "apparmor",
         (
             r"apparmor_parser|docker-default profile could not be loaded|AppArmor.*(not found|could not be loaded|failed)",
@@ -214,14 +272,17 @@ MACHINE: tuple[Failure, ...] = (
         "the package apparmor is missing",
         "install it in the base image: apparmor_parser is its program",
         symptoms=("container",),
+        waiting="vain",
     ),
     Failure(
+        "MK226",
         "selinux",
         (r"avc: +denied|SELinux.*(denied|prevent)",),
         "SELinux forbids it",
         "`setenforce 0`, or install the policy of container-selinux",
     ),
     Failure(
+        "MK227",
         "program",
         (
             r"(?P<what>[\w.+-]+) not found in system path",
@@ -233,8 +294,10 @@ MACHINE: tuple[Failure, ...] = (
         ),
         "a program is missing in the base image ({what})",
         "add its package to the image's recipe (`packages:`) and build the image again",
+        waiting="usual",
     ),
     Failure(
+        "MK228",
         "architecture",
         (
             r"exec format error|cannot execute binary file|illegal instruction|does not match the (detected|specified) (host )?platform",
@@ -242,14 +305,18 @@ MACHINE: tuple[Failure, ...] = (
         "a program or an image is for another CPU",
         "seal a bundle for the guests' architecture and CPU model",
         symptoms=("kubelet", "docker", "api"),
+        waiting="vain",
     ),
     Failure(
+        "MK229",
         "system",
         (r"unsupported operating system|failed to get OS distro",),
         "kubeadm does not know this operating system",
         "build the guests from a Linux image",
+        waiting="vain",
     ),
     Failure(
+        "MK230",
         "cgroup-controllers",
         (
             r"missing (required )?cgroups?: ?(?P<what>[\w ]+)",
@@ -260,8 +327,10 @@ MACHINE: tuple[Failure, ...] = (
         "the kernel lacks cgroup controllers ({what})",
         "put `cgroup_enable=memory` or what is missing on the guest's kernel command line",
         symptoms=("kubelet",),
+        waiting="vain",
     ),
     Failure(
+        "MK231",
         "cgroup-v1",
         (
             r"mountpoint for \w+ not found|cgroup mountpoint does not exist|failed to find cgroup mounts|cgroup subsystems?.* not mounted",
@@ -270,13 +339,16 @@ MACHINE: tuple[Failure, ...] = (
         "cgroup v1 is not mounted",
         "the guest runs cgroup v2: put systemd.unified_cgroup_hierarchy=0 on its kernel command line",
         symptoms=("kubelet", "container"),
+        waiting="vain",
     ),
     Failure(
+        "MK232",
         "cgroup-v2",
         (r"not run on a host using cgroup v1|cgroup ?v1.*(unsupported|not supported|maintenance mode)",),
         "cgroup v1 is mounted, this kubelet needs v2",
         "put systemd.unified_cgroup_hierarchy=1 on the guest's kernel command line",
         symptoms=("kubelet", "kubelet-configuration"),
+        waiting="vain",
     ),
 )
 """In the order in which they are said."""

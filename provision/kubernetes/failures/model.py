@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 AGAIN = "`kubeadm reset` on the node, then provision again"
 LOGS = "see the kubelet's and the containers' lines above"
@@ -13,11 +14,13 @@ LOGS = "see the kubelet's and the containers' lines above"
 class Failure:
     """One cause and how output tells of it.
 
+    `id` is what `meshctl explain` and docs/kubernetes-failures.md know it by; it is never given to another (after MK299: MK2100).
     `patterns` are searched in each line, without regard to case; a group `what` is filled into `cause`. `symptoms` names the
     failures that follow from this one and are not said beside it. A `vague` one is said only when nothing else is known.
     `advice_of` holds other advice for some generations of Kubernetes, such as ``1.5``.
     """
 
+    id: str
     name: str
     patterns: tuple[str, ...]
     cause: str
@@ -25,3 +28,7 @@ class Failure:
     symptoms: tuple[str, ...] = ()
     vague: bool = False
     advice_of: Mapping[str, str] = field(default_factory=dict)
+    waiting: Literal["vain", "doubtful", "usual"] = "doubtful"
+    """Of waiting while this is seen: `vain` is what no waiting mends and no healthy start prints, `usual` what a healthy start prints."""
+    harmless: bool = False
+    """Whether it is advice only, and nothing fails for it."""

@@ -6,6 +6,7 @@ from provision.kubernetes.failures.model import AGAIN, Failure
 
 RUNTIME: tuple[Failure, ...] = (
     Failure(
+        "MK233",
         "cgroup-drivers",
         (
             r"different from docker cgroup driver|cgroup driver: .* is different from|expected cgroupsPath to be of format",
@@ -18,21 +19,28 @@ RUNTIME: tuple[Failure, ...] = (
             "1.5": 'Docker and kubelet must both use cgroupfs: `"exec-opts": ["native.cgroupdriver=cgroupfs"]` in /etc/docker/daemon.json',
             "1.20": 'Docker and kubelet must both use cgroupfs: `"exec-opts": ["native.cgroupdriver=cgroupfs"]` in /etc/docker/daemon.json',
         },
+        waiting="vain",
     ),
     Failure(
+        "MK234",
         "cgroup-recommended",
         (r"IsDockerSystemdCheck|detected .?cgroupfs.? as the Docker cgroup driver",),
         "Docker's cgroup driver is cgroupfs, kubeadm recommends systemd",
         "nothing need be done while the kubelet's is cgroupfs too, as meshctl sets it",
+        waiting="usual",
+        harmless=True,
     ),
     Failure(
+        "MK235",
         "ipc",
         (r"non-shareable IPC",),
         "Docker keeps containers' IPC private",
         'Docker needs `"default-ipc-mode": "shareable"` in /etc/docker/daemon.json and a restart',
         symptoms=("container",),
+        waiting="vain",
     ),
     Failure(
+        "MK236",
         "docker-version",
         (
             r"unsupported docker version|docker API version is older|client version .* is too (old|new)",
@@ -44,12 +52,16 @@ RUNTIME: tuple[Failure, ...] = (
         advice_of={"1.5": "kubeadm 1.5's pre-flight checks know Docker up to 1.13 only: they must be skipped"},
     ),
     Failure(
+        "MK237",
         "docker-not-validated",
         (r"docker version is not on the list of validated",),
         "Docker is newer than what this Kubernetes was tried with",
         "nothing need be done: the base image's Docker works with it",
+        waiting="usual",
+        harmless=True,
     ),
     Failure(
+        "MK238",
         "graph-driver",
         (
             r"unsupported graph driver|prior storage driver|graphdriver.*(not supported|failed)|error initializing graphdriver",
@@ -58,8 +70,10 @@ RUNTIME: tuple[Failure, ...] = (
         "the container runtime's storage driver does not work here",
         "overlay2 on ext4 works: set it in /etc/docker/daemon.json; kubeadm 1.5's check knows no overlay2 and must be skipped",
         symptoms=("docker", "cri"),
+        waiting="vain",
     ),
     Failure(
+        "MK239",
         "docker-configuration",
         (
             r"unable to configure the Docker daemon|daemon\.json.*(invalid|cannot unmarshal|conflict)|directives are specified both as a flag",
@@ -67,15 +81,19 @@ RUNTIME: tuple[Failure, ...] = (
         "/etc/docker/daemon.json is wrong",
         "`dockerd --validate` names the line; a flag and the file must not say the same",
         symptoms=("docker",),
+        waiting="vain",
     ),
     Failure(
+        "MK240",
         "dockershim",
         (r"dockershim\.sock|dockershim.*(removed|no longer)",),
         "Docker is asked for by dockershim, which is not there",
         "from Kubernetes 1.24 on containerd is used: unix:///run/containerd/containerd.sock; before, the kubelet must run first",
         symptoms=("cri", "kubelet"),
+        waiting="usual",
     ),
     Failure(
+        "MK241",
         "docker",
         (
             r"cannot connect to the docker daemon|docker service is not active|is the docker daemon running|failed to get docker version",
@@ -85,8 +103,10 @@ RUNTIME: tuple[Failure, ...] = (
         "Docker does not run",
         "`systemctl status docker` and `journalctl -u docker` on the node say why; then `systemctl enable --now docker`",
         symptoms=("cri", "kubelet", "api"),
+        waiting="usual",
     ),
     Failure(
+        "MK242",
         "cri-disabled",
         (
             r"unknown service runtime\.v1(alpha2|beta1)?\.|CRI v1 (runtime|image) API is not implemented|cri.*plugin.*disabled",
@@ -96,14 +116,17 @@ RUNTIME: tuple[Failure, ...] = (
         'remove "cri" from `disabled_plugins` in /etc/containerd/config.toml and restart containerd; the kubelet wants CRI v1 from 1.26 on, '
         "v1alpha2 before 1.23",
         symptoms=("cri", "kubelet"),
+        waiting="vain",
     ),
     Failure(
+        "MK243",
         "cri-many",
         (r"found multiple CRI (sockets|endpoints)",),
         "two container runtimes are installed",
         "name one: `criSocket` in kubeadm's configuration, --cri-socket on its command line",
     ),
     Failure(
+        "MK244",
         "cri",
         (
             r"container runtime is (not running|down)|ERROR CRI\]|runtime not ready|ContainerRuntime(Unhealthy|NotReady)",
@@ -115,8 +138,10 @@ RUNTIME: tuple[Failure, ...] = (
         "the container runtime does not run",
         "`systemctl status containerd docker` and its journal on the node say why",
         symptoms=("kubelet", "api"),
+        waiting="usual",
     ),
     Failure(
+        "MK245",
         "sandbox-image",
         (
             r"failed to (get|pull) sandbox image|(pause|sandbox)[\w./:-]*.*(not found|pull)|unable to pull sandbox image",
@@ -124,8 +149,10 @@ RUNTIME: tuple[Failure, ...] = (
         "an image is missing: the pause image",
         "it must be in the bundle under the name that the kubelet or containerd's `sandbox_image` asks for: `meshctl bundle show`",
         symptoms=("container", "image", "api"),
+        waiting="vain",
     ),
     Failure(
+        "MK246",
         "image",
         (
             r"ErrImage(Pull|NeverPull)|ImagePullBackOff|failed to pull (and unpack )?image|ERROR ImagePull|back-off pulling image|InvalidImageName",
@@ -136,22 +163,28 @@ RUNTIME: tuple[Failure, ...] = (
         "an image is missing",
         "an image is not in the bundle: `meshctl bundle show` lists what is; nodes need not reach a registry",
         symptoms=("api", "container", "dns", "unreachable"),
+        waiting="vain",
     ),
     Failure(
+        "MK247",
         "container-program",
         (r"(OCI|container process|shim).*(executable file not found|no such file or directory.*exec|exec: )",),
         "an image lacks the program that it is to run",
         "the image in the bundle is another than its name says: `meshctl bundle verify`, then seal it again",
         symptoms=("container", "api"),
+        waiting="vain",
     ),
     Failure(
+        "MK248",
         "container-name",
         (r"container name .* is already in use|name \S+ is reserved for|Conflict\. The container",),
         "files of an earlier cluster: its containers are still there",
         AGAIN,
         symptoms=("container",),
+        waiting="vain",
     ),
     Failure(
+        "MK249",
         "seccomp",
         (
             r"error adding seccomp|seccomp.*(not (enabled|supported)|unavailable|no such file)|operation not permitted.*(clone3|faccessat2)",
@@ -159,6 +192,7 @@ RUNTIME: tuple[Failure, ...] = (
         "seccomp does not fit this kernel or runtime",
         "take the runtime and libseccomp of one distribution, as the base image's recipe does",
         symptoms=("container",),
+        waiting="vain",
     ),
 )
 """In the order in which they are said."""

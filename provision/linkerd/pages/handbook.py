@@ -25,9 +25,7 @@ def pages() -> dict[str, str]:
 
 def findings() -> str:
     """Every id with its example and its near miss."""
-    rows = [
-        f"| [{check.id}](#{_anchor(check.id, check.title)}) | {check.severity} | {check.title} |" for check in CHECKS
-    ]
+    rows = [f"| [{check.id}](#{check.fragment}) | {check.severity} | {check.title} |" for check in CHECKS]
     head = [
         "# What `meshctl mesh validate` finds",
         MADE,
@@ -41,7 +39,7 @@ what it takes without a word, and what fails requests afterwards. `meshctl expla
 def manifests() -> str:
     """What is looked at in Kubernetes manifests, and each trap in short."""
     rows = [
-        f"| [{check.id}](findings.md#{_anchor(check.id, check.title)}) | {check.title} | {check.matters} | {check.fix} |"
+        f"| [{check.id}](findings.md#{check.fragment}) | {check.title} | {check.matters} | {check.fix} |"
         for check in MANIFESTS
     ]
     parts = [
@@ -61,11 +59,6 @@ dtabs (ML354). The exit code is 1 for errors, 15 when no configuration was found
 ([exit codes](../exit-codes.md)).""",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _anchor(id_: str, title: str) -> str:
-    """As Git hosts make anchors of headings."""
-    return "".join(char for char in f"{id_}: {title}".lower().replace(" ", "-") if char.isalnum() or char in "-_")
 
 
 def versions() -> str:

@@ -15,6 +15,7 @@ from provision.cli.explain import explain, pages
 from provision.doctor.handbook import doctor
 from provision.doctor.judge_host import OLDEST_LIBVIRT, OLDEST_QEMU
 from provision.hosts.pools import IO_URING
+from provision.kubernetes.handbook import failures
 from provision.linkerd.knowledge.versions import FIRST, LAST
 from provision.linkerd.pages import handbook
 from provision.placement import GUESTS_ARCHITECTURE
@@ -25,7 +26,10 @@ DOCS = ROOT / "docs"
 MADE = {f"linkerd/{name}": text for name, text in handbook.pages().items()} | {
     "doctor.md": doctor(),
     "changes.md": changes_page(),
+    "kubernetes-failures.md": failures(),
 }
+PLACES = {"ML": "linkerd/findings.md", "MC": "doctor.md", "MK": "kubernetes-failures.md"}
+"""Where the pages of a family of ids stand."""
 
 
 SAID = re.compile(r"```console\n\$ meshctl (.*)\n(?:(?!```).*\n)*```")
@@ -68,7 +72,7 @@ def test_explain_prints_the_page_that_stands_in_the_docs() -> None:
     for id_, page in pages().items():
         result = CliRunner().invoke(explain, [id_.lower()])
         assert (result.exit_code, result.output) == (0, page.text())
-        assert page.text().rstrip() in MADE["linkerd/findings.md" if id_.startswith("ML") else "doctor.md"]
+        assert page.text().rstrip() in MADE[PLACES[id_[:2]]]
 
 
 def test_explain_lists_all_ids_and_names_the_nearest_one() -> None:

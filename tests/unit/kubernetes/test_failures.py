@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import yaml
 from provision.base.shell import Local
 from provision.kubernetes import diagnose
 from provision.kubernetes.diagnose import sort_out
-from provision.kubernetes.failures import BY_NAME, FAILURES, SHOWN, UNKNOWN, causes, hint_for
+from provision.kubernetes.failures import BY_ID, BY_NAME, FAILURES, SHOWN, UNKNOWN, causes, hint_for
+from provision.kubernetes.pages import PAGES, TOLD
 
 LINES = Path(__file__).parents[2] / "data" / "kubernetes" / "kubeadm-lines.yaml"
 CASES: list[dict[str, Any]] = yaml.safe_load(LINES.read_text())
@@ -63,7 +65,7 @@ def test_kubeadms_general_words_around_it_hide_no_cause(case: Mapping[str, Any])
 
 
 def test_general_words_alone_say_what_does_not_run() -> None:
-    assert hint_for(HELP).startswith("the kubelet or the control plane's containers do not run")
+    assert hint_for(HELP).startswith("MK296: the kubelet or the control plane's containers do not run")
 
 
 @pytest.mark.parametrize(
@@ -128,6 +130,23 @@ def test_the_registry_hangs_together() -> None:
         assert not any(advice.endswith(".") for advice in (failure.advice, *failure.advice_of.values()))
 
 
+def test_every_failure_has_an_id_of_its_own_and_a_whole_page() -> None:
+    assert len(BY_ID) == len(FAILURES)
+    assert all(re.fullmatch(r"MK2\d\d+", id_) for id_ in BY_ID)
+    assert BY_NAME.keys() == TOLD.keys()
+    assert [page.id for page in PAGES] == sorted(BY_ID)
+    for page in PAGES:
+        told, text = TOLD[page.failure.name], page.text()
+        assert all(said.endswith(".") for said in (told.means, told.why))
+        assert told.seen in text
+        assert "{what}" not in text
+
+
+def test_the_line_that_a_page_shows_is_told_by_its_failure() -> None:
+    for name, told in TOLD.items():
+        assert name in [failure.name for failure, _ in causes([told.seen])], told.seen
+
+
 def test_every_known_failure_is_told_by_some_line_that_is_tried() -> None:
     tried = {failure.name for case in CASES for failure, _ in causes(case["lines"])}
     assert {failure.name for failure in FAILURES} - tried == set()
@@ -138,7 +157,7 @@ def test_advice_sees_more_than_is_shown() -> None:
     long = "kubelet: " + "x" * 400 + " running with swap on is not supported"
     text = "\x1ekubeadm:\n" + "\n".join([long, *HELP]) + "\n\x1ekubelet (activating):\n\x1econtainers:\n"
     found = sort_out(text, "1.20")
-    assert found.hint.startswith("swap is on")
+    assert found.hint.startswith("MK204: swap is on: turn it off")
     assert len(found.shown) == 1 + 12 + 1 + 1
     assert (found.shown[0], found.shown[-1]) == ("kubeadm:", "containers:")
 
