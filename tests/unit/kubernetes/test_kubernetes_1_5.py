@@ -605,11 +605,12 @@ def test_kubeadm_runs_on_when_we_are_killed_and_is_not_begun_twice(alone: Cluste
 
 
 def test_a_hanging_init_is_ended_explained_and_begun_anew(alone: Cluster) -> None:
+    """The deadline leaves time to make four pairs of RSA keys on a busy machine."""
     alone[CP].put("/etc/docker/daemon.json", b"{}")
     alone[CP].run(["systemctl", "restart", "docker.service"])
     alone.shells["cp1"] = dropping = Dropping(where="cp1", pid=alone[CP].pid)
-    with pytest.raises(KubernetesError, match=r"cp1: kubeadm init: not within 2 s") as failure:
-        alone.initialise(within_s=2)
+    with pytest.raises(KubernetesError, match=r"cp1: kubeadm init: not within 15 s") as failure:
+        alone.initialise(within_s=15)
     assert dropping.lost
     assert "non-shareable IPC" in failure.value.message
     assert "waiting for the control plane to become ready" in failure.value.message
