@@ -14,7 +14,7 @@ demo:       ## from nothing to a request through the mesh, in an embedded lab
 test:       ## everything: lint, unit, libvirt, and the lab run
 	@.ci/test
 
-test-all:   ## the same with every scenario of a cluster that lives; `make test` takes some in turn
+test-all:   ## the same with the scenarios of a cluster that lives
 	@.ci/test whole
 
 test-fast:  ## what needs no lab: unit and libvirt
