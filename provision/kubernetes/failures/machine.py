@@ -106,7 +106,7 @@ MACHINE: tuple[Failure, ...] = (
         (
             r"^(?!.*(inotify|fsnotify|watcher|mkdir /sys/fs/cgroup)).*no space left on device",
             r"disk quota exceeded|no space on device",
-            r"DiskPressure(?!.*False)|disk pressure|FreeDiskSpaceFailed|failed to garbage collect required amount of images",
+            r"(?<!HasNo)DiskPressure(?!.*False)|disk pressure|FreeDiskSpaceFailed|failed to garbage collect required amount of images",
             r"attempting to reclaim (ephemeral-storage|nodefs|imagefs|inodes)|low on resource: (ephemeral-storage|inodes|imagefs|nodefs)",
             r"OutOfDisk(?!.*False)",
         ),
