@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 
 from .state import refuse, remembered, strict
@@ -38,7 +41,7 @@ def docker(words: list[str]) -> None:
         case ["rm", "-f", *ids]:
             with remembered("docker") as state:
                 for one in ids:
-                    state.get("containers", {}).pop(one, None)
+                    _end(state.get("containers", {}).pop(one, {}).get("pid", 0))
         case _:
             strict("docker", words)
 
@@ -81,6 +84,12 @@ def ps(how: list[str]) -> None:
             if (wanted and container["status"] != wanted) or ("a" not in flags and container["status"] != "running"):
                 continue
             print(one if "q" in flags else f"{container['name']}\t{container['status']}")
+
+
+def _end(pid: int) -> None:
+    if pid:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _ended(ids: list[str]) -> None:

@@ -170,7 +170,7 @@ def _etcd(state: dict[str, Any]) -> None:
     if _container("etcd"):
         if LOG.exists():
             state.update(json.loads(LOG.read_text()))
-        _start([sys.executable, "-c", GATEWAY])
+        _note_pid("etcd", _start([sys.executable, "-c", GATEWAY]).pid)
     LOG.write_text(json.dumps({key: state[key] for key in KEPT if key in state}))
 
 
@@ -193,6 +193,16 @@ def _container(name: str) -> bool:
             "log": "",
         }
     return True
+
+
+def _note_pid(name: str, pid: int) -> None:
+    """The process that goes when the container is removed."""
+    from ..guest.state import remembered
+
+    with remembered("docker") as docker:
+        for one in docker.get("containers", {}).values():
+            if one["name"].startswith(f"k8s_{name}.") and one["status"] == "running":
+                one["pid"] = pid
 
 
 def _shown(command: list[str]) -> list[str]:

@@ -609,8 +609,8 @@ def test_a_hanging_init_is_ended_explained_and_begun_anew(alone: Cluster) -> Non
     alone[CP].put("/etc/docker/daemon.json", b"{}")
     alone[CP].run(["systemctl", "restart", "docker.service"])
     alone.shells["cp1"] = dropping = Dropping(where="cp1", pid=alone[CP].pid)
-    with pytest.raises(KubernetesError, match=r"cp1: kubeadm init: not within 15 s") as failure:
-        alone.initialise(within_s=15)
+    with pytest.raises(KubernetesError, match=r"cp1: kubeadm init: not within 25 s") as failure:
+        alone.initialise(within_s=25)
     assert dropping.lost
     assert "non-shareable IPC" in failure.value.message
     assert "waiting for the control plane to become ready" in failure.value.message
