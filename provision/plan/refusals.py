@@ -50,8 +50,9 @@ def refusals(wanted: Desired, observed: Observed, *, restoring: bool = False) ->
 
 def _network(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
     lives = any(one.stamp is not None and one.stamp.cluster == network.cluster for one in seen.domains)
+    there = any(one.name == network.name for one in seen.networks)
     for other in (one for one in seen.networks if one.stamp is not None and one.stamp.cluster == network.cluster):
-        if other.name != network.name and lives:
+        if other.name != network.name and lives and not there:
             yield (
                 f"{network.host}: the guests' network is {other.name}, the inventory now says {network.name}: put it back, or destroy"
                 " the cluster to change it"

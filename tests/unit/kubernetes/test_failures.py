@@ -178,7 +178,7 @@ def test_the_script_prints_its_sections_on_any_machine() -> None:
 def test_a_node_without_disk_pressure_has_no_full_disk() -> None:
     """From the kubelet of a control plane that was too slow for kubeadm's ten minutes."""
     said = (
-        "E1130 04:27:01.901271 1114 event.go:273] Unable to write event: '&v1.Event{InvolvedObject:v1.ObjectReference{Kind:\"Node\","
+        'E1130 04:27:01.901271 1114 event.go:273] Unable to write event: \'&v1.Event{InvolvedObject:v1.ObjectReference{Kind:"Node",'
         ' Name:"cp1"}, Reason:"NodeHasNoDiskPressure", Message:"Node cp1 status is now: NodeHasNoDiskPressure"}'
         " (retry limit exceeded!)"
     )
