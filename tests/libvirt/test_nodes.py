@@ -14,6 +14,7 @@ import pytest
 
 from provision.base.errors import ConflictError, InventoryError, KubernetesError, StageTimeout, Unreachable
 from provision.base.events import Changed, Event, Warned
+from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Ssh
 from provision.inventory import load
 from provision.inventory.model import Cluster
@@ -227,8 +228,13 @@ def test_at_a_terminal_it_becomes_virsh(running: World, real: Place) -> None:
         said += os.read(ours, 4096)
     assert b"Connected to domain 'demo-w1'" in said
     assert Path(f"/proc/{process.pid}/comm").read_text() == "virsh\n"
-    os.write(ours, b"\x1d")
-    assert process.wait(30) == 0
+
+    def left() -> Ready[int] | NotYet:
+        os.write(ours, b"\x1d")  # virsh says this before it reads the terminal key by key
+        status = process.poll()
+        return NotYet("virsh runs") if status is None else Ready(status)
+
+    assert wait_until(left, what="the end of the console", within_s=60, every_s=0.3) == 0
     os.close(ours)
 
 
