@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.access import UNSEEN
 from provision.cli.named import NAME
 from provision.cli.say import say
 
 if TYPE_CHECKING:
     from provision.run import Standing, World
-
-UNSEEN = "it is not looked at"
 
 LOGS = ("kubelet", "docker", "linkerd", "cloud-init", "kernel")
 """What `logs` offers: the words of `run.node_logs`, written out because that loads libvirt; a test holds both to each other."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.access import UNSEEN
 from provision.cli.named import NAME
 from provision.cli.provision import ADOPT, LOCK_TIMEOUT, MAX_UNAVAILABLE, may_be_down
 from provision.cli.say import say
@@ -15,8 +16,6 @@ from provision.cli.say import say
 if TYPE_CHECKING:
     from provision.kubernetes import Eviction
     from provision.run import Standing, World
-
-UNSEEN = "it is not looked at"
 
 Command = Callable[..., None]
 

@@ -112,9 +112,14 @@ def _member(member: Member, wanted: Desired, observed: Observed) -> Iterator[str
         )
 
 
+def _with_guests(wanted: Desired, observed: Observed) -> set[str]:
+    """The cluster's nodes that have a guest on a host of the inventory, those that leave too."""
+    return {domain.stamp.node for _, domain in observed.stamped(wanted.cluster) if domain.stamp is not None}
+
+
 def _unseen(wanted: Desired, observed: Observed) -> Iterator[str]:
     """Members of the cluster whose guests are on no host of the inventory: one that carries some was taken out of it."""
-    there = {domain.stamp.node for _, domain in observed.stamped(wanted.cluster) if domain.stamp is not None}
+    there = _with_guests(wanted, observed)
     way = "put its host back into hosts, then take the node out of nodes and `provision --remove` it"
     for name in sorted(observed.ready - there):
         yield (
@@ -125,7 +130,7 @@ def _unseen(wanted: Desired, observed: Observed) -> Iterator[str]:
 
 def _headless(wanted: Desired, observed: Observed) -> Iterator[str]:
     """Workers of a cluster whose control plane is gone: another one would have another authority, and never know them."""
-    there = {domain.stamp.node for _, domain in observed.stamped(wanted.cluster) if domain.stamp is not None}
+    there = _with_guests(wanted, observed)
     control_plane = next((member.name for member in wanted.members if member.role == "control-plane"), "")
     if control_plane and control_plane not in there:
         members = [name for name, seen in observed.nodes.items() if seen.member and name in there]
