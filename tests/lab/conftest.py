@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,25 @@ from provision.base.events import nowhere
 from provision.base.shell import Completed, Local
 from provision.lab import Lab, connect_argv, down, up
 
+FAILED = pytest.StashKey[str]()
+
 MESHCTL = Path(sys.executable).with_name("meshctl")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes the first failure of a file whose tests build on each other: what follows can only wait for what never comes."""
+    report = yield
+    if report.failed and item.get_closest_marker("in_turn") and item.parent is not None:
+        item.parent.stash.setdefault(FAILED, item.name)
+    return report
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.parent is not None and (before := item.parent.stash.get(FAILED, None)):
+        pytest.fail(f"not tried: {before} failed, on which it builds", pytrace=False)
 
 
 @dataclass(frozen=True)

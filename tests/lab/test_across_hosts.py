@@ -24,7 +24,7 @@ from provision.lab import Lab, down, exec_argv, up
 from tests.lab.conftest import MESHCTL
 from tests.lab.test_hosts import MIB, Way, for_lab_hosts, unplugged
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.in_turn]
 
 LAB = Lab("test-across")
 WAYS = {"hv1": Way(), "hv2": Way("operator", proxy="netcat"), "hv3": Way(jump=True)}

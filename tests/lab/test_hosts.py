@@ -36,7 +36,7 @@ from provision.run.engine import opened
 from provision.specs import NetworkSpec, Owner
 from tests.lab.conftest import MESHCTL, of_process
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.in_turn]
 
 LAB = Lab("test-hosts")
 NAMES = ("hv1", "hv2", "hv3")

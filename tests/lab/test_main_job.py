@@ -29,7 +29,7 @@ from provision.inventory import load
 from provision.specs import is_artifact, mark_name
 from tests.lab.conftest import MESHCTL, Place, of_process
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.in_turn]
 
 FOREIGN_DOMAIN = """<domain type='qemu'><name>lab-foreign</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"""

@@ -15,7 +15,7 @@ import pytest
 from provision.base.shell import Completed
 from tests.lab.conftest import Place
 
-pytestmark = [pytest.mark.lab, pytest.mark.scenario("backup-restore")]
+pytestmark = [pytest.mark.lab, pytest.mark.in_turn, pytest.mark.scenario("backup-restore")]
 
 IDENTITY = pyrage.x25519.Identity.generate()
 

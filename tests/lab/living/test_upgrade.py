@@ -20,7 +20,7 @@ from provision.bundle import find, seal
 from tests.lab.conftest import MESHCTL, Place
 from tests.lab.relabelled import relabel
 
-pytestmark = [pytest.mark.lab, pytest.mark.scenario("upgrade")]
+pytestmark = [pytest.mark.lab, pytest.mark.in_turn, pytest.mark.scenario("upgrade")]
 
 Event = dict[str, Any]
 
