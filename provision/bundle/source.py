@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision.base import data
+from provision.base.alone import alone
 from provision.base.errors import ImageError
 from provision.base.events import Changed, Emit, Output, Progress, nowhere
 from provision.base.shell import Local
@@ -35,6 +36,9 @@ COMMIT = "faecb196815e248d3ecfb03c680a4507229c2a56"
 
 REVISION = 2
 """Raised when this module would write other bytes from the same inputs: it is part of the cache's digest."""
+
+BUILD_S = 5400.0
+"""How long another's build is waited for; it takes 10 to 25 minutes on two CPUs."""
 
 GO = ("golang-1.19-go", "golang-1.19-src")
 NODE_PROGRAMS = ("kubeadm", "kubelet", "kubectl")
@@ -113,8 +117,16 @@ def build(emit: Emit = nowhere) -> Path:
     if target.is_dir():
         return target
     _check_machine()
-    started = time.monotonic()
     target.parent.mkdir(parents=True, exist_ok=True)
+    lock = target.with_name(f".{target.name}.lock")
+    with alone(lock, what="the bundle", seen="another meshctl builds it", within_s=BUILD_S, emit=emit):
+        if not target.is_dir():  # who waited finds it made
+            _build(target, emit)
+    return target
+
+
+def _build(target: Path, emit: Emit) -> None:
+    started = time.monotonic()
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     work = data.cache("build", target.name)
@@ -124,7 +136,6 @@ def build(emit: Emit = nowhere) -> Path:
     partial.rename(target)
     shutil.rmtree(work)
     emit(Changed("this machine", str(target), f"built in {time.monotonic() - started:.0f} s"))
-    return target
 
 
 def _check_machine() -> None:

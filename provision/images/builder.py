@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -12,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from provision.base import data
+from provision.base.alone import alone
 from provision.base.content import content_sha256
 from provision.base.errors import ImageError, ShellError
 from provision.base.events import Changed, Emit, Output, Progress, nowhere
 from provision.base.interruption import tidying
 from provision.base.shell import Local
 from provision.base.units import GIB, approximate_size
-from provision.base.waiting import NotYet, Ready, wait_until
 from provision.images import disk, mirror, recipes, reproducible, system
 from provision.images.recipes import Recipe
 
@@ -156,7 +155,8 @@ def _check_machine(found: Recipe, folder: Path) -> None:
 @contextmanager
 def _workspace(folder: Path, name: str, emit: Emit) -> Iterator[Path]:
     """A folder for one build, removed at the end; one build at a time, so what others left is nobody's."""
-    with _alone(folder / f".{name}.lock", emit):
+    lock, seen = folder / f".{name}.lock", "another meshctl builds this image"
+    with alone(lock, what=f"the build that holds {lock}", seen=seen, within_s=MMDEBSTRAP_WITHIN_S, emit=emit):
         for stale in folder.glob(f".{name}.partial-*"):
             _remove(stale)
         place = Path(tempfile.mkdtemp(prefix=f".{name}.partial-", dir=folder))
@@ -171,21 +171,3 @@ def _remove(place: Path) -> None:
     # --one-file-system: whatever may still be mounted below is not ours to remove.
     with tidying():
         Local().run(["rm", "--recursive", "--force", "--one-file-system", str(place)], within_s=120)
-
-
-@contextmanager
-def _alone(lock: Path, emit: Emit) -> Iterator[None]:
-    """Holds the lock file; the kernel frees it when this process ends, however it does."""
-    with lock.open("w") as file:
-        wait_until(
-            lambda: _locked(file.fileno()), what=f"the build that holds {lock}", within_s=MMDEBSTRAP_WITHIN_S, emit=emit
-        )
-        yield
-
-
-def _locked(number: int) -> Ready[None] | NotYet:
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return NotYet("another meshctl builds this image")
-    return Ready(None)

@@ -8,7 +8,6 @@ runs in the lab reaches the machine's network.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from provision.base.alone import alone
 from provision.base.errors import MeshctlError
 from provision.base.events import Changed, Emit
 from provision.base.shell import Local
-from provision.base.waiting import NotYet, Ready, wait_until
 from provision.lab import hosts as several
 from provision.lab.daemon import answers, daemon_pid, start_daemon
 from provision.lab.ground import (
@@ -162,19 +161,10 @@ def _alone(lab: Lab) -> Iterator[None]:
     """Keeps a second `up` or `down` waiting: a lock on the labs' common folder, which ends with its holder."""
     folder = lab.run.parent
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-    def take() -> Ready[None] | NotYet:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return NotYet("another `meshctl lab` command holds the lock")
-        return Ready(None)
-
+    seen = "another `meshctl lab` command holds the lock"
     try:
-        wait_until(take, what=f"lab {lab.name}: the lock on {folder}", within_s=LOCK_S, every_s=0.2)
-        yield
+        with alone(folder, what=f"lab {lab.name}: the lock on {folder}", seen=seen, within_s=LOCK_S, every_s=0.2):
+            yield
     finally:
-        os.close(handle)
         with suppress(OSError):
             folder.rmdir()  # only when no lab is there
