@@ -23,6 +23,7 @@ class CpuFacts:
     virtual: bool = False
     hardware_virtualization: bool | None = None
     dev_kvm: bool = True
+    dev_vhost_net: bool = True
     governors: tuple[tuple[str, frozenset[int]], ...] = ()
     idle_states: tuple[IdleState, ...] = ()
     latency_limit_us: int | None = None

@@ -37,6 +37,7 @@ files idle $cpu/cpu[0-9]*/cpuidle/state*/name $cpu/cpu[0-9]*/cpuidle/state*/late
 tool latency_limit od -An -td4 -N4 /dev/cpu_dma_latency
 tool cpu_flags grep -m1 -E '^(flags|Features)' /proc/cpuinfo
 if [ -e /dev/kvm ]; then printf '@@ dev_kvm\nyes\n'; fi
+if [ -e /dev/vhost-net ]; then printf '@@ dev_vhost_net\nyes\n'; fi
 
 file thp /sys/kernel/mm/transparent_hugepage/enabled
 files ksm /sys/kernel/mm/ksm/run /sys/kernel/mm/ksm/pages_sharing

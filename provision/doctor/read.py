@@ -75,6 +75,7 @@ def read_cpu(sections: Sections) -> CpuFacts:
         virtual="hypervisor" in flags,
         hardware_virtualization=bool({"vmx", "svm"} & set(flags)) if flags else None,
         dev_kvm="dev_kvm" in sections,
+        dev_vhost_net="dev_vhost_net" in sections,
         governors=tuple(_governors(sections)),
         idle_states=tuple(_idle_states(sections)),
         latency_limit_us=_number(sections.get("latency_limit")),

@@ -95,4 +95,14 @@ NETWORK = (
         near_miss="Hosts without an address on the bridge, or that answer no ping at all: nothing can be said of those.",
         source="man ping: -M do; RFC 1191",
     ),
+    warning(
+        "MC151",
+        "the kernel does not move the guests' packets",
+        happens="Guests run under KVM, and there is no /dev/vhost-net.",
+        matters="QEMU copies each packet then, on the CPUs for its emulation: a hop costs tens of microseconds more, and more again when those "
+        "CPUs are busy. Guests start all the same.",
+        fix="`modprobe vhost_net` on {host}, for good by a line in /etc/modules-load.d; a kernel that has none (CONFIG_VHOST_NET) must be another one",
+        near_miss="Software emulation: it cannot use vhost-net, and is not asked for it.",
+        source="libvirt.org/formatdomain.html#setting-nic-driver-specific-options: without a name vhost is tried, and left out where it is not there",
+    ),
 )

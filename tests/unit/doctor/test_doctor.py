@@ -256,6 +256,7 @@ CASES: dict[str, tuple[Patient, Patient]] = {
     "MC149": (patient(network={"bridge_nf": True, "rules": DROP}), patient(network={"bridge_nf": False, "rules": DROP})),
     "MC150": (patient(network={"ways": (Way("hv2", "192.0.2.2", False, True),)}),
               patient(network={"ways": (Way("hv2", "192.0.2.2", False, False),)})),
+    "MC151": (patient(cpu={"dev_vhost_net": False}), patient(seen={"virtualization": "qemu"}, cpu={"dev_vhost_net": False})),
     "MC151": (inventory(patient(services={"max_startups": "9:30:100"}), ssh=JUMP, nodes=MANY), inventory(PATIENT, ssh=JUMP, nodes=MANY)),
     "MC152": (patient(services={"max_sessions": 1}), patient(services={"max_sessions": 2})),
     "MC153": (with_disk(cell=1), pool(with_disk(cell=1), numa_node=1)),
@@ -475,6 +476,8 @@ tsc
 @@ cpu_flags
 flags\t\t: fpu vmx hypervisor
 @@ dev_kvm
+yes
+@@ dev_vhost_net
 yes
 @@ thp
 [always] madvise never

@@ -79,7 +79,7 @@ KINDS = [
     ("<serial>", "<serial>other-", "disk vda serial", "root", "other-root"),
     ('type="qcow2"', 'type="raw"', "disk vda format", "qcow2", "raw"),
     ('mtu size="1500"', 'mtu size="9000"', f"interface {GUEST.mac} MTU", "1500", "9000"),
-    ('"vhost" queues="4"', '"vhost" queues="1"', f"interface {GUEST.mac} queues", "4", "1"),
+    ('<driver queues="4"', '<driver queues="1"', f"interface {GUEST.mac} queues", "4", "1"),
     ('<poll-control state="on"/>', "", "KVM hints", "hint-dedicated, poll-control", "hint-dedicated"),
     ('mode="host-passthrough"', 'mode="host-model"', "CPU mode", "host-passthrough", "host-model"),
 ]
