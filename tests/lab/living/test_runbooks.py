@@ -1,6 +1,6 @@
 """The pages of docs/runbooks that a cluster on one host can carry out, word by word. Each leaves the cluster as it found it.
 
-The upgrade, from which there is no way back, is in test_upgrade_runbook.py.
+Those that need two hosts are in test_across_hosts.py; the upgrade, from which there is no way back, in test_upgrade_runbook.py.
 """
 
 from __future__ import annotations
