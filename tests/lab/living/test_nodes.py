@@ -1,4 +1,4 @@
-"""cordon, drain, restart, logs and console on a living cluster, with the runbook about them.
+"""cordon, drain, restart, logs and console on a living cluster.
 
 The tests build on each other in the order of this file.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from provision.base.shell import Completed
 from provision.base.waiting import NotYet, Ready, wait_until
 from tests.lab.conftest import MESHCTL, Place
 from tests.lab.living.load import apply, kubectl
-from tests.runbook import RUNBOOKS, steps
 
 pytestmark = pytest.mark.lab
 
@@ -126,17 +124,3 @@ def test_the_console_has_said_something(place: Place) -> None:
     assert done.status == 0
     assert len(done.stdout.splitlines()) == 5
     assert "\x1b" not in done.stdout
-
-
-@pytest.mark.scenario("runbook-restart")
-def test_the_runbook_of_a_restart_is_right_and_a_persons_cordon_outlives_it(place: Place) -> None:
-    for step in steps((RUNBOOKS / "restart-a-node.md").read_text()):
-        began = time.monotonic()
-        done = place.meshctl(*step.words(str(place.inventory))[1:])
-        print(f"{step.command}: {time.monotonic() - began:.0f} s", flush=True)
-        assert done.status == 0, (step.command, done.stderr[-2000:])
-        assert step.unsaid(done.stdout + done.stderr) == "", (step.command, done.stderr[-2000:])
-        if " restart " in step.command:
-            assert "uncordon" not in done.stderr
-            assert ready(place, "w1") == "Ready,SchedulingDisabled"
-    assert ready(place, "w1") == "Ready"

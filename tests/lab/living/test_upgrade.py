@@ -1,7 +1,7 @@
 """A mesh that moves to another namespace, a bundle that was sealed again, and a patch version, on a cluster that lives.
 
 The second patch version is a stand-in: 1.20.2 relabelled as 1.20.3 (`relabelled`). There is no way back from it, so this is the last of
-the scenarios, and does not leave the cluster as it found it.
+the scenarios but its runbook's, which goes on from here, and does not leave the cluster as it found it.
 """
 
 from __future__ import annotations
