@@ -88,7 +88,10 @@ def _without_kvm(patient: Patient) -> tuple[str, str]:
     if not cpu.dev_kvm:
         return "there is no /dev/kvm", f"`modprobe kvm_intel || modprobe kvm_amd` on {patient.name}"
     log = "/var/log/libvirt/qemu/meshctl-probe-*.log"
-    return "/dev/kvm is there, but a guest does not live under it", f"QEMU's words are in {log} on {patient.name}"
+    return (
+        "/dev/kvm is there, but a guest does not live under it, or crawls",
+        f"QEMU's words are in {log} on {patient.name}",
+    )
 
 
 def _clock(patient: Patient) -> Iterator[Finding]:

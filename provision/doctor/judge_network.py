@@ -16,7 +16,7 @@ CANDIDATES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
 def judge_network(patient: Patient) -> Iterator[Finding]:
-    """MC141 to MC149, and MC151."""
+    """MC141 to MC149, and MC154."""
     yield from _routes(patient)
     yield from _networks(patient)
     if patient.cluster.network.mode == "bridge" and patient.real and patient.facts.network.links:
@@ -28,7 +28,7 @@ def judge_network(patient: Patient) -> Iterator[Finding]:
     yield from _forwarding(patient)
     yield from _firewall(patient)
     if patient.seen.virtualization == "kvm" and patient.nodes and patient.real and not patient.facts.cpu.dev_vhost_net:
-        yield found("MC151", patient.name, "there is no /dev/vhost-net")
+        yield found("MC154", patient.name, "there is no /dev/vhost-net")
 
 
 def _ours(patient: Patient) -> NetworkSeen | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -25,6 +26,7 @@ from provision.base.interruption import check
 from provision.base.units import MIB
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.hosts.connection import Connection, Patience
+from provision.hosts.kvm_probe import GIVEN_UP_S, LIVES_S, Pulse
 from provision.hosts.refusal import advice, unasking
 from provision.libvirt_xml import (
     LEASE_NAME,
@@ -61,8 +63,8 @@ from provision.specs import STAMP_URI, Stamp
 CHUNK = 256 * 1024
 """Bytes per stream message: libvirt's own limit is 4 MiB, its tools send 256 KiB or less."""
 
-KVM_PROBE_S = 2.0
-"""A guest that KVM cannot run ends within the first instructions of its BIOS; one that runs after this, runs."""
+KVM_PROBE_S = LIVES_S
+"""How long a throw-away guest must live."""
 
 NO_KVM = (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED)
 """How drivers answer a question about KVM where there is none; any other error says nothing about KVM."""
@@ -272,7 +274,7 @@ class Hypervisor:
     # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def kvm_fault(self) -> str:
-        """Why KVM does not start a guest here, "" when it does: then a throw-away domain still runs after two seconds.
+        """Why KVM does not start a guest here, "" when it does: then a throw-away domain lives, and rests (`kvm_probe`).
 
         The device node alone proves nothing. Tried once. Raises HypervisorError when libvirt could not be asked.
         """
@@ -567,7 +569,7 @@ class Hypervisor:
                     raise
                 return last_words(str(error.get_error_message()))
             try:
-                return "" if _stays_up(domain) else "a throw-away guest ended within two seconds"
+                return _kvm_fault(domain)
             finally:
                 with suppress(libvirt.libvirtError):
                     domain.destroy()
@@ -603,20 +605,25 @@ def _run_events() -> None:
         libvirt.virEventRunDefaultImpl()
 
 
-def _stays_up(domain: Any) -> bool:
-    def check() -> Ready[bool] | NotYet:
-        try:
-            state, _ = domain.state()
-        except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
-                raise
-            return Ready(False)
-        return NotYet("running") if state == libvirt.VIR_DOMAIN_RUNNING else Ready(False)
+def _kvm_fault(domain: Any) -> str:
+    pulse, started = Pulse(KVM_PROBE_S), time.monotonic()
 
+    def check() -> Ready[str] | NotYet:
+        said = pulse.judge(time.monotonic() - started, _cpu_s(domain))
+        return NotYet("at work") if said is None else Ready(said)
+
+    return wait_until(check, what="the throw-away domain", within_s=2 * GIVEN_UP_S, every_s=0.1)
+
+
+def _cpu_s(domain: Any) -> float | None:
+    """The CPU time of a domain in seconds, None when it ended."""
     try:
-        return wait_until(check, what="the throw-away domain", within_s=KVM_PROBE_S, every_s=0.1)
-    except StageTimeout:
-        return True
+        state, _, _, _, nanoseconds = domain.info()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+        return None
+    return float(nanoseconds) / 1e9 if state == libvirt.VIR_DOMAIN_RUNNING else None
 
 
 def _version(number: int) -> str:

@@ -224,7 +224,7 @@ def _readonly_disk(path: str, device: str, *, shared: bool = False) -> Any:
 
 
 def _interface(guest: GuestSpec) -> Any:
-    # No name: libvirt takes vhost-net then where the kernel has it (MC151), and refuses to start the guest where only a name asks for it.
+    # No name: libvirt takes vhost-net then where the kernel has it (MC154), and refuses to start the guest where only a name asks for it.
     driver = [_element("driver", queues=str(guest.vcpus))] if guest.virtualization == "kvm" else []
     return _element(
         "interface", None,

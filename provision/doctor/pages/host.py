@@ -46,7 +46,8 @@ HOST = (
     error(
         "MC105",
         "KVM does not start a guest",
-        happens="A throw-away guest did not survive two seconds under KVM: guests run in software emulation. Only a "
+        happens="A throw-away guest did not survive two seconds under KVM, or its firmware took twenty times the CPU time that it needs: "
+        "guests run in software emulation. Only a "
         "warning where `require: any` takes them so, or where no guest is to run.",
         matters="Emulation is ten to fifty times slower, and pins cannot mend that. The device node alone proves nothing.",
         fix="{remedy}",

@@ -96,7 +96,7 @@ NETWORK = (
         source="man ping: -M do; RFC 1191",
     ),
     warning(
-        "MC151",
+        "MC154",
         "the kernel does not move the guests' packets",
         happens="Guests run under KVM, and there is no /dev/vhost-net.",
         matters="QEMU copies each packet then, on the CPUs for its emulation: a hop costs tens of microseconds more, and more again when those "

@@ -256,7 +256,7 @@ CASES: dict[str, tuple[Patient, Patient]] = {
     "MC149": (patient(network={"bridge_nf": True, "rules": DROP}), patient(network={"bridge_nf": False, "rules": DROP})),
     "MC150": (patient(network={"ways": (Way("hv2", "192.0.2.2", False, True),)}),
               patient(network={"ways": (Way("hv2", "192.0.2.2", False, False),)})),
-    "MC151": (patient(cpu={"dev_vhost_net": False}), patient(seen={"virtualization": "qemu"}, cpu={"dev_vhost_net": False})),
+    "MC154": (patient(cpu={"dev_vhost_net": False}), patient(seen={"virtualization": "qemu"}, cpu={"dev_vhost_net": False})),
     "MC151": (inventory(patient(services={"max_startups": "9:30:100"}), ssh=JUMP, nodes=MANY), inventory(PATIENT, ssh=JUMP, nodes=MANY)),
     "MC152": (patient(services={"max_sessions": 1}), patient(services={"max_sessions": 2})),
     "MC153": (with_disk(cell=1), pool(with_disk(cell=1), numa_node=1)),
@@ -656,3 +656,7 @@ def test_libvirt_says_whom_qemu_runs_as() -> None:
 def test_a_free_network_is_free() -> None:
     assert free_network(["10.0.0.0/9", "10.128.0.0/24"], 24) == "10.128.1.0/24"
     assert free_network(["0.0.0.0/0"], 24) == "another one"
+
+
+def test_no_id_is_given_twice() -> None:
+    assert len(BY_ID) == len(CHECKS)
