@@ -18,9 +18,10 @@ REPORT_EVERY_S = 15.0
 
 @dataclass(frozen=True)
 class NotYet:
-    """A check's answer while the awaited thing has not happened: what it saw instead."""
+    """A check's answer while the awaited thing has not happened: what it saw instead, and on which nodes where it can tell."""
 
     seen: str
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

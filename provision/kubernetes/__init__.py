@@ -19,6 +19,7 @@ from provision.kubernetes.evictions import Eviction, evictions
 from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.kubeadm import credentials, initialise, join
 from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, logs_argv, nodes_ready, patiently
+from provision.kubernetes.lookout import wait_on
 from provision.kubernetes.node import NodeState, Phase, is_member, observe
 from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
 from provision.kubernetes.prepare import prepare
@@ -80,4 +81,5 @@ __all__ = [
     "trusted_authority",
     "uncordon",
     "upgrade",
+    "wait_on",
 ]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from provision.base.errors import KubernetesError
 from provision.base.shell import Shell
 from provision.kubernetes.api import Certificates
-from provision.kubernetes.files import STATE
+from provision.kubernetes.places import STATE
 
 ETCD = "/var/lib/etcd"
 CLIENT_PORT = 2379

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from provision.base.shell import Shell
 from provision.kubernetes.failures import hint_for
-from provision.kubernetes.files import STATE
+from provision.kubernetes.places import STATE
 from provision.kubernetes.token import redacted
 
 WIDTH = 300

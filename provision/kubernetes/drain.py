@@ -6,8 +6,8 @@ from provision.base.errors import KubernetesError, ShellError
 from provision.base.events import Changed, Emit
 from provision.base.shell import Completed, Shell
 from provision.kubernetes.evictions import evictions, held_by
-from provision.kubernetes.files import STATE
 from provision.kubernetes.kubectl import Kubectl, kubectl_argv
+from provision.kubernetes.places import STATE
 
 DRAIN_S = 600.0
 """Pods get 30 s to end (terminationGracePeriodSeconds), some ask for minutes; a PodDisruptionBudget may hold for ever."""

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from provision.kubernetes.kubelet import RESOLV_CONF
+from provision.kubernetes.places import STATE
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import File, Spec
 from provision.specs import Member
@@ -16,8 +17,6 @@ NETWORK_SCRIPT = "/usr/local/lib/meshctl/network"
 DETACHED_SCRIPT = "/usr/local/lib/meshctl/detached"
 NETWORK_UNIT = "meshctl-network.service"
 CNI_CONF = "/etc/cni/net.d/10-meshctl.conf"
-STATE = "/var/lib/meshctl"
-
 ROUTE_PROTOCOL = 201
 """The routing protocol number of our routes: their stamp. No routing daemon that iproute2 knows uses 201."""
 

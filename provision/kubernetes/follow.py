@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from provision.base.errors import Unreachable
 from provision.base.events import Emit, Output
 from provision.base.shell import Shell
-from provision.base.waiting import NotYet, Ready, wait_until
+from provision.base.waiting import NotYet, Ready
 from provision.guests import HostKeyMismatch, KeyRefused
-from provision.kubernetes.files import STATE
+from provision.kubernetes.lookout import wait_on
+from provision.kubernetes.places import STATE
 from provision.kubernetes.token import redacted
 
 GRACE_S = 60.0
@@ -39,9 +40,12 @@ class Detached:
     stem: str
 
 
-def follow(shell: Shell, node: str, what: str, detached: Detached, within_s: float, emit: Emit) -> str:
+def follow(
+    shell: Shell, node: str, what: str, detached: Detached, within_s: float, emit: Emit, generation: str = ""
+) -> str:
     """Waits for its end, a connection that is lost notwithstanding; each line of its log becomes an event. Gives the outcome: done,
-    `failed STATUS` or vanished. Raises StageTimeout when it does not end.
+    `failed STATUS` or vanished. Raises StageTimeout when it does not end, and
+    KubernetesError when it is waited for in vain.
     """
     log = _Log(node, detached, emit)
 
@@ -54,7 +58,15 @@ def follow(shell: Shell, node: str, what: str, detached: Detached, within_s: flo
             return NotYet(error.message)  # it does not hang on our session, so neither does the wait
         return NotYet(log.last or f"{what} has said nothing yet") if outcome == "running" else Ready(outcome)
 
-    return wait_until(look, what=f"{node}: {what}", within_s=within_s + GRACE_S, every_s=2.0, emit=emit)
+    return wait_on(
+        {node: shell},
+        look,
+        what=f"{node}: {what}",
+        within_s=within_s + GRACE_S,
+        every_s=2.0,
+        generation=generation,
+        emit=emit,
+    )
 
 
 def in_words(outcome: str, within_s: float) -> str:

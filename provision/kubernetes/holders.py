@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from provision.base.errors import KubernetesError
 from provision.base.shell import Shell
-from provision.kubernetes.files import STATE
+from provision.kubernetes.places import STATE
 from provision.kubernetes.profile import Authority, Holder
 
 SIGNED_DAYS = 365

@@ -15,10 +15,11 @@ from provision.base.events import Changed, Emit, Warned
 from provision.base.secret import Secret
 from provision.base.shell import Shell
 from provision.kubernetes.diagnose import diagnose
-from provision.kubernetes.files import DETACHED_SCRIPT, STATE
+from provision.kubernetes.files import DETACHED_SCRIPT
 from provision.kubernetes.follow import Detached, follow, in_words
 from provision.kubernetes.kubectl import Kubectl, patiently
 from provision.kubernetes.node import UNIT, NodeState, Phase, observe
+from provision.kubernetes.places import STATE
 from provision.kubernetes.preflight import preflight
 from provision.kubernetes.prepare import prepare
 from provision.kubernetes.profile import Profile
@@ -99,7 +100,7 @@ def join(
 
     def clear_way() -> None:
         api = credentials.api
-        if api is not None and patiently(lambda: _forget(api, member.name), within_s=API_S, emit=emit):
+        if api is not None and patiently(api, lambda: _forget(api, member.name), within_s=API_S, emit=emit):
             emit(Changed(member.name, "Node object of a former guest", "remove"))
 
     _bring(
@@ -122,8 +123,8 @@ def _forget(api: Kubectl, name: str) -> bool:
 
 def credentials(shell: Shell, profile: Profile, emit: Emit, *, within_s: float = API_S) -> Credentials:
     """What workers join with, from the control plane; waits while the API server starts. 1.20: makes a new token."""
-    kubectl = Kubectl(shell, profile.certificates)
-    return patiently(lambda: profile.credentials(kubectl), within_s=within_s, emit=emit)
+    kubectl = Kubectl(shell, profile.certificates, profile.generation)
+    return patiently(kubectl, lambda: profile.credentials(kubectl), within_s=within_s, emit=emit)
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def _start(shell: Shell, task: _Task, within_s: float) -> None:
 
 def _finish(shell: Shell, member: Member, task: _Task, within_s: float, emit: Emit) -> None:
     try:
-        outcome = follow(shell, member.name, task.name, _FILES, within_s, emit)
+        outcome = follow(shell, member.name, task.name, _FILES, within_s, emit, task.generation)
     except StageTimeout as error:
         raise _failed(shell, member, task, f"not within {within_s:.0f} s") from error
     if outcome != "done":

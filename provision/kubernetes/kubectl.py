@@ -17,7 +17,7 @@ from provision.base.errors import CommandFailed, KubernetesError
 from provision.base.events import Emit
 from provision.base.secret import Secret
 from provision.base.shell import Completed, Shell
-from provision.base.waiting import NotYet, Ready, wait_until
+from provision.base.waiting import NotYet, Ready
 from provision.kubernetes.api import (
     ApiStarting,
     Certificates,
@@ -28,6 +28,7 @@ from provision.kubernetes.api import (
     selector,
     starting,
 )
+from provision.kubernetes.lookout import wait_on
 
 T = TypeVar("T")
 
@@ -110,6 +111,7 @@ class Kubectl:
 
     shell: Shell
     certificates: Certificates | None = None
+    generation: str = ""
 
     def get(
         self, kind: str, name: str = "", *, namespace: str = "", labels: Mapping[str, str] | None = None
@@ -224,8 +226,8 @@ class Kubectl:
             raise ApiStarting(f"{error.where}: the API server has not answered for {ANSWER_S:.0f} s") from error
 
 
-def patiently(ask: Callable[[], T], *, within_s: float, emit: Emit) -> T:
-    """What `ask` gives, asked again for `within_s` seconds while the API server or its etcd are too busy to answer.
+def patiently(kubectl: Kubectl, ask: Callable[[], T], *, within_s: float, emit: Emit) -> T:
+    """What `ask` gives of a control plane, asked again for `within_s` seconds while the API server or its etcd are too busy to answer.
 
     `ask` may be cut short anywhere and is begun anew: it must find out for itself what is done already.
     """
@@ -236,7 +238,10 @@ def patiently(ask: Callable[[], T], *, within_s: float, emit: Emit) -> T:
         except ApiStarting as error:
             return NotYet(error.message)
 
-    return wait_until(attempt, what="the API server", within_s=within_s, every_s=2.0, emit=emit)
+    nodes = {kubectl.shell.where: kubectl.shell}
+    return wait_on(
+        nodes, attempt, what="the API server", within_s=within_s, every_s=2.0, generation=kubectl.generation, emit=emit
+    )
 
 
 def admin_conf(shell: Shell) -> Secret:
@@ -256,8 +261,9 @@ def nodes_ready(
     except ApiStarting as error:
         return NotYet(error.message)
     states = {name: _node_state(nodes.get(name), (boots or {}).get(name, "")) for name in names}
-    missing = [f"{name}: {state}" for name, state in states.items() if state != "Ready"]
-    return NotYet("; ".join(missing)) if missing else Ready(tuple(names))
+    late = {name: state for name, state in states.items() if state != "Ready"}
+    said = "; ".join(f"{name}: {state}" for name, state in late.items())
+    return NotYet(said, tuple(late)) if late else Ready(tuple(names))
 
 
 def ready_nodes(kubectl: Kubectl) -> frozenset[str]:

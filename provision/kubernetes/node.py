@@ -13,12 +13,12 @@ from provision.kubernetes.files import (
     DOCKER_CONFIG,
     NETWORK_UNIT,
     ROUTE_PROTOCOL,
-    STATE,
     docker_config,
     files_for,
     hosts_file,
     routes,
 )
+from provision.kubernetes.places import STATE
 from provision.kubernetes.profile import Profile, archives_for
 from provision.kubernetes.spec import CONTROL_PLANE, WORKER, Archive, File, Program, Spec
 from provision.specs import Member

@@ -99,8 +99,10 @@ def judge_pods(
         )
     ready = [item for item in wanted if _ready(item)]
     found = {item["spec"].get("nodeName", ""): item for item in ready if _steady(item, now)}
-    lacking = [f"{node}: {_why(node, items, wanted)}" for node in nodes if node not in found]
-    return NotYet("; ".join(lacking)) if lacking else Ready({node: _pod(found[node]) for node in nodes})
+    lacking = {node: f"{node}: {_why(node, items, wanted)}" for node in nodes if node not in found}
+    if lacking:
+        return NotYet("; ".join(lacking.values()), tuple(lacking))
+    return Ready({node: _pod(found[node]) for node in nodes})
 
 
 def reach(shell: Shell, source: Pod, targets: Sequence[Pod], *, port: int, within_s: float = ATTEMPT_S) -> None:

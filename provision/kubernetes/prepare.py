@@ -14,8 +14,9 @@ from provision.base.errors import KubernetesError
 from provision.base.events import Changed, Emit, Progress
 from provision.base.interruption import tidying
 from provision.base.shell import Shell
-from provision.kubernetes.files import DOCKER_CONFIG, NETWORK_UNIT, STATE
+from provision.kubernetes.files import DOCKER_CONFIG, NETWORK_UNIT
 from provision.kubernetes.node import DOCKER, DOCKER_PENDING, KUBELET, KUBELET_PENDING, NodeState, observe
+from provision.kubernetes.places import STATE
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import Archive, File, Program, Spec
 from provision.specs import Member

@@ -20,4 +20,4 @@ def profile_for(generation: str) -> Profile:
 
 def kubectl_for(generation: str, shell: Shell) -> Kubectl:
     """Kubectl on a control plane of a generation. Raises as `profile_for` does."""
-    return Kubectl(shell, profile_for(generation).certificates)
+    return Kubectl(shell, profile_for(generation).certificates, generation)

@@ -12,8 +12,8 @@ import tarfile
 from provision.base.events import Changed, Emit
 from provision.base.shell import Shell
 from provision.kubernetes.control_state import DIGEST_SIZE, ETCD, ControlState, authority_of
-from provision.kubernetes.files import STATE
 from provision.kubernetes.node import RESTORE
+from provision.kubernetes.places import STATE
 from provision.specs import Member
 
 CONFIG = "/etc/kubernetes"

@@ -15,10 +15,10 @@ from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.diagnose import diagnose
-from provision.kubernetes.files import STATE
 from provision.kubernetes.follow import Detached, follow, in_words
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.node import observe
+from provision.kubernetes.places import STATE
 from provision.kubernetes.prepare import from_bundle, prepare
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import Spec
@@ -119,7 +119,7 @@ def _begun(shell: Shell, spec: Spec) -> str:
 
 def _ended(shell: Shell, member: Member, what: str, generation: str, within_s: float, emit: Emit) -> None:
     try:
-        why = in_words(follow(shell, member.name, what, _FILES, within_s, emit), within_s)
+        why = in_words(follow(shell, member.name, what, _FILES, within_s, emit, generation), within_s)
     except StageTimeout as error:
         raise _failed(shell, member, what, generation, f"not within {within_s:.0f} s") from error
     if why != "done":

@@ -11,7 +11,6 @@ from provision import bundle
 from provision.base.errors import ConflictError, InventoryError, ShellError
 from provision.base.events import Changed, Warned
 from provision.base.parallel import for_each
-from provision.base.waiting import wait_until
 from provision.guests import Ssh, target
 from provision.inventory import Cluster
 from provision.kubernetes import (
@@ -22,6 +21,7 @@ from provision.kubernetes import (
     profile_for,
     put_back,
     trusted_authority,
+    wait_on,
 )
 from provision.plan import Plan
 from provision.run.age import decrypted, is_encrypted
@@ -191,10 +191,12 @@ def _gather(doors: Doors, shells: Mapping[str, Ssh]) -> None:
 
 def _await_ready(doors: Doors, names: Collection[str]) -> None:
     kubectl = doors.kubectl()
-    wait_until(
+    shells = doors.shells()
+    wait_on(
+        {name: shells[name] for name in names},
         lambda: nodes_ready(kubectl, list(names)),
         what=f"{', '.join(names)} Ready with what was restored",
         within_s=READY_S,
-        every_s=3.0,
+        generation=kubectl.generation,
         emit=doors.emit,
     )

@@ -35,7 +35,7 @@ def run(plan: Plan, doors: Doors) -> None:
     wanted = mesh_manifests(doors.cluster, doors.bundle)
     whole = plan.concerns(doors.cluster.control_plane.name)
     if whole:
-        patiently(lambda: _put(kubectl, wanted, doors), within_s=READY_S, emit=doors.emit)
+        patiently(kubectl, lambda: _put(kubectl, wanted, doors), within_s=READY_S, emit=doors.emit)
     unwanted = _unwanted(kubectl, wanted, plan, doors)
     digests = pod_digests(wanted)
 
@@ -64,7 +64,7 @@ def _unwanted(
     if not _about_all(plan, doors):
         return ()
     label = marks(doors.cluster.cluster)
-    return patiently(lambda: kubectl.outdated(wanted, label).unwanted, within_s=READY_S, emit=doors.emit)
+    return patiently(kubectl, lambda: kubectl.outdated(wanted, label).unwanted, within_s=READY_S, emit=doors.emit)
 
 
 def _put(kubectl: Kubectl, wanted: tuple[Manifest, ...], doors: Doors) -> None:

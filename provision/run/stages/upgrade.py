@@ -13,7 +13,7 @@ from typing import Any
 from provision.base.errors import ConflictError
 from provision.base.events import Changed
 from provision.base.parallel import for_each
-from provision.base.waiting import NotYet, Ready, wait_until
+from provision.base.waiting import NotYet, Ready
 from provision.guests import Ssh
 from provision.hosts import copy_path
 from provision.kubernetes import (
@@ -29,6 +29,7 @@ from provision.kubernetes import (
     set_aside,
     take_back,
     upgrade,
+    wait_on,
 )
 from provision.libvirt_xml import DomainSeen, bundle_disk_xml, domain_xml, judged_domains
 from provision.plan import BUNDLE_DISK, UPGRADE, Plan, effective
@@ -113,4 +114,7 @@ def _await(member: Member, shell: Ssh, kubectl: Kubectl, spec: Spec, doors: Door
         **({"a request through the mesh": lambda: ask_mesh(shell, doors)} if routed else {}),
     }
     for what, look in looks.items():
-        wait_until(look, what=f"{member.name}: {what}", within_s=READY_S, every_s=3.0, emit=doors.emit)
+        wait_on(
+            {kubectl.shell.where: kubectl.shell, member.name: shell}, look, what=f"{member.name}: {what}", within_s=READY_S,
+            generation=spec.generation, emit=doors.emit,
+        )  # fmt: skip

@@ -187,7 +187,7 @@ def test_ready_is_believed_of_the_kernel_that_runs_only(cluster: Cluster) -> Non
     boot = cluster[W1].read(["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
     assert soon(lambda: nodes_ready(cluster.kubectl, ["w1"], {"w1": boot})) == ("w1",)
     before = nodes_ready(cluster.kubectl, ["cp1", "w1"], {"w1": "the-one-before"})
-    assert before == NotYet("w1: its kubelet has not reported since it was started")
+    assert before == NotYet("w1: its kubelet has not reported since it was started", ("w1",))
 
 
 def test_a_second_run_only_reads(cluster: Cluster) -> None:

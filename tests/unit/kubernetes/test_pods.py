@@ -50,9 +50,9 @@ def test_ready_pods_of_the_wanted_template_are_taken() -> None:
 
 def test_a_ready_pod_of_an_older_template_is_not_the_wanted_one() -> None:
     """Kubernetes 1.20 rolls node by node: right after `apply` every node has a ready pod, of the old configuration."""
-    assert judged(pod("cp1"), pod("w1", "old")) == NotYet("w1: its pod is of an older configuration")
+    assert judged(pod("cp1"), pod("w1", "old")) == NotYet("w1: its pod is of an older configuration", ("w1",))
     beside = judged(pod("cp1"), pod("w1", "old"), pod("w1", ready=False))
-    assert beside == NotYet("w1: Running, not ready")
+    assert beside == NotYet("w1: Running, not ready", ("w1",))
 
 
 @pytest.mark.parametrize("pause", ["back-off 40s", "Back-off 1m20s", "back-off 5m0s"])
@@ -81,6 +81,6 @@ def test_an_image_that_nobody_has_ends_the_wait() -> None:
 
 def test_between_two_crashes_a_pod_is_ready_but_not_taken() -> None:
     assert judged(pod("cp1"), pod("w1", since_s=8, restartCount=2)) == NotYet(
-        "w1: restarted, and not ready for 30 s yet"
+        "w1: restarted, and not ready for 30 s yet", ("w1",)
     )
     assert isinstance(judged(pod("cp1"), pod("w1", since_s=31, restartCount=2)), Ready)
