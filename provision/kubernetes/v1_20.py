@@ -41,6 +41,8 @@ PATCHES = "/etc/meshctl/kubeadm-patches"
 
 # kubeadm has the API server's readiness asked every second, each time with a new TLS handshake: a sixth of an emulated
 # core, and nobody asks for the answer of a server that stands behind no Service.
+# And it has the API server and etcd killed when they have not answered for 80 s. Killing does not mend a lack of CPU or disk, it adds a
+# start to it, under which the next kill follows: 300 s are left to them.
 _API_SERVER = """\
 apiVersion: v1
 kind: Pod
@@ -48,7 +50,17 @@ metadata: {name: kube-apiserver, namespace: kube-system}
 spec:
   containers:
   - name: kube-apiserver
+    livenessProbe: {failureThreshold: 30}
     readinessProbe: {periodSeconds: 10}
+"""
+_ETCD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: etcd, namespace: kube-system}
+spec:
+  containers:
+  - name: etcd
+    livenessProbe: {failureThreshold: 30}
 """
 
 # The control plane is upgraded by `apply`, every other node by `node`. Two of its checks are no errors here. ImagePull: that the images
@@ -109,7 +121,8 @@ class Profile120:
 
     def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:  # noqa: ARG002 (the interface)
         """See `Profile.node_files`."""
-        patches = (File(f"{PATCHES}/kube-apiserver+strategic.yaml", _API_SERVER),)
+        pods = {"kube-apiserver": _API_SERVER, "etcd": _ETCD}
+        patches = tuple(File(f"{PATCHES}/{pod}+strategic.yaml", text) for pod, text in pods.items())
         return (
             *(patches if member.role == CONTROL_PLANE else ()),
             kubelet_unit(),

@@ -101,13 +101,19 @@ def test_1_5_files_hold_every_setting_as_they_replace_all_flags() -> None:
     assert node["masterAddresses"] == ["10.77.0.61"]
 
 
-def test_the_api_servers_readiness_is_asked_every_ten_seconds_by_a_patch_of_kubeadms_pod() -> None:
+def test_probes_are_those_of_patches_of_kubeadms_pods() -> None:
     profile = profile_for("1.20")
     argv = profile.init_argv()
     folder = argv[argv.index("--experimental-patches") + 1]
     files = {file.path: file.content for file in profile.node_files(SPEC, CP)}
-    pod = yaml.safe_load(files[f"{folder}/kube-apiserver+strategic.yaml"])
-    assert pod["spec"] == {"containers": [{"name": "kube-apiserver", "readinessProbe": {"periodSeconds": 10}}]}
+    pods = {path: yaml.safe_load(text)["spec"] for path, text in files.items() if path.startswith(folder)}
+    alive = {"livenessProbe": {"failureThreshold": 30}}
+    assert pods == {
+        f"{folder}/kube-apiserver+strategic.yaml": {
+            "containers": [{"name": "kube-apiserver", "readinessProbe": {"periodSeconds": 10}, **alive}]
+        },
+        f"{folder}/etcd+strategic.yaml": {"containers": [{"name": "etcd", **alive}]},
+    }
     assert not any(file.path.startswith(folder) for file in profile.node_files(SPEC, W1))
 
 
@@ -211,7 +217,7 @@ def test_a_node_as_wanted_has_nothing_to_do(spec: Spec, member: Member) -> None:
         ({"prepared": "\n".join(("v1.20.1", *SPEC.stamp[1:]))}, "its preparation did not end"),
         ({"image": ""}, "2 image archive(s) to load"),
         ({"loaded": "4" * 64}, "1 image archive(s) to load"),
-        ({"file": ""}, "14 file(s) to write"),
+        ({"file": ""}, "15 file(s) to write"),
         ({"hosts": ""}, "/etc/hosts lacks nodes"),
         ({"docker": ""}, "/etc/docker/daemon.json to change"),
         ({"active": "active\nactivating\nactive\ninactive"}, "kubelet.service is not running"),
