@@ -41,6 +41,7 @@ COMMANDS = {
     "drain": Lazy("nodes", "drain", "Cordon nodes and evict their pods."),
     "uncordon": Lazy("nodes", "uncordon", "Let nodes take pods again."),
     "restart": Lazy("nodes", "restart", "Start nodes anew, one after the other: drained first, proven after."),
+    "rebuild": Lazy("rebuild", "rebuild", "Throw nodes away and make them anew, under the same name and address."),
     "logs": Lazy("node_logs", "logs", "Show what a node's kubelet, docker, kernel, cloud-init or linkerd says."),
     "console": Lazy("node_logs", "console", "Open a guest's console, or print what it has said."),
     "destroy": Lazy("destroy", "destroy", "Remove exactly what carries the cluster's stamp."),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CHANGES_PENDING = 20
 """Exit code of `plan --detailed-exitcode` when there is something to do, and of `status --drift` when there is drift."""
 
-STAGES = ("hosts", "images", "networks", "volumes", "guests", "kubernetes", "mesh", "removal", "verify")
+STAGES = ("hosts", "images", "networks", "rebuild", "volumes", "guests", "kubernetes", "mesh", "removal", "verify")
 """The names of `run.stages.order`, written out because that loads libvirt, which --help does without; a test holds both to each other."""
 
 ADOPT = click.option(

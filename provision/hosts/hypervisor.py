@@ -491,6 +491,21 @@ class Hypervisor:
             if domain.isActive():
                 domain.destroy()
 
+    def forget_past(self, name: str) -> None:
+        """Deletes what would make a domain that is off go on where it was: saved memory, and what libvirt knows of its snapshots."""
+        with self._changing(f"delete what is saved of {name}") as connection:
+            domain = connection.lookupByName(name)
+            if domain.hasManagedSaveImage():
+                domain.managedSaveRemove()
+            real = not _records_only(
+                connection
+            )  # which refuses flags it does not know, and has no data to keep them from
+            for snapshot in domain.listAllSnapshots():
+                snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY if real else 0)
+            if real and connection.getLibVersion() >= SINCE_CHECKPOINTS:
+                for checkpoint in domain.listAllCheckpoints():
+                    checkpoint.delete(libvirt.VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY)
+
     def remove_domain(self, name: str) -> None:
         """Ends a domain at once and undefines it, with NVRAM, saved memory, and what libvirt knows of its snapshots."""
         with self._changing(f"remove {name}") as connection:

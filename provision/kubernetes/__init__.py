@@ -17,8 +17,9 @@ from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.drain import DRAIN_S, cordon, cordoned, disown, drain, set_aside, take_back, uncordon
 from provision.kubernetes.evictions import Eviction, evictions
 from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
+from provision.kubernetes.forget import forget_node
 from provision.kubernetes.kubeadm import credentials, initialise, join
-from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, logs_argv, nodes_ready, patiently
+from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, logs_argv, nodes_ready, patiently, ready_nodes
 from provision.kubernetes.lookout import wait_on
 from provision.kubernetes.node import NodeState, Phase, is_member, observe
 from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
@@ -59,6 +60,7 @@ __all__ = [
     "evictions",
     "expiries",
     "finish",
+    "forget_node",
     "initialise",
     "is_member",
     "join",
@@ -74,6 +76,7 @@ __all__ = [
     "profile_for",
     "put_back",
     "reach",
+    "ready_nodes",
     "renew_proxy",
     "runs_version",
     "set_aside",

@@ -25,6 +25,22 @@ def ca_cert_hash(pem: str) -> str:
     return f"sha256:{hashlib.sha256(_to_be_signed(pem)[6]).hexdigest()}"
 
 
+_COMMON_NAME = bytes.fromhex("0603550403")
+"""Its OID (2.5.4.3), in DER."""
+
+
+def requested_name(pem: str) -> str:
+    """The common name that a certificate request (RFC 2986) asks for, "" for what is none."""
+    body = "".join(line for line in pem.splitlines() if not line.startswith("-----"))
+    try:
+        (request,) = _parts(base64.b64decode(body, validate=False))
+        subject = _parts(_content(_parts(_content(request))[0]))[1]
+        pairs = [_parts(_content(one)) for name in _parts(_content(subject)) for one in _parts(_content(name))]
+    except (IndexError, ValueError):
+        return ""
+    return next((_content(value).decode() for oid, value in pairs if oid == _COMMON_NAME), "")
+
+
 def not_after(pem: str) -> datetime.datetime:
     """When a certificate expires. Raises ValueError for what is none."""
     validity = _to_be_signed(pem)[4]

@@ -204,9 +204,12 @@ class Kubectl:
         argv = kubectl_argv(*verb, "--validate=false", "-f", "-")
         _checked(self.shell.run(argv, stdin=_stream(manifests), within_s=180, check=False), what)
 
-    def delete(self, kind: str, name: str, *, namespace: str = "", orphan: bool = False) -> None:
-        """Deletes an object; one that is not there is fine. `orphan`: what it made stays."""
-        argv = kubectl_argv("delete", kind, name, *_scope(namespace), *(["--cascade=false"] if orphan else []))
+    def delete(
+        self, kind: str, name: str, *more: str, namespace: str = "", orphan: bool = False, at_once: bool = False
+    ) -> None:
+        """Deletes objects; one that is not there is fine. `orphan`: what it made stays; `at_once`: nobody is asked to end first."""
+        how = [*["--cascade=false"] * orphan, *["--grace-period=0", "--force"] * at_once]
+        argv = kubectl_argv("delete", kind, name, *more, *_scope(namespace), *how)
         completed = self.shell.run(argv, within_s=300, check=False)
         if completed.status != 0 and "not found" not in completed.stderr.lower():
             _checked(completed, f"kubectl delete {kind} {name}")

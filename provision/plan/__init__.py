@@ -3,7 +3,7 @@
 To live here a line compares what should be with what was seen. It changes nothing and asks nobody.
 """
 
-from provision.plan import departure, limits
+from provision.plan import departure, limits, rebuilding
 from provision.plan.action import Action, Verb
 from provision.plan.agreement import Agreement
 from provision.plan.artifacts import UPLOAD
@@ -55,6 +55,7 @@ __all__ = [
     "limits",
     "members",
     "plan",
+    "rebuilding",
     "removals",
     "repaired",
     "restarts",

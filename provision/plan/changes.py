@@ -26,7 +26,7 @@ MEANS = {
     Becomes.LIVE: "`provision` does it while the guests run.",
     Becomes.RESTART: "`provision` writes it into the guest's definition and says that it waits; `provision --restart` then starts one"
     " guest after the other anew: drained, shut down, started, its mesh proven, uncordoned.",
-    Becomes.REBUILD: "nodes that are there keep what they have, and the plan says so in a note; a node that is made anew has it.",
+    Becomes.REBUILD: "nodes that are there keep what they have, and the plan says so in a note; `meshctl rebuild` makes them anew with it.",
     Becomes.LATER: "it has a say when a guest is placed or made; guests that are there stay as they are, and nothing is pending.",
     Becomes.LOOKS: "it says how meshctl comes to the cluster, or what it accepts.",
     Becomes.REFUSED: "plan and provision end with 5 (the inventory itself: 3) and name it, with nothing done.",
@@ -76,7 +76,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
             REFUSED,
             "volumes are not moved: put it back, or remove the node and add it again",
         ),
-        Row(("hosts[].pool.thin",), LATER, "of volumes made later; those that are there stay thick or thin"),
+        Row(("hosts[].pool.thin",), LATER, "of volumes made later; those that are there stay thick or thin until `meshctl rebuild`"),
         Row(("hosts[].pool.devices",), LATER, "further devices are handed out to volumes made later; one in use must stay in the list"),
         Row(("hosts[].pool.numa_node",), LATER, "where new guests are put"),
         Row(
@@ -102,7 +102,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
             "guests' links, addresses and routes hang on it: put it back, or destroy the cluster to change it",
         ),
         Row(("network.nodes",), LATER, "addresses of nodes that are added; nodes keep theirs"),
-        Row(("network.nameservers",), LIVE, "new pods get it at once, the nodes' own resolver at a rebuild"),
+        Row(("network.nameservers",), LIVE, "new pods get it at once, the nodes' own resolver by `meshctl rebuild`"),
     ),
     "Nodes": (
         Row(("nodes",), LIVE, "a guest is made, joins, and gets its routes; the other guests are left alone", "added"),
@@ -126,7 +126,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row(
             ("nodes[].disk", "nodes[].volumes[].size"),
             REFUSED,
-            "a filesystem is not made smaller: put it back, or remove the node and add it again",
+            "a filesystem is not made smaller: put it back, or `meshctl rebuild` the node, with the loss of what is on it",
             "smaller",
         ),
         Row(("nodes[].host",), REFUSED, "a guest is not moved: remove the node, and add it again"),
@@ -147,7 +147,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row(("storage.io",), RESTART, "how QEMU writes"),
         Row(("storage.wipe",), LOOKS, "what may be wiped when a volume needs the device, and the command says --wipe"),
         Row(("placement.hosts", "placement.cells"), LATER, "where new guests are put; CPUs that are given stay given"),
-        Row(("image",), REBUILD, "the base image of nodes that are made later"),
+        Row(("image",), REBUILD, "the base image of nodes that are made later; `meshctl rebuild` makes one after the other anew"),
     ),
     "Access": (
         Row(
@@ -161,7 +161,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
     "Backups": (Row(("backup.recipients",), LOOKS, "for whom later backups are encrypted; those that there are stay as they are"),),
     "In the guests": (
         Row(("sysctl",), LIVE, "set on every node and for each start, and read back; what is no longer named keeps its value until then"),
-        Row(("kubernetes.max_unavailable",), LOOKS, "how many workers may be down at once in the next restart"),
+        Row(("kubernetes.max_unavailable",), LOOKS, "how many workers may be down at once in the next restart or rebuild"),
         Row(
             ("kubernetes.version",),
             LIVE,

@@ -81,12 +81,13 @@ class Plan:
         return replace(self, actions=tuple(a for a in self.actions if a.stage in stages))
 
 
-def plan(wanted: Desired, observed: Observed, *, restoring: bool = False) -> Plan:
+def plan(wanted: Desired, observed: Observed, *, restoring: bool = False, anew: Collection[str] = frozenset()) -> Plan:
     """Compares. Raises ConflictError, naming each, when something in our way is not ours or the cluster does not take a change.
 
-    `restoring`: the control plane may be gone, as its cluster is put back.
+    `restoring`: the control plane may be gone, as its cluster is put back. `anew`: nodes whose guests are made as if they had none.
     """
     _refuse(wanted, observed, restoring=restoring)
+    observed = observed.without(wanted.cluster, anew) if anew else observed
     exchanges = exchanged(wanted, observed)
     actions = (
         *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
@@ -360,7 +361,7 @@ def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
     seeds = {seed.node: seed.name for seed in wanted.seeds}
     for host, domain in observed.stamped(wanted.cluster):
         if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
-            yield f"{host}: {domain.name} was made with an older seed; of that, the network applies when it is rebuilt"
+            yield f"{host}: {domain.name} was made with an older seed; of that, the network applies after `meshctl rebuild`"
     for host in sorted({guest.host for guest in wanted.guests}):
         seen = observed.hosts[host]
         yield from upload_notes(host, seen)

@@ -34,7 +34,7 @@ def smaller(volume: VolumeSpec, seen: HostSeen) -> Iterator[str]:
         field = "disk" if volume.kind == "root" else f"volume {volume.kind.removeprefix('data-')}"
         yield (
             f"{volume.host}: {volume.node}: {field} has {has} MiB, the inventory now says {volume.size_mib}: a filesystem is not made"
-            " smaller: put it back, or remove the node and add it again"
+            f" smaller: put it back, or `meshctl rebuild INVENTORY {volume.node}` makes the node anew with what is said now"
         )
 
 

@@ -16,7 +16,7 @@ from provision.plan.compare import Plan
 from provision.plan.observed import NodeSeen, Observed
 from provision.specs import Desired
 
-BY_NODE = ("kubernetes", "boot")
+BY_NODE = ("rebuild", "kubernetes", "boot")
 """Stage, and kind, of the actions that a plan has for every member."""
 
 
@@ -47,10 +47,11 @@ def narrowed(wanted: Desired, names: Collection[str]) -> Desired:
 def limited(plan: Plan, whole: Plan, cluster: Cluster, observed: Observed, names: Collection[str]) -> Plan:
     """The plan of a narrowed `Desired` without the other members' actions; a note says what `whole` has for those.
 
-    Raises ConflictError when a worker is to join and there is no control plane that it could join.
+    Raises ConflictError when a worker is to join and there is no control plane that it could join, or one that is to be upgraded first.
     """
     joining = [one.name for one in plan.of("kubernetes", "kubeadm join") if one.name in names]
     _require_control_plane(cluster, observed, joining, names)
+    _require_version(cluster, observed, joining, plan.desired.kubernetes, names)
     kept = tuple(one for one in plan.actions if _belongs(one, names) or (joining and _makes_known(one, observed)))
     kept = tuple(_mesh(one, cluster, joining, names) if one.stage == "mesh" else one for one in kept)
     deeds = {action.deed for action in kept if action.verb is not Verb.LEAVE}
@@ -88,6 +89,19 @@ def _require_control_plane(cluster: Cluster, observed: Observed, joining: list[s
         raise ConflictError(
             f"{', '.join(joining)} cannot join: {control_plane}: {why}",
             hint=f"--limit {control_plane} too, or without --limit",
+        )
+
+
+def _require_version(
+    cluster: Cluster, observed: Observed, joining: list[str], version: str, names: Collection[str]
+) -> None:
+    """A kubelet must not be newer than the API server (Kubernetes' version skew policy)."""
+    control_plane = cluster.control_plane.name
+    found = observed.nodes.get(control_plane, NodeSeen()).version
+    if joining and control_plane not in names and found not in ("", version):
+        raise ConflictError(
+            f"{', '.join(joining)} cannot join with Kubernetes {version} while {control_plane} has {found}",
+            hint="`meshctl provision` upgrades the cluster, the control plane first",
         )
 
 

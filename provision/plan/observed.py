@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from provision.base.units import MIB
 from provision.libvirt_xml import DomainSeen, Holder, NetworkSeen, PoolSeen, VolumeSeen
@@ -88,6 +88,15 @@ class Observed:
     answering: Mapping[str, str] = field(default_factory=dict)
     """Addresses that were to be given and are in use on the wire: by whom, as far as the host can tell."""
     ready: frozenset[str] = frozenset()
+
+    def without(self, cluster: str, nodes: Collection[str]) -> Observed:
+        """The same as if these nodes had no guests."""
+        there = {id(domain) for _, domain in self.stamped(cluster) if domain.stamp and domain.stamp.node in nodes}
+        hosts = {
+            host: replace(seen, domains=tuple(domain for domain in seen.domains if id(domain) not in there))
+            for host, seen in self.hosts.items()
+        }
+        return replace(self, hosts=hosts, nodes={name: seen for name, seen in self.nodes.items() if name not in nodes})
 
     def stamped(self, cluster: str) -> Iterator[tuple[str, DomainSeen]]:
         """Our domains: host and domain."""

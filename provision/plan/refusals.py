@@ -46,6 +46,7 @@ def refusals(wanted: Desired, observed: Observed, *, restoring: bool = False) ->
     yield from _unseen(wanted, observed)
     if not restoring:
         yield from _headless(wanted, observed)
+        yield from _half_rebuilt(wanted, observed)
 
 
 def _network(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
@@ -138,4 +139,16 @@ def _headless(wanted: Desired, observed: Observed) -> Iterator[str]:
             yield (
                 f"{control_plane}, the control plane, has no guest on any host of the inventory, but {', '.join(sorted(members))} are"
                 " members of its cluster, and a new one would be another cluster: put its host back into hosts, or `meshctl restore`"
+            )
+
+
+def _half_rebuilt(wanted: Desired, observed: Observed) -> Iterator[str]:
+    """A control plane that is being rebuilt: what is made of it now would be another cluster, or a copy that misses what came since."""
+    names = {member.name for member in wanted.members if member.role == "control-plane"}
+    stamps = [domain.definition.stamp for _, domain in observed.stamped(wanted.cluster)]
+    for stamp in stamps:
+        if stamp is not None and stamp.node in names and stamp.rebuild:
+            yield (
+                f"{stamp.node}, the control plane, is being rebuilt by a run that was ended: `meshctl rebuild INVENTORY {stamp.node}` goes"
+                " on, on the machine that has its backup"
             )

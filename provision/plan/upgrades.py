@@ -82,7 +82,7 @@ def older_notes(wanted: Desired, observed: Observed, exchanges: Collection[str])
     if images:
         yield (
             f"base image {wanted.base_image.title} is another than {', '.join(images)} were made from: "
-            "they keep theirs until they are rebuilt"
+            "they keep theirs until `meshctl rebuild`"
         )
     bundles = [node for node, domain in there.items() if node not in exchanges and _with_other(domain, wanted.bundle)]
     if bundles:

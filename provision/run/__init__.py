@@ -24,6 +24,7 @@ from provision.run.nodes import (
     to_evict,
     uncordon_nodes,
 )
+from provision.run.rebuild import Rebuild, in_words, plan_rebuild, rebuild
 from provision.run.renew import Renewals, plan_renewal, renew
 from provision.run.restore import Return, opened_backup, plan_restore, restore
 from provision.run.status import cluster_status, table
@@ -34,6 +35,7 @@ __all__ = [
     "Intent",
     "Kept",
     "Part",
+    "Rebuild",
     "Renewals",
     "Return",
     "Standing",
@@ -53,6 +55,7 @@ __all__ = [
     "drain_nodes",
     "drifted",
     "follow_log",
+    "in_words",
     "intent",
     "kubectls_file",
     "leases",
@@ -60,12 +63,14 @@ __all__ = [
     "merge",
     "opened",
     "opened_backup",
+    "plan_rebuild",
     "plan_removal",
     "plan_renewal",
     "plan_restore",
     "provision",
     "read_kubeconfig",
     "read_log",
+    "rebuild",
     "renew",
     "restart_nodes",
     "restore",

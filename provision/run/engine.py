@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from provision import bundle, images
 from provision.base import interruption
@@ -52,6 +53,7 @@ from provision.plan import (
     limits,
     members,
     plan,
+    rebuilding,
     repaired,
     restarts,
     trespasses,
@@ -72,7 +74,7 @@ from provision.run.site import Site, recorded
 from provision.run.stages.doors import Doors, Ways
 from provision.run.stages.given_up import GivenUp
 from provision.run.stages.order import Stage, until
-from provision.specs import Artifact, Desired, HostTraits, base_image, bundle_disk
+from provision.specs import GONE, Artifact, Desired, HostTraits, base_image, bundle_disk
 from provision.storage import Allotment
 
 
@@ -201,8 +203,10 @@ def make_plan(
     limit: Collection[str] = (),
     expires: str = "",
     restoring: bool = False,
+    anew: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """Observes everything and compares it with what the inventory wants; options as for `provision`, `restoring` as for `plan`.
+    """Observes everything and compares it with what the inventory wants; options as for `provision`, `restoring` as for `plan`, `anew`
+    the nodes that are rebuilt, as for `rebuilding.anew`.
 
     Raises StorageError with every fault of every host's pool, and ConflictError for a node that cannot be removed, or that --limit
     names and that is not there or cannot join.
@@ -214,7 +218,9 @@ def make_plan(
         text = "\n".join(f"  {fault}" for fault in meant.pools.faults)
         raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
     _require_kvm(world.cluster, meant)
+    rebuilt = _rebuilt(world, meant, anew, restoring=restoring)
     drifts, blind = drifted(world, meant)
+    drifts = tuple(drift for drift in drifts if drift.object.removeprefix("guest ") not in rebuilt)
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
     shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
     observed = observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions)
@@ -222,11 +228,24 @@ def make_plan(
     hosts = {pool.host for pool in meant.wanted.pools}
     wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes and host in hosts}
     observed = replace(observed, wipes=wipes, answering=meant.answering)
-    found = plan(meant.wanted, observed, restoring=restoring)
+    emptied = rebuilding.emptied(observed, world.cluster.owner, rebuilt)
+    found = plan(meant.wanted, emptied, restoring=restoring, anew=rebuilt)
     found = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
+    found = rebuilding.throwing_away(found, world.cluster, observed, rebuilt)
     found = lasting(repaired(found, drifts, restart=restart), observed, expires)
     found = departure.taking_away(found, world.cluster, observed, remove)
-    return limits.limited(found, plan(whole.wanted, observed), world.cluster, observed, limit) if limit else found
+    if not limit:
+        return found
+    everything = plan(whole.wanted, emptied, restoring=restoring, anew=rebuilt)
+    everything = rebuilding.throwing_away(everything, world.cluster, observed, rebuilt)
+    return limits.limited(found, everything, world.cluster, observed, limit)
+
+
+def _rebuilt(world: World, meant: Intent, asked: Mapping[str, str], *, restoring: bool) -> Mapping[str, str]:
+    """The nodes that are made anew. While the control plane is put back nobody can be drained, so that workers wait."""
+    found = rebuilding.anew(world.cluster.owner, meant.hosts, asked)
+    ready = {node for node, mark in found.items() if mark == GONE} | {world.cluster.control_plane.name}
+    return {node: mark for node, mark in found.items() if not restoring or node in ready}
 
 
 def _require_kvm(cluster: Cluster, meant: Intent) -> None:

@@ -33,10 +33,15 @@ from provision.run.site import recorded
 from provision.run.stages.doors import Doors
 from provision.run.stages.kubernetes import READY_S
 from provision.run.stages.order import STAGES
+from provision.run.stages.rebuild import unmark
 from provision.specs import Member
 
-GUESTS = tuple(stage for stage in STAGES if stage.name in ("hosts", "images", "networks", "volumes", "guests"))
+GUESTS = tuple(
+    stage for stage in STAGES if stage.name in ("hosts", "images", "networks", "rebuild", "volumes", "guests")
+)
 """What makes a control plane's guest, where there is none."""
+
+GUEST_NAMES = tuple(stage.name for stage in GUESTS)
 
 CLUSTER = tuple(stage for stage in STAGES if stage.name in ("kubernetes", "mesh", "verify"))
 
@@ -109,7 +114,7 @@ def plan_restore(world: World, backup: Backup) -> Return:
     refuse_halted(found)
     _refuse_moved(found, backup.manifest)
     _refuse_older_authority(world, backup.manifest)
-    return Return(backup, found.until(tuple(stage.name for stage in GUESTS)))
+    return Return(backup, found.until(GUEST_NAMES))
 
 
 def _refuse_moved(found: Plan, of: Manifest) -> None:
@@ -153,16 +158,25 @@ def restore(world: World, agreed: Return, *, patience_s: float = 0.0) -> None:
     command = f"restore {world.cluster.cluster}"
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "restore"):
         found = make_plan(world, restoring=True)
-        guests = found.until(tuple(stage.name for stage in GUESTS))
-        check_agreement(guests, agreed.guests)
-        world.identity.keep(found.desired.owner_id, world.emit)
-        doors = world.doors(bundle.load(bundle.find(world.cluster.kubernetes.bundle)))
-        go_through(guests, GUESTS, doors)
-        shells = doors.shells()
-        _put_back(doors, found, shells, agreed.backup)
-        _gather(doors, shells)
-        go_through(make_plan(world).until(tuple(stage.name for stage in CLUSTER)), CLUSTER, doors)
-        finish(shells[world.cluster.control_plane.name])
+        check_agreement(found.until(GUEST_NAMES), agreed.guests)
+        bring_back(world, found, agreed.backup)
+
+
+def bring_back(world: World, found: Plan, backup: Backup) -> None:
+    """Makes the guests of a plan for a restore, puts the backup on the control plane, and proves the cluster; for a command that holds
+    the hosts and records itself.
+    """
+    world.identity.keep(found.desired.owner_id, world.emit)
+    doors = world.doors(bundle.load(bundle.find(world.cluster.kubernetes.bundle)))
+    go_through(found.until(GUEST_NAMES), GUESTS, doors)
+    shells = doors.shells()
+    _put_back(doors, found, shells, backup)
+    _gather(doors, shells)
+    rest = make_plan(world, restoring=True).until(tuple(stage.name for stage in CLUSTER))
+    go_through(rest, CLUSTER, doors)
+    name = world.cluster.control_plane.name
+    unmark(name, next(member.host for member in found.desired.members if member.name == name), doors)
+    finish(shells[name])
 
 
 def _put_back(doors: Doors, found: Plan, shells: Mapping[str, Ssh], backup: Backup) -> None:

@@ -35,7 +35,19 @@ from provision.specs.objects import (
     domain_name,
 )
 from provision.specs.owner import OLD, Owner, new_id
-from provision.specs.stamp import STAMP_URI, Stamp, Upkeep, read_stamp, stamp_element, stamp_text, with_pins
+from provision.specs.stamp import (
+    BUT_DATA,
+    GONE,
+    PUT_BACK,
+    STAMP_URI,
+    THROWN_AWAY,
+    Stamp,
+    Upkeep,
+    read_stamp,
+    stamp_element,
+    stamp_text,
+    with_pins,
+)
 from provision.specs.volume_names import (
     owned_stem,
     owned_volume,
@@ -45,8 +57,12 @@ from provision.specs.volume_names import (
 )
 
 __all__ = [
+    "BUT_DATA",
+    "GONE",
     "OLD",
+    "PUT_BACK",
     "STAMP_URI",
+    "THROWN_AWAY",
     "Artifact",
     "CpuSpec",
     "Desired",

@@ -16,10 +16,14 @@ STAMP_URI = "urn:meshctl:stamp:1"
 STAMP = f"{{{STAMP_URI}}}stamp"
 STAMPED = (
     *("cluster", "node", "digest", "address", "host_key", "seed", "bundle"),
-    *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet"),
+    *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet", "rebuild"),
 )
 KEPT = ("created", "expires", "pool", "store")
 """The attributes of `Upkeep`. A meshctl that does not know them passes them over."""
+
+THROWN_AWAY, BUT_DATA, GONE, PUT_BACK = "all", "but-data", "gone", "put-back"
+"""What `Stamp.rebuild` says of a guest that is being rebuilt: it is to be thrown away, or all of it but its data volumes; that is done;
+it was defined anew, and the cluster's state is to be put back on it before anything else is made of it."""
 
 _NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _BYTE = r"(25[0-5]|2[0-4]\d|1?\d?\d)"
@@ -37,6 +41,7 @@ _FORMS = {
     "expires": MOMENT,
     "pool": _NAME,
     "store": "dir|logical|block",
+    "rebuild": f"{THROWN_AWAY}|{BUT_DATA}|{GONE}|{PUT_BACK}",
 }
 """What the values look like that others build on."""
 
@@ -63,6 +68,7 @@ class Stamp:
     `vcpu_pins` (a CPU per vCPU, `1,2`), `emulator_cpus` and `iothread_cpus` are the pins that we gave a guest when we last
     defined it, whatever somebody made of its elements since; empty on those that an older meshctl defined.
     `owner` is the id of the cluster's owner (`Owner`), empty from before there were ids; `pod_subnet` is where the node's pods live.
+    `rebuild` says how far a rebuild has come that has not ended (THROWN_AWAY and those beside it), empty where there is none.
     """
 
     cluster: str
@@ -77,6 +83,7 @@ class Stamp:
     iothread_cpus: str = ""
     owner: str = ""
     pod_subnet: str = ""
+    rebuild: str = ""
     upkeep: Upkeep = field(default_factory=Upkeep)
 
 

@@ -30,6 +30,7 @@ MUTATIONS = frozenset(
         *("virDomainDefineXMLFlags", "virDomainSetAutostart", "virDomainCreate"),
         *("virDomainDestroy", "virDomainUndefineFlags", "virNetworkDestroy", "virNetworkUndefine"),
         *("virStoragePoolDestroy", "virStoragePoolDelete", "virStoragePoolUndefine"),
+        "virDomainSetMetadata",
     )
 )
 
@@ -89,8 +90,8 @@ def _until(deed: Deed, inventory: str, at: int | None, told: Connection) -> None
 
     def profile(_frame: FrameType, event: str, arg: object) -> None:
         nonlocal seen
-        name = getattr(arg, "__name__", "")
-        if event != "c_call" or name not in MUTATIONS or getattr(arg, "__module__", "") != "libvirtmod":
+        name = getattr(arg, "__name__", "") if event == "c_call" else ""
+        if name not in MUTATIONS or getattr(arg, "__module__", "") != "libvirtmod":
             return
         with lock:
             if seen == at:

@@ -188,7 +188,7 @@ def test_a_saved_plan_is_carried_out_without_a_question_with_the_id_that_it_drew
     assert kept.read_text().strip() == owner
     (suite,) = ET.parse(report).getroot()
     cases = [case.get("classname", "").rpartition(".")[2] for case in suite]
-    assert list(dict.fromkeys(cases)) == ["doctor", "hosts", "images", "networks", "volumes"]
+    assert list(dict.fromkeys(cases)) == ["doctor", "hosts", "images", "networks", "rebuild", "volumes"]
     assert [case.get("name") for case in suite if case.get("name", "").startswith("w1")] == ["w1: volume"]
     assert suite.get("failures") == "0"
 

@@ -29,13 +29,13 @@ from provision.guests import seed as seeds
 from provision.hosts import copy_path
 from provision.inventory import Cluster
 from provision.libvirt_xml import DomainSeen, domain_xml, judged_domains, upload_volume_xml
-from provision.plan import EXPIRY, LOGIN, PINS, RESTART, Action, Plan, Verb, basis_of, effective
+from provision.plan import EXPIRY, LOGIN, PINS, RESTART, Action, Plan, Verb, basis_of, effective, rebuilding
 from provision.run.stages.doors import Doors, Guest, Ways
 from provision.run.stages.growth import grow_within
 from provision.run.stages.logins import change_login
 from provision.run.stages.rolling import restart
 from provision.run.stages.steps import each_node
-from provision.specs import GuestSpec, Member, Stamp, Upkeep, digest, stamp_text
+from provision.specs import GONE, PUT_BACK, GuestSpec, Member, Stamp, Upkeep, digest, stamp_text
 
 NAME, TITLE = "guests", "guests: define, boot, check"
 
@@ -124,13 +124,30 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[action.where]
     guest = plan.desired.guest(action.name)
     if action.verb is Verb.CREATE:
+        former = _thrown_away(guest, doors) if action.basis == rebuilding.ANEW else None
         guest = _with_bundle(guest, plan, doors)
         stamp = _put_seed(guest, plan, doors)
-        hypervisor.define_domain(domain_xml(guest, stamp), new=True)
+        if former is not None and guest.node == doors.cluster.control_plane.name:
+            stamp = replace(stamp, rebuild=PUT_BACK)
+        hypervisor.define_domain(domain_xml(guest, stamp), new=former is None)
     elif action.verb is Verb.CHANGE:
         _redefine(action, plan, doors)
     hypervisor.start_domain(guest.domain)
     doors.emit(Changed(action.where, f"guest {guest.node}", action.verb))
+
+
+def _thrown_away(guest: GuestSpec, doors: Doors) -> DomainSeen | None:
+    """What is left of a guest that is made anew: its domain, which remembers what it was given. Raises ConflictError when it has become
+    another since.
+    """
+    found = _found(guest, doors)
+    stamp = found.definition.stamp if found is not None else None
+    if found is not None and (found.active or stamp is None or stamp.rebuild != GONE):
+        raise ConflictError(
+            f"{guest.host}: domain {guest.domain} was changed by somebody else since it was thrown away",
+            hint="look at the new plan: run the command again",
+        )
+    return found
 
 
 def _with_bundle(guest: GuestSpec, plan: Plan, doors: Doors) -> GuestSpec:

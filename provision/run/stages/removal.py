@@ -5,7 +5,7 @@ node is known to be there, goes after all that hangs on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
@@ -50,7 +50,7 @@ def run(plan: Plan, doors: Doors) -> None:
 
 def _take_leave(member: Member, kubectl: Kubectl, doors: Doors) -> None:
     hypervisor, guest = doors.hypervisors[member.host], domain_name(doors.cluster.cluster, member.name)
-    doomed = _doomed(member, doors)
+    doomed = belongings(member.host, member.name, doors)
     if hypervisor.runs(guest):
         drain(kubectl, member.name, doors.emit)
     kubectl.delete("node", member.name)
@@ -60,11 +60,15 @@ def _take_leave(member: Member, kubectl: Kubectl, doors: Doors) -> None:
         take_away(one, hypervisor, doors.host_shell, doors.emit)
 
 
-def _doomed(member: Member, doors: Doors) -> tuple[Removal, ...]:
-    """What a node has on its host. Raises ConflictError, with nothing changed, when something of others hangs on it."""
-    cluster = doors.cluster.model_copy(update={"hosts": (doors.cluster.host(member.host),)})
+def belongings(
+    host: str, node: str, doors: Doors, *, going: Callable[[Sequence[Removal]], Sequence[Removal]] = tuple
+) -> tuple[Removal, ...]:
+    """What a node has on its host, or that part of it which is `going`. Raises ConflictError, with nothing changed, when something of
+    others hangs on it.
+    """
+    cluster = doors.cluster.model_copy(update={"hosts": (doors.cluster.host(host),)})
     seen = seen_for_removal(cluster, doors.hypervisors, doors.host_shell)
-    doomed = tuple(one for one in removals(cluster.owner, seen, purge=False) if one.node == member.name)
+    doomed = tuple(going([one for one in removals(cluster.owner, seen, purge=False) if one.node == node]))
     refuse_hindrances(cluster, seen, doomed)
     return doomed
 

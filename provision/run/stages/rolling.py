@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from provision.base.errors import StageTimeout, Unreachable
 from provision.base.events import Changed, Warned
@@ -23,6 +24,7 @@ SHUTDOWN_S = 300.0
 READY_S = 900.0
 """As for a node that joins, and for linkerd's start after that."""
 
+T = TypeVar("T")
 Settle = Callable[[Guest, Ssh, Ways], None]
 
 
@@ -42,14 +44,15 @@ def in_turn(
     name = ways.cluster.control_plane.name
     turn = _Turn(ways, shells, kubectl_for(ways.cluster.kubernetes.generation, shells[name]), settle, force)
     workers = [guest for guest in guests if guest.node != name]
-    for lot in _lots(workers, ways.cluster.kubernetes.max_unavailable):
+    for lot in lots(workers, ways.cluster.kubernetes.max_unavailable):
         for_each(lot, turn.worker)
     for guest in guests:
         if guest.node == name:
             turn.control_plane(guest)
 
 
-def _lots(guests: Sequence[Guest], size: int) -> Iterator[Sequence[Guest]]:
+def lots(guests: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Those that are done at once, lot by lot."""
     return (guests[start : start + size] for start in range(0, len(guests), size))
 
 

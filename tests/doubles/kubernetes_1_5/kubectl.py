@@ -34,6 +34,7 @@ FLAGS = {
     "--since": True,
     "--follow": False,
     "-c": True,
+    "--grace-period": True,
 }
 KINDS = {
     "node": "Node",
@@ -46,6 +47,7 @@ KINDS = {
     "serviceaccount": "ServiceAccount",
     "deployment": "Deployment",
     "endpoint": "Endpoints",
+    "csr": "CertificateSigningRequest",
     "poddisruptionbudget": "PodDisruptionBudget",
     "namespace": "Namespace",
     "replicaset": "ReplicaSet",
@@ -153,8 +155,16 @@ def version(given: dict[str, str], words: list[str]) -> None:
 
 
 def delete(given: dict[str, str], words: list[str]) -> None:
-    """`delete KIND NAME`."""
-    kind, name = words
+    """`delete KIND NAME…`: those that are there go, and the others are complained about."""
+    kind, *names = words
+    if given.get("--grace-period") == "0" and "--force" not in given:
+        fail("error: Immediate deletion does not wait: --force is needed", 70)
+    lost = [name for name in names if not _delete(given, kind, name)]
+    if lost:
+        fail("\n".join(f'Error from server (NotFound): {kind}s "{name}" not found' for name in lost))
+
+
+def _delete(given: dict[str, str], kind: str, name: str) -> bool:
     namespace = given.get("--namespace") or given.get("-n") or "default"
     with cluster() as state:
         if kind in ("node", "nodes"):
@@ -172,13 +182,14 @@ def delete(given: dict[str, str], words: list[str]) -> None:
             for key in [key for key in state.get("objects", {}) if key.split("/")[1] == name]:
                 del state["objects"][key]
         else:
-            gone = state.get("objects", {}).pop(f"{_kind(kind)}/{namespace}/{name}", None)
+            where = "" if _kind(kind) == "CertificateSigningRequest" else namespace
+            gone = state.get("objects", {}).pop(f"{_kind(kind)}/{where}/{name}", None)
             for key, pod in state.get("pods", {}).items():
                 if key.startswith(f"{_kind(kind)}/{namespace}/{name}/") and given.get("--cascade") == "false":
                     pod["orphan"] = True
-    if not gone:
-        fail(f'Error from server (NotFound): {kind}s "{name}" not found')
-    print(f'{kind} "{name}" deleted')
+    if gone:
+        print(f'{kind} "{name}" deleted')
+    return bool(gone)
 
 
 def drain(given: dict[str, str], words: list[str]) -> None:
@@ -343,7 +354,10 @@ def _kind(word: str) -> str:
 
 
 def _within(item: dict[str, Any], namespace: str) -> bool:
-    return bool(item["kind"] in ("Node", "Namespace") or item["metadata"].get("namespace") == namespace)
+    return bool(
+        item["kind"] in ("Node", "Namespace", "CertificateSigningRequest")
+        or item["metadata"].get("namespace") == namespace
+    )
 
 
 def _objects(state: dict[str, Any]) -> Iterable[dict[str, Any]]:

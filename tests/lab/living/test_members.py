@@ -41,9 +41,9 @@ def provision(place: Place, *words: str) -> list[Said]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def killed_at(place: Place, change: str, *words: str) -> None:
+def killed_at(place: Place, change: str, *words: str, command: str = "provision") -> None:
     """A run that is killed as soon as it has said this change."""
-    argv = [str(MESHCTL), "provision", str(place.inventory), "--yes", "--json", *words]
+    argv = [str(MESHCTL), command, str(place.inventory), "--yes", "--json", *words]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -104,3 +104,16 @@ def test_another_laptop_with_inventory_and_key_goes_on(
     carry_out(mine, "take-a-cluster-over-from-a-colleague", OWNER=owner, KUBECONFIG=str(tmp_path / "kubeconfig"))
     monkeypatch.undo()
     assert converged(place)
+
+
+@pytest.mark.scenario("runbook-rebuild-a-worker")
+def test_a_worker_is_made_anew(place: Place) -> None:
+    carry_out(place, "rebuild-a-worker")
+    assert converged(place)
+
+
+@pytest.mark.scenario("runbook-rebuild-the-control-plane")
+def test_the_control_plane_is_made_anew(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a backup goes to where one stands
+    carry_out(place, "rebuild-the-control-plane")
+    assert converged(place)

@@ -5,10 +5,12 @@ Real here: the shell, files, processes, routes, iptables, and requests between p
 
 from __future__ import annotations
 
+import base64
 import json
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +38,8 @@ from provision.kubernetes import (
     disown,
     drain,
     evictions,
+    forget,
+    forget_node,
     initialise,
     join,
     logs_argv,
@@ -49,6 +53,7 @@ from provision.kubernetes import (
     take_back,
     uncordon,
 )
+from provision.kubernetes.certificate import requested_name
 from provision.kubernetes.node import UNIT
 from provision.kubernetes.preflight import preflight
 from provision.linkerd.wanted import Mesh
@@ -393,6 +398,71 @@ def web(cluster: Cluster) -> Iterator[str]:
 
 def put(cluster: Cluster, pods: dict[str, Any], objects: dict[str, Any], *gone: str) -> None:
     cluster[CP].run(["python3", "-c", PUT_POD, json.dumps(pods), json.dumps(objects), *gone])
+
+
+def request_of(name: str) -> str:
+    """A certificate request as a kubelet makes it, as the API has it: PEM in base64."""
+    argv = [
+        "openssl",
+        "req",
+        "-new",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "/dev/null",
+        "-subj",
+        f"/O=system:nodes/CN={name}",
+    ]
+    return base64.b64encode(subprocess.run(argv, capture_output=True, check=True).stdout).decode()
+
+
+def test_a_node_is_forgotten_with_its_pods_and_requests_and_those_of_others_stay(cluster: Cluster) -> None:
+    """Endpoints that lead to it are waited for; here nobody takes them away, so it is said and gone on."""
+    requests = {
+        f"CertificateSigningRequest//csr-{node}": {
+            "kind": "CertificateSigningRequest",
+            "metadata": {"name": f"csr-{node}"},
+            "spec": {"request": request_of(f"system:node:{node}")},
+        }
+        for node in ("w1", "w10")
+    }
+    endpoints = {
+        f"Endpoints/shop/{node}": {
+            "kind": "Endpoints",
+            "metadata": {"name": f"of-{node}", "namespace": "shop"},
+            "subsets": [
+                {"addresses": [{"ip": "10.244.12.9", "nodeName": node}]},
+                {"notReadyAddresses": [{"ip": "1.2.3.4"}]},
+            ],
+        }
+        for node in ("w8", "w9")
+    }
+    pod = {
+        "name": "left-1", "namespace": "shop", "node": "w9", "labels": {}, "annotations": {}, "container": "c1",
+        "address": "10.244.12.9", "waiting": "", "message": "", "gone": False, "maker": "DaemonSet",
+    }  # fmt: skip
+    put(cluster, {"shop/left-1": pod}, requests | endpoints)
+    cluster.events.clear()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(forget, "MOVED_S", 1.0)
+            forget_node(cluster.kubectl, "w9", cluster.events.append)
+        assert [event for event in cluster.events if isinstance(event, Changed)] == [
+            Changed("cluster", "node w9", "delete from Kubernetes"),
+            Changed("cluster", "pods left-1 of w9", "delete from Kubernetes"),
+        ]
+        assert any(isinstance(event, Warned) and "of-w9 leads to it still" in event.message for event in cluster.events)
+        assert forget.stale_requests(cluster.kubectl.get("csr")["items"], "w1") == ("csr-w1",)
+        assert forget.leads_to(cluster.kubectl, "w7") == Ready(None)
+    finally:
+        put(cluster, {}, {}, "shop/left-1", *requests, *endpoints)
+
+
+def test_what_is_no_request_is_nobodys() -> None:
+    assert requested_name("") == ""
+    assert requested_name("-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END") == ""
+    assert forget.stale_requests([{"metadata": {"name": "x"}, "spec": {}}], "w1") == ()
 
 
 HELD = "shop/web-1 is held by PodDisruptionBudget shop/keep (1 healthy, 1 must stay)"

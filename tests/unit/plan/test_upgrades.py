@@ -59,7 +59,7 @@ def test_a_base_image_that_was_built_anew_changes_nothing_and_is_said() -> None:
     found = planned(with_artifacts(bundle=False, image=True))
     assert found.changes == ()
     assert [note for note in found.notes if "base image" in note] == [
-        "base image debian-12 is another than cp1, w1 were made from: they keep theirs until they are rebuilt"
+        "base image debian-12 is another than cp1, w1 were made from: they keep theirs until `meshctl rebuild`"
     ]
     assert not any("base image debian-12 is another" in note for note in planned(wanted()).notes)
 

@@ -1,0 +1,125 @@
+"""Nodes that are thrown away and made anew under the same name, address, MAC and pods' subnet. Pure.
+
+What goes is hidden from the plan, which so makes the node as one that never was; only who remembers (addresses, subnets, CPUs) and who
+refuses still sees it. How far a rebuild has come is written in the guest's stamp: the domain stays defined until another definition
+takes its place, so that no moment forgets what the node was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from provision.base.errors import ConflictError
+from provision.inventory import Cluster
+from provision.plan.action import Action, Verb
+from provision.plan.compare import Plan, basis_of
+from provision.plan.observed import HostSeen, NodeSeen, Observed
+from provision.plan.removal import Removal, removals
+from provision.specs import BUT_DATA, GONE, PUT_BACK, THROWN_AWAY, Owner, domain_name, owned_stem, owned_volume
+from provision.storage import claims
+
+STAGE = "rebuild"
+
+KINDS = {THROWN_AWAY: "node", BUT_DATA: "node but its data"}
+"""Kinds of actions, by what a stamp says while they are carried out."""
+
+ANEW = "made anew"
+"""The basis of a guest that takes the place of one that was thrown away."""
+
+DATA = "data volume"
+
+
+def anew(owner: Owner, hosts: Mapping[str, HostSeen], asked: Mapping[str, str]) -> Mapping[str, str]:
+    """The nodes that are made anew, each with what goes of it: those that are asked for, and those that an ended run has begun with."""
+    begun = {node: mark for node, mark in marks(owner, hosts).items() if mark != PUT_BACK}
+    return {**begun, **asked, **{node: mark for node, mark in begun.items() if mark == GONE}}
+
+
+def marks(owner: Owner, hosts: Mapping[str, HostSeen]) -> Mapping[str, str]:
+    """By node, how far a rebuild has come that has not ended."""
+    domains = [domain for seen in hosts.values() for domain in seen.domains if owner.owns(domain.stamp)]
+    stamps = [domain.definition.stamp for domain in domains]
+    return {stamp.node: stamp.rebuild for stamp in stamps if stamp is not None and stamp.rebuild}
+
+
+def emptied(observed: Observed, owner: Owner, nodes: Mapping[str, str]) -> Observed:
+    """The same as if what goes of these nodes' volumes were not there."""
+    return replace(observed, hosts={host: _emptied(seen, owner, nodes) for host, seen in observed.hosts.items()})
+
+
+def _emptied(seen: HostSeen, owner: Owner, nodes: Mapping[str, str]) -> HostSeen:
+    def goes(found: tuple[str, str] | None) -> bool:
+        return found is not None and _goes(f"{found[1]} volume", nodes.get(found[0], GONE))
+
+    storage = seen.storage
+    released = {path for path, claim in claims(storage).items() if goes(owned_stem(owner, claim.name))}
+    named = {path: replace(one, claim="") if path in released else one for path, one in storage.named.items()}
+    logicals = tuple(one for one in storage.logicals if not goes(owned_stem(owner, one.name)))
+    volumes = tuple(one for one in seen.volumes if not goes(owned_volume(owner, one.name)))
+    return replace(seen, volumes=volumes, storage=replace(storage, logicals=logicals, named=named))
+
+
+def _goes(kind: str, mark: str) -> bool:
+    return mark == THROWN_AWAY or (mark == BUT_DATA and kind != DATA)
+
+
+def doomed(found: Collection[Removal], node: str, kind: str) -> tuple[Removal, ...]:
+    """Of what is there on a host, the volumes of a node that go with an action of this kind. Its domain stays until it is defined anew."""
+    mark = next(mark for mark, title in KINDS.items() if title == kind)
+    return tuple(one for one in found if one.node == node and one.kind != "guest" and _goes(one.kind, mark))
+
+
+def throwing_away(plan: Plan, cluster: Cluster, observed: Observed, nodes: Mapping[str, str]) -> Plan:
+    """The plan, made with these nodes `anew`, with what throws them away first; `observed` has their guests and volumes.
+
+    Raises ConflictError for a worker while there is no control plane that it could join.
+    """
+    here = {guest.node: guest.host for guest in plan.desired.guests if guest.node in nodes}
+    whole = [node for node in here if nodes[node] in KINDS]
+    _require_control_plane(cluster, observed, whole)
+    going = tuple(_action(node, here[node], cluster, observed, nodes[node]) for node in whole)
+    kept = tuple(_made_anew(action) if action.name in here else action for action in plan.actions)
+    first = next((at for at, action in enumerate(kept) if action.stage == "volumes"), len(kept))
+    notes = tuple(
+        f"{node} was thrown away by a run that was ended: it is made anew" for node in here if nodes[node] == GONE
+    )
+    return replace(plan, actions=(*kept[:first], *going, *kept[first:]), notes=(*plan.notes, *notes))
+
+
+def _made_anew(action: Action) -> Action:
+    if action.kind != "guest" or action.verb is not Verb.CREATE:
+        return action
+    return replace(action, reason=f"made anew: {action.reason.partition('; ')[2]}", basis=ANEW)
+
+
+def _action(node: str, host: str, cluster: Cluster, observed: Observed, mark: str) -> Action:
+    seen, kind = observed.hosts[host], KINDS[mark]
+    there = [one for one in removals(cluster.owner, [(cluster.host(host), seen)], purge=False) if one.node == node]
+    going = doomed(there, node, kind)
+    words = "; ".join(_words(node, cluster, there, going))
+    return Action(
+        STAGE, Verb.REMOVE, host, kind, node, words, basis_of(seen.domain(domain_name(cluster.cluster, node)))
+    )
+
+
+def _words(node: str, cluster: Cluster, there: Collection[Removal], going: Collection[Removal]) -> Iterator[str]:
+    if node == cluster.control_plane.name:
+        yield "its cluster's state is copied here, the guest stopped; the state is put back on the new one"
+    else:
+        yield "drained if it is Ready, deleted from Kubernetes, stopped"
+    if going:
+        yield f"deleted: {', '.join(f'{one.kind} {one.name}' for one in going)}"
+    if kept := [one.name for one in there if one not in going and one.kind == DATA]:
+        yield f"kept: {', '.join(kept)}"
+
+
+def _require_control_plane(cluster: Cluster, observed: Observed, nodes: Collection[str]) -> None:
+    name = cluster.control_plane.name
+    workers = ", ".join(sorted(set(nodes) - {name}))
+    seen = observed.nodes.get(name, NodeSeen())
+    if workers and not seen.member:
+        raise ConflictError(
+            f"{workers} cannot be rebuilt, as it could not join again: {name}: {seen.unreachable or 'it is no control plane'}",
+            hint=f"`meshctl status` shows {name}; `meshctl restore INVENTORY FILE` makes it anew from a backup",
+        )

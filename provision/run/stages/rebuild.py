@@ -1,0 +1,107 @@
+"""Stage rebuild: nodes are thrown away, so that the stages behind it make them anew under the same name and address.
+
+A worker is drained, and only then marked: a run that ends before has taken nothing away, and the next one lets it take pods again. From
+the mark on every run goes on here. Then it is deleted from Kubernetes, stopped, and its volumes go; its domain stays until the stage
+guests defines it anew, since address, subnet and CPUs are remembered by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from operator import attrgetter
+
+from provision.base.errors import ConflictError, ShellError
+from provision.base.events import Changed, Warned
+from provision.kubernetes import Kubectl, drain, forget_node, ready_nodes, set_aside
+from provision.libvirt_xml import DomainSeen, judged_domains
+from provision.plan import Action, Plan, basis_of, rebuilding
+from provision.run.stages.doors import Doors
+from provision.run.stages.removal import belongings, take_away
+from provision.run.stages.steps import each_node
+from provision.specs import GONE, domain_name, stamp_text
+
+NAME, TITLE = rebuilding.STAGE, "rebuild: nodes thrown away, to be made anew"
+
+MARKS = {kind: mark for mark, kind in rebuilding.KINDS.items()}
+
+
+def run(plan: Plan, doors: Doors) -> None:
+    """Throws away the nodes that the plan makes anew, at once."""
+    each_node(doors, NAME, "thrown away", plan.of(NAME), lambda action: _throw_away(action, doors), attrgetter("name"))
+
+
+def _throw_away(action: Action, doors: Doors) -> None:
+    node, host = action.name, action.where
+    door = doors.hypervisors[host]
+    found = _as_planned(action, doors)
+    doomed = belongings(host, node, doors, going=lambda there: rebuilding.doomed(there, node, action.kind))
+    kubectl = None if node == doors.cluster.control_plane.name else doors.kubectl()
+    if kubectl is not None and found is not None and not _marked(found):
+        _empty(node, kubectl, doors)
+    mark(found, MARKS[action.kind], host, doors)
+    if kubectl is not None:
+        forget_node(kubectl, node, doors.emit)
+    if found is not None:
+        door.stop_domain(found.name)
+        door.forget_past(found.name)
+        doors.emit(Changed(host, f"guest {node}", "stop"))
+    for one in doomed:
+        take_away(one, door, doors.host_shell, doors.emit)
+    mark(found, GONE, host, doors)
+
+
+def _as_planned(action: Action, doors: Doors) -> DomainSeen | None:
+    """The node's domain. Raises ConflictError when it is another than the plan was made for."""
+    found = domain_of(action.name, action.where, doors)
+    if basis_of(found) != action.basis:
+        raise ConflictError(
+            f"{action.where}: the domain of {action.name} was changed by somebody else since the plan was made",
+            hint="look at the new plan: run the command again",
+        )
+    return found
+
+
+def domain_of(node: str, host: str, doors: Doors) -> DomainSeen | None:
+    """The domain of a node on a host, as it is now."""
+    name = domain_name(doors.cluster.cluster, node)
+    domains = judged_domains(doors.cluster.owner, doors.hypervisors[host].domains())
+    return next((domain for domain in domains if domain.name == name), None)
+
+
+def mark(found: DomainSeen | None, rebuild: str, host: str, doors: Doors) -> None:
+    """Writes into a domain's stamp how far its rebuild has come."""
+    stamp = found.definition.stamp if found is not None else None
+    if found is None or stamp is None:
+        return
+    doors.hypervisors[host].mark_domain(found.name, stamp_text(replace(stamp, rebuild=rebuild)))
+    words = {GONE: "thrown away", "": "rebuilt"}.get(rebuild, "to be thrown away")
+    doors.emit(Changed(host, f"guest {stamp.node}", f"marked: {words}"))
+
+
+def unmark(node: str, host: str, doors: Doors) -> None:
+    """Says of a control plane whose state is on it again that nothing of its rebuild is left to do; nothing where there was none."""
+    found = domain_of(node, host, doors)
+    if found is None or found.stamp is None or not (found.stamp.rebuild or _marked(found)):
+        return
+    doors.hypervisors[host].restamp(found.name, replace(found.stamp, rebuild=""))
+    mark(found, "", host, doors)
+
+
+def _marked(found: DomainSeen) -> bool:
+    stamp = found.definition.stamp
+    return stamp is not None and bool(stamp.rebuild)
+
+
+def _empty(node: str, kubectl: Kubectl, doors: Doors) -> None:
+    """Moves its pods elsewhere, as far as somebody is there to end them."""
+    if node not in ready_nodes(kubectl):
+        doors.emit(Warned(f"{node} is not Ready, so nobody there would end a pod: it is not drained"))
+        return
+    shell = doors.shells()[node]
+    try:
+        shell.read(["true"])
+    except ShellError as error:
+        doors.emit(Warned(f"{error.message}: it is drained, though it could not be written there by whom"))
+        drain(kubectl, node, doors.emit)
+    else:
+        set_aside(shell, kubectl, node, doors.emit)

@@ -1,0 +1,325 @@
+"""Nodes thrown away and made anew, as far as hosts notice it: on libvirt's test driver with doubles of Kubernetes 1.5 for the nodes, and on
+a real libvirtd, where a run is killed before each of its changes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from provision import images
+from provision.base.errors import ConflictError
+from provision.base.events import Changed, Event, Warned
+from provision.bundle import seal
+from provision.images.builder import path as image_path
+from provision.inventory import load
+from provision.libvirt_xml import DomainSeen, judged_domains
+from provision.plan import NodeSeen, Observed, Plan, rebuilding
+from provision.plan.compare import plan
+from provision.run import plan_rebuild
+from provision.run.engine import World, go_through, intent, make_plan, opened, provision
+from provision.run.rebuild import backup_path
+from provision.run.stages import rebuild, volumes
+from provision.run.stages.doors import Doors, Shells
+from provision.run.stages.guests import _bring_up
+from provision.run.stages.order import STAGES
+from provision.specs import BUT_DATA, GONE, PUT_BACK, THROWN_AWAY, Stamp, stamp_text
+from tests.doubles.sandbox import NodeShell
+from tests.libvirt import test_engine
+from tests.libvirt.killing import KILLED, cluster_of, points, run
+from tests.libvirt.real_daemon import daemon
+from tests.libvirt.test_engine import INVENTORY, _sealed, guests_too
+from tests.libvirt.test_killed import INVENTORY as REAL
+from tests.unit.bundle.test_bundle import lay_out
+from tests.unit.kubernetes import test_kubernetes_1_5
+from tests.unit.kubernetes.test_kubernetes_1_5 import Cluster as Kube
+
+kube, events = test_kubernetes_1_5.cluster, test_engine.events
+
+DATA = "disk: 10GiB, volumes: [{name: d, size: 1GiB, mount: /srv/d}]}\nssh:"
+MEMBERS = {"cp1": NodeSeen(member=True), "w1": NodeSeen(member=True)}
+
+
+@dataclass(frozen=True)
+class Indoors(Doors):
+    """The doors to nodes that are namespaces here."""
+
+    nodes_here: Mapping[str, NodeShell] = field(default_factory=dict)
+
+    def shells(self) -> Shells:
+        return cast(Shells, self.nodes_here)
+
+
+@pytest.fixture
+def world(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: list[Event]) -> Iterator[World]:
+    """cp1, and w1 with a data volume, as far as the test driver has them."""
+    monkeypatch.setenv("MESHCTL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MESHCTL_STATE", str(tmp_path / "state"))
+    folder = lay_out(tmp_path / "bundle", "v1.20.2", "meshctl/l5d-standin:0.8.5", "meshctl/kubectl:v1.20.2")
+    seal(folder, "v1.20.2")
+    image = image_path(images.recipe("debian-12"))
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"an image")
+    text = INVENTORY.format(uri=uri, bundle=folder, pool=tmp_path / "pool").replace("disk: 10GiB}\nssh:", DATA)
+    with opened(load("x.yaml", text), events.append) as made:
+        provision(made, make_plan(made), "volumes")
+        guests_too(made)
+        yield made
+
+
+def doors(world: World, kube: Kube | None = None) -> Indoors:
+    """Doors to the world's hosts, and to the double's nodes in the place of its guests."""
+    made = world.doors(_sealed(world))
+    version = made.cluster.kubernetes.model_copy(update={"version": "v1.5.8"})
+    cluster = made.cluster.model_copy(update={"kubernetes": version})
+    return Indoors(
+        cluster,
+        made.hypervisors,
+        made.sessions,
+        made.emit,
+        made.host_shell,
+        made.bundle,
+        nodes_here=kube.shells if kube else {},
+    )
+
+
+def planned(world: World, asked: Mapping[str, str]) -> Plan:
+    """As `make_plan` would, if the guests said that they are members."""
+    meant = intent(world)
+    observed, owner = Observed(meant.hosts, MEMBERS, ()), world.cluster.owner
+    anew = rebuilding.anew(owner, meant.hosts, asked)
+    found = plan(meant.wanted, rebuilding.emptied(observed, owner, anew), anew=anew)
+    return rebuilding.throwing_away(found, world.cluster, observed, anew)
+
+
+def seen(world: World, node: str = "w1") -> DomainSeen:
+    domains = judged_domains(world.cluster.owner, world.hypervisors["hv1"].domains())
+    return next(domain for domain in domains if domain.name == f"demo-{node}")
+
+
+def stamp(world: World, node: str = "w1") -> Stamp:
+    found = seen(world, node).definition.stamp
+    assert found is not None
+    return found
+
+
+def files(world: World, node: str = "w1") -> set[str]:
+    """The kinds of what a node has in the pool."""
+    names = (one.name for one in world.hypervisors["hv1"].volumes("meshctl"))
+    return {name.split(".")[2].partition("-")[0] for name in names if name.startswith(f"demo.{node}.")}
+
+
+def changes(events: list[Event]) -> list[str]:
+    return [f"{event.object}: {event.change}" for event in events if isinstance(event, Changed)]
+
+
+@pytest.mark.parametrize(("mark", "left"), [(THROWN_AWAY, set()), (BUT_DATA, {"data"})])
+def test_a_worker_is_drained_forgotten_stopped_and_loses_its_volumes_in_this_order(
+    world: World, events: list[Event], kube: Kube, mark: str, left: set[str]
+) -> None:
+    before = stamp(world)
+    found = planned(world, {"w1": mark})
+    events.clear()
+    rebuild.run(found, doors(world, kube))
+    said = changes(events)
+    begin = ["node w1: drain", "guest w1: marked: to be thrown away", "node w1: delete from Kubernetes"]
+    assert [one for one in said if not one.startswith("pods ")][:4] == [*begin, "guest w1: stop"]
+    removed = said[said.index("guest w1: stop") + 1 : -1]
+    assert all(one.endswith(": remove") for one in removed)
+    assert said[-1] == "guest w1: marked: thrown away"
+    assert files(world) == left
+    assert not seen(world).active
+    assert stamp(world) == replace(before, rebuild=GONE)
+    assert (files(world, "cp1"), seen(world, "cp1").active) == ({"root", "seed"}, True)
+
+
+def made(world: World) -> None:
+    """What the stages behind it make, as far as the test driver goes."""
+    found, ways = planned(world, {}), doors(world)
+    volumes.run(found, ways)
+    for action in found.of("guests", "guest"):
+        _bring_up(action, found, ways)
+
+
+def test_it_comes_back_as_who_it_was_with_a_key_of_its_own(world: World, kube: Kube) -> None:
+    was, before = seen(world), stamp(world)
+    rebuild.run(planned(world, {"w1": BUT_DATA}), doors(world, kube))
+    made(world)
+    now, after = seen(world), stamp(world)
+    assert (now.uuid, now.macs, now.active) == (was.uuid, was.macs, True)
+    assert after.host_key != before.host_key
+    assert after == replace(before, host_key=after.host_key, upkeep=after.upkeep)
+    assert files(world) == {"root", "seed", "data"}
+    assert planned(world, {}).of("guests", "guest") == ()
+
+
+def test_its_address_is_nobody_elses_while_it_is_away(world: World, kube: Kube) -> None:
+    address = stamp(world).address
+    rebuild.run(planned(world, {"w1": THROWN_AWAY}), doors(world, kube))
+    node = world.cluster.nodes[1].model_copy(update={"name": "a0", "volumes": ()})
+    cluster = world.cluster.model_copy(update={"nodes": (node, *world.cluster.nodes)})
+    given = {member.name: member.address for member in planned(replace(world, cluster=cluster), {}).desired.members}
+    assert given["w1"] == address
+    assert given["a0"] != address
+
+
+def test_saved_memory_and_snapshots_do_not_come_back_with_it(world: World, kube: Kube) -> None:
+    by_hand = world.hypervisors["hv1"]._connection.use("do it by hand", changes=True)
+    by_hand.lookupByName("demo-w1").snapshotCreateXML("<domainsnapshot><name>before</name></domainsnapshot>")
+    by_hand.lookupByName("demo-w1").managedSave()
+    rebuild.run(planned(world, {"w1": THROWN_AWAY}), doors(world, kube))
+    assert world.hypervisors["hv1"].attachments() == {}
+
+
+def test_what_others_live_on_is_found_before_anything_is_done(world: World, events: list[Event], kube: Kube) -> None:
+    root = next(
+        volume.path for volume in make_plan(world).desired.volumes if (volume.node, volume.kind) == ("w1", "root")
+    )
+    disk = f"<disk type='file'><source file='{root}'/><target dev='vda'/></disk>"
+    theirs = f"<domain type='test'><name>theirs</name><memory>1024</memory><os><type>hvm</type></os><devices>{disk}</devices></domain>"
+    world.hypervisors["hv1"]._connection.use("do it by hand", changes=True).defineXML(theirs)
+    found, before = planned(world, {"w1": THROWN_AWAY}), stamp(world)
+    events.clear()
+    with pytest.raises(ConflictError, match="nothing was removed, as something hangs on it"):
+        rebuild.run(found, doors(world, kube))
+    assert (changes(events), stamp(world), seen(world).active) == ([], before, True)
+
+
+def test_a_domain_that_somebody_changed_since_is_left_alone(world: World, kube: Kube) -> None:
+    found = planned(world, {"w1": THROWN_AWAY})
+    world.hypervisors["hv1"].mark_domain("demo-w1", stamp_text(replace(stamp(world), digest="0" * 16)))
+    with pytest.raises(ConflictError, match="changed by somebody else since the plan was made"):
+        rebuild.run(found, doors(world, kube))
+    assert seen(world).active
+
+
+def test_one_that_is_marked_is_not_drained_again(world: World, events: list[Event], kube: Kube) -> None:
+    """Kubernetes may know it no more; what is left to do is done."""
+    world.hypervisors["hv1"].mark_domain("demo-w1", stamp_text(replace(stamp(world), rebuild=BUT_DATA)))
+    found = planned(world, {})
+    assert [action.kind for action in found.of(rebuild.NAME)] == ["node but its data"]
+    events.clear()
+    rebuild.run(found, doors(world, kube))
+    assert "node w1: drain" not in changes(events)
+    assert files(world) == {"data"}
+
+
+def test_nobody_is_drained_who_is_not_ready(world: World, events: list[Event], kube: Kube) -> None:
+    kube.shells["w1"].run(["systemctl", "stop", "kubelet"])
+    kube.kubectl.delete("node", "w1")
+    rebuild.run(planned(world, {"w1": THROWN_AWAY}), doors(world, kube))
+    kube.shells["w1"].run(["systemctl", "start", "kubelet"])
+    assert any(isinstance(event, Warned) and event.message.startswith("w1 is not Ready") for event in events)
+    assert "node w1: drain" not in changes(events)
+
+
+# ── the control plane, whose state is on its way back ───────────────────────────────────────────────────────────
+
+
+def test_what_cannot_be_copied_is_not_thrown_away(world: World) -> None:
+    """Nothing answers behind the test driver."""
+    before = world.calls.mutations
+    with pytest.raises(ConflictError, match="cp1 cannot be rebuilt, as its state cannot be copied first: ") as caught:
+        plan_rebuild(world, ("cp1",), keep_data=False)
+    assert "`meshctl restore INVENTORY FILE` makes it anew from a backup" in caught.value.hint
+    with pytest.raises(ConflictError, match="cp1 is the control plane, and is rebuilt by itself") as caught:
+        plan_rebuild(world, ("w1", "cp1"), keep_data=False)
+    assert caught.value.hint == "`meshctl rebuild INVENTORY cp1`, and then `meshctl rebuild INVENTORY w1`"
+    assert world.calls.mutations == before
+
+
+def test_a_worker_is_not_rebuilt_while_no_control_plane_answers(world: World) -> None:
+    with pytest.raises(ConflictError, match="w1 cannot be rebuilt, as it could not join again: cp1: "):
+        plan_rebuild(world, ("w1",), keep_data=False)
+
+
+def test_who_has_not_the_backup_of_one_that_is_being_rebuilt_is_told_where_it_should_be(world: World) -> None:
+    found = seen(world, "cp1")
+    world.hypervisors["hv1"].mark_domain(found.name, stamp_text(replace(stamp(world, "cp1"), rebuild=GONE)))
+    with pytest.raises(ConflictError, match="its backup is not on this machine: there is no ") as caught:
+        plan_rebuild(world, ("cp1",), keep_data=False)
+    assert str(backup_path(world)) in caught.value.message
+    assert "meshctl restore INVENTORY FILE" in caught.value.hint
+    with pytest.raises(ConflictError, match="cp1, the control plane, is being rebuilt by a run that was ended"):
+        make_plan(world)
+
+
+def guest_anew(world: World) -> None:
+    """The guest's part of `rebuild cp1`, as far as guests that never boot let it."""
+    asked = {} if stamp(world, "cp1").rebuild == PUT_BACK else {"cp1": THROWN_AWAY}
+    found, ways = make_plan(world, restoring=True, limit=("cp1",), anew=asked), world.doors(_sealed(world))
+    go_through(found, [stage for stage in STAGES if stage.name in ("rebuild", "volumes")], ways)
+    for action in found.of("guests", "guest"):
+        _bring_up(action, found, ways)
+
+
+def test_its_guest_says_until_its_state_is_back_that_it_is_not(world: World) -> None:
+    before = stamp(world, "cp1")
+    guest_anew(world)
+    after = stamp(world, "cp1")
+    assert after.rebuild == PUT_BACK
+    assert after.address == before.address
+    guest_anew(world)
+    assert stamp(world, "cp1").host_key == after.host_key  # not thrown away again
+    with pytest.raises(ConflictError, match="is being rebuilt"):
+        make_plan(world)
+    rebuild.unmark("cp1", "hv1", doors(world))
+    assert (stamp(world, "cp1").rebuild, getattr(seen(world, "cp1").stamp, "rebuild", None)) == ("", "")
+    assert make_plan(world).of("rebuild") == ()
+
+
+# ── killed before each change, on a real libvirtd ───────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The inventory of a libvirtd on which cp1 has an address that nobody would work out for it again."""
+    folder = tmp_path_factory.mktemp("hv")
+    with pytest.MonkeyPatch.context() as patch, daemon(folder / "libvirt") as uri:
+        patch.setenv("MESHCTL_CACHE", str(folder / "cache"))
+        sealed = lay_out(folder / "bundle", "v1.20.2", "meshctl/l5d-standin:0.8.5", "meshctl/kubectl:v1.20.2")
+        seal(sealed, "v1.20.2")
+        image = image_path(images.recipe("debian-12"))
+        image.parent.mkdir(parents=True)
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "64M"], check=True)
+        text = REAL.format(uri=uri, pool=folder / "pool", bundle=sealed)
+        with opened(
+            cluster_of(text.replace("{name: cp1,", "{name: cp1, address: 10.77.0.3,")), lambda _: None
+        ) as world:
+            provision(world, make_plan(world), "volumes")
+            guests_too(world)
+        yield text
+
+
+def anew(inventory: str) -> None:
+    with opened(cluster_of(inventory), lambda _: None) as world:
+        guest_anew(world)
+
+
+def back(inventory: str) -> tuple[str, ...]:
+    """What makes cp1 who it is, and what of its guest is left to do; its state counts as put back then."""
+    with opened(cluster_of(inventory), lambda _: None) as world:
+        found, open_ = stamp(world, "cp1"), make_plan(world, restoring=True)
+        left = [one.kind for one in open_.until(("rebuild", "volumes", "guests")).changes if one.kind != "boot"]
+        assert found.rebuild == PUT_BACK
+        rebuild.unmark("cp1", "hv1", world.doors(_sealed(world)))
+        return (found.address, found.pod_subnet, *seen(world, "cp1").macs, *left)
+
+
+def test_killed_before_any_of_its_changes_the_next_run_makes_the_same_node(real: str) -> None:
+    assert run(anew, real)[0] == 0
+    who = back(real)
+    assert who[0] == "10.77.0.3"
+    assert len(who) == 3  # nothing is left to do
+    _, calls = run(anew, real)
+    assert back(real) == who
+    assert {"virDomainSetMetadata", "virDomainDestroy", "virStorageVolDelete", "virDomainDefineXMLFlags"} <= set(calls)
+    for at, call in points(calls):
+        assert run(anew, real, at)[0] == KILLED, call
+        assert run(anew, real)[0] == 0, f"killed before call {at}, {call}"
+        assert back(real) == who, f"killed before call {at}, {call}"
