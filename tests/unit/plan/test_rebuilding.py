@@ -126,6 +126,16 @@ def test_a_definition_of_later_says_the_same() -> None:
     assert rebuilding.marks(OWNER, {"hv1": complete(domains=(replace(stranger, stamp=None),))}) == {}
 
 
+def test_what_is_thrown_away_is_asked_for_nothing() -> None:
+    """Neither whether it lets us in, nor whether it is paused."""
+    observed = Observed({"hv1": host()}, {**MEMBERS, "w1": NodeSeen(refused=True)})
+    found = observed.without("lab", {"w1"})
+    assert (set(found.nodes), [one.name for one in found.hosts["hv1"].domains]) == ({"cp1"}, ["lab-cp1"])
+    paused = host(domain("cp1"), domain("w1", halted="paused"))
+    assert planned({}, paused).halted
+    assert planned({"w1": THROWN_AWAY}, paused).halted == ()
+
+
 @pytest.mark.parametrize("cp1", [NodeSeen(unreachable="no answer"), NodeSeen()])
 def test_a_worker_goes_only_if_it_can_come_back(cp1: NodeSeen) -> None:
     with pytest.raises(ConflictError, match="w1 cannot be rebuilt, as it could not join again: cp1: ") as caught:
