@@ -100,6 +100,7 @@ def test_what_an_ended_run_has_marked_any_run_goes_on_with(mark: str, kind: str)
     found = planned({}, host(domain("cp1"), marked("w1", mark)))
     assert [one.kind for one in found.of("rebuild")] == [kind]
     assert [one.name for one in found.of("kubernetes", "kubeadm join")] == ["w1"]
+    assert [one.reason for one in found.of("mesh")] == ["its pods start on w1"]
 
 
 def test_what_is_thrown_away_is_not_thrown_away_again() -> None:
