@@ -79,7 +79,7 @@ def throwing_away(plan: Plan, cluster: Cluster, observed: Observed, nodes: Mappi
     whole = [node for node in here if nodes[node] in KINDS]
     _require_control_plane(cluster, observed, whole)
     going = tuple(_action(node, here[node], cluster, observed, nodes[node]) for node in whole)
-    kept = tuple(_made_anew(action) if action.name in here else action for action in plan.actions)
+    kept = tuple(_made_anew(action, here) for action in plan.actions)
     first = next((at for at, action in enumerate(kept) if action.stage == "volumes"), len(kept))
     notes = tuple(
         f"{node} was thrown away by a run that was ended: it is made anew" for node in here if nodes[node] == GONE
@@ -87,8 +87,11 @@ def throwing_away(plan: Plan, cluster: Cluster, observed: Observed, nodes: Mappi
     return replace(plan, actions=(*kept[:first], *going, *kept[first:]), notes=(*plan.notes, *notes))
 
 
-def _made_anew(action: Action) -> Action:
-    if action.kind != "guest" or action.verb is not Verb.CREATE:
+def _made_anew(action: Action, nodes: Collection[str]) -> Action:
+    """The action as it is when these nodes are made anew: Kubernetes may still show the mesh's pods that they had."""
+    if nodes and action.stage == "mesh" and action.verb is Verb.LEAVE:
+        return replace(action, verb=Verb.CHANGE, reason=f"its pods start on {', '.join(nodes)}")
+    if action.name not in nodes or action.kind != "guest" or action.verb is not Verb.CREATE:
         return action
     return replace(action, reason=f"made anew: {action.reason.partition('; ')[2]}", basis=ANEW)
 

@@ -224,7 +224,7 @@ def make_plan(
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
     shown = cell_maps(meant.placement, world.cluster, meant.topologies, meant.current)
     observed = observe_inside(world.cluster, meant.wanted, meant.hosts, meant.sealed, world.sessions)
-    require_login(observed, meant.wanted, world.hypervisors)
+    require_login(observed.without(world.cluster.cluster, rebuilt), meant.wanted, world.hypervisors)
     hosts = {pool.host for pool in meant.wanted.pools}
     wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes and host in hosts}
     observed = replace(observed, wipes=wipes, answering=meant.answering)

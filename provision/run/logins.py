@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from provision.guests import REFUSED, KeyRefused, Login, first_boot_over
 from provision.hosts import Hypervisor
-from provision.plan import Observed
+from provision.plan import NodeSeen, Observed
 from provision.specs import Desired, GuestSpec
 
 CONSOLE_BYTES = 2 << 20
@@ -26,8 +26,8 @@ def login_change(wanted: Login, let_in: Login | None, left: tuple[Login, ...]) -
 
 
 def require_login(observed: Observed, wanted: Desired, hypervisors: Mapping[str, Hypervisor]) -> None:
-    """Raises KeyRefused with every guest that refuses the login and whose first boot, which makes the user, is over."""
-    refused = [wanted.guest(node) for node, seen in observed.nodes.items() if seen.refused]
+    """Raises KeyRefused with every guest of those wanted that refuses the login and whose first boot, which makes the user, is over."""
+    refused = [guest for guest in wanted.guests if observed.nodes.get(guest.node, NodeSeen()).refused]
     locked_out = [guest.node for guest in refused if first_boot_over(_console(guest, hypervisors[guest.host]))]
     if locked_out:
         lines = "\n".join(f"  {observed.nodes[node].unreachable}" for node in sorted(locked_out))

@@ -18,7 +18,7 @@ from provision.guests.logins import RECORD
 from provision.hosts import Hypervisor
 from provision.inventory.model import Cluster
 from provision.libvirt_xml import domain_xml
-from provision.plan import NodeSeen, Observed
+from provision.plan import NodeSeen, Observed, limits
 from provision.run.logins import login_change, require_login
 from provision.run.stages.doors import Ways
 from provision.run.stages.logins import change_login
@@ -316,6 +316,7 @@ def test_guests_that_refuse_the_login_are_one_error_once_their_first_boot_is_ove
         log.write(FINISHED + "cni0: port 1(veth) entered blocking state\n" * 1000)
     with pytest.raises(KeyRefused) as caught:
         require_login(seen, desired, {"hv1": door})
+    require_login(seen, limits.narrowed(desired, ["w1"]), {"hv1": door})  # nothing is to be done to it
     door.close()
     raze(killed.inventory)
     assert "1 guest(s) refuse the login" in caught.value.message

@@ -4,9 +4,12 @@ a real libvirtd, where a run is killed before each of its changes.
 
 from __future__ import annotations
 
+import importlib
+import stat
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -18,10 +21,12 @@ from provision.base.events import Changed, Event, Warned
 from provision.bundle import seal
 from provision.images.builder import path as image_path
 from provision.inventory import load
+from provision.kubernetes import Eviction
 from provision.libvirt_xml import DomainSeen, judged_domains
 from provision.plan import NodeSeen, Observed, Plan, rebuilding
 from provision.plan.compare import plan
 from provision.run import plan_rebuild
+from provision.run.backup_file import Backup, described, packed
 from provision.run.engine import World, go_through, intent, make_plan, opened, provision
 from provision.run.rebuild import backup_path
 from provision.run.stages import rebuild, volumes
@@ -38,6 +43,10 @@ from tests.libvirt.test_killed import INVENTORY as REAL
 from tests.unit.bundle.test_bundle import lay_out
 from tests.unit.kubernetes import test_kubernetes_1_5
 from tests.unit.kubernetes.test_kubernetes_1_5 import Cluster as Kube
+from tests.unit.run.test_backup_file import backup, tar_gz
+
+rebuilds = importlib.import_module("provision.run.rebuild")
+"""The module: `provision.run.rebuild` is the command there."""
 
 kube, events = test_kubernetes_1_5.cluster, test_engine.events
 
@@ -247,6 +256,51 @@ def test_who_has_not_the_backup_of_one_that_is_being_rebuilt_is_told_where_it_sh
     assert "meshctl restore INVENTORY FILE" in caught.value.hint
     with pytest.raises(ConflictError, match="cp1, the control plane, is being rebuilt by a run that was ended"):
         make_plan(world)
+
+
+LOGS = {said: tar_gz({"member/wal/0.wal": said.encode()}) for said in ("then", "now", "older")}
+
+
+def copy_of(world: World, version: str, said: str) -> Backup:
+    owner = world.cluster.owner
+    state = replace(backup().state, kubernetes=version, log=LOGS[said])
+    return described(owner.cluster, owner.id, "cp1", stamp(world, "cp1").address, state, datetime.now(UTC))
+
+
+def test_the_copy_is_private_and_takes_the_place_of_one_that_an_earlier_rebuild_has_left(
+    world: World, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = backup_path(world)
+    for said in ("then", "now"):
+        monkeypatch.setattr(rebuilds, "taken", lambda _, said=said: copy_of(world, "v1.20.2", said))
+        rebuilds._kept_anew(world, path)
+    assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
+    assert rebuilds._kept(path).state.log == LOGS["now"]
+    assert f"backup {path}: written: " in changes(events)[-1]
+    monkeypatch.setattr(rebuilds, "taken", lambda _: copy_of(world, "v1.20.1", "older"))
+    with pytest.raises(
+        ConflictError, match=r"this is a backup of Kubernetes v1\.20\.1, inventory and bundle have v1\.20\.2"
+    ):
+        rebuilds._kept_anew(world, path)
+    assert rebuilds._kept(path).state.log == LOGS["now"]
+
+
+def test_what_it_does_is_said_before(world: World) -> None:
+    path, now = backup_path(world), datetime.now(UTC)
+    first = rebuilds.Rebuild(("cp1",), THROWN_AWAY, make_plan(world), backup=path)
+    assert rebuilds.in_words(first, now).startswith(
+        f"  ~ cp1: its state is copied into {path}, and put back on the new guest"
+    )
+    path.parent.mkdir(parents=True)
+    path.write_bytes(packed(copy_of(world, "v1.20.2", "now")))
+    said = rebuilds.in_words(replace(first, begun=True), now + timedelta(hours=2))
+    assert said.startswith(f"  ~ cp1: goes on with the state that a run took 2 h 0 min ago: {path}")
+    workers = rebuilds.Rebuild(("w1", "w2"), THROWN_AWAY, first.plan, {"w1": (Eviction("shop", "web-1", orphan=True),)})
+    assert rebuilds.in_words(workers, now).splitlines() == [
+        "  ~ w1: drained, thrown away, made anew",
+        "      - shop/web-1 (nothing makes it anew)",
+        "  ~ w2: made anew",
+    ]
 
 
 def guest_anew(world: World) -> None:

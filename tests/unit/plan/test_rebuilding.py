@@ -100,6 +100,7 @@ def test_what_an_ended_run_has_marked_any_run_goes_on_with(mark: str, kind: str)
     found = planned({}, host(domain("cp1"), marked("w1", mark)))
     assert [one.kind for one in found.of("rebuild")] == [kind]
     assert [one.name for one in found.of("kubernetes", "kubeadm join")] == ["w1"]
+    assert [one.reason for one in found.of("mesh")] == ["its pods start on w1"]
 
 
 def test_what_is_thrown_away_is_not_thrown_away_again() -> None:
@@ -124,6 +125,16 @@ def test_a_definition_of_later_says_the_same() -> None:
     assert rebuilding.marks(OWNER, {"hv1": complete(domains=(running,))}) == {"w1": GONE}
     stranger = marked("w1", GONE, name="x")
     assert rebuilding.marks(OWNER, {"hv1": complete(domains=(replace(stranger, stamp=None),))}) == {}
+
+
+def test_what_is_thrown_away_is_asked_for_nothing() -> None:
+    """Neither whether it lets us in, nor whether it is paused."""
+    observed = Observed({"hv1": host()}, {**MEMBERS, "w1": NodeSeen(refused=True)})
+    found = observed.without("lab", {"w1"})
+    assert (set(found.nodes), [one.name for one in found.hosts["hv1"].domains]) == ({"cp1"}, ["lab-cp1"])
+    paused = host(domain("cp1"), domain("w1", halted="paused"))
+    assert planned({}, paused).halted
+    assert planned({"w1": THROWN_AWAY}, paused).halted == ()
 
 
 @pytest.mark.parametrize("cp1", [NodeSeen(unreachable="no answer"), NodeSeen()])
