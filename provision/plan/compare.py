@@ -87,7 +87,7 @@ def plan(wanted: Desired, observed: Observed, *, restoring: bool = False, anew: 
     `restoring`: the control plane may be gone, as its cluster is put back. `anew`: nodes whose guests are made as if they had none.
     """
     _refuse(wanted, observed, restoring=restoring)
-    observed = observed.without(wanted.cluster, anew) if anew else observed
+    observed = observed.without(wanted.cluster, anew)
     exchanges = exchanged(wanted, observed)
     actions = (
         *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),

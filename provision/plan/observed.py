@@ -91,6 +91,8 @@ class Observed:
 
     def without(self, cluster: str, nodes: Collection[str]) -> Observed:
         """The same as if these nodes had no guests."""
+        if not nodes:
+            return self
         there = {id(domain) for _, domain in self.stamped(cluster) if domain.stamp and domain.stamp.node in nodes}
         hosts = {
             host: replace(seen, domains=tuple(domain for domain in seen.domains if id(domain) not in there))

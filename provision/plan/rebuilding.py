@@ -45,6 +45,8 @@ def marks(owner: Owner, hosts: Mapping[str, HostSeen]) -> Mapping[str, str]:
 
 def emptied(observed: Observed, owner: Owner, nodes: Mapping[str, str]) -> Observed:
     """The same as if what goes of these nodes' volumes were not there."""
+    if not nodes:
+        return observed
     return replace(observed, hosts={host: _emptied(seen, owner, nodes) for host, seen in observed.hosts.items()})
 
 
