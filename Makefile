@@ -14,7 +14,7 @@ demo:       ## from nothing to a request through the mesh, in an embedded lab
 test:       ## everything: lint, unit, libvirt, and the lab run
 	@.ci/test
 
-test-all:   ## the same with the scenarios of a cluster that lives
+test-all:   ## the same with all scenarios of a cluster that lives, not only those whose turn it is
 	@.ci/test whole
 
 test-fast:  ## what needs no lab: unit and libvirt

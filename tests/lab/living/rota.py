@@ -1,0 +1,34 @@
+"""Which scenarios of a living cluster a run of `make test` takes: those of the hour's turn. `make test-all` takes all.
+
+A turn is what fits into CI's time beside all other tests, the making of the cluster included. A scenario that needs what another leaves
+is in its turn.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+TURNS: tuple[tuple[str, ...], ...] = (
+    ("rebuild-worker", "rotate-key"),
+    ("rolling-restart", "run-options"),
+    ("remove-worker", "add-worker", "node-commands"),
+    ("backup-restore",),
+    ("rebuild-control-plane", "grow-disk"),
+    ("upgrade",),
+    ("two-clusters", "ttl-gc", "host-restart"),
+    ("runbook-restart-a-node", "runbook-grow-a-disk", "runbook-rotate-the-ssh-key", "runbook-renew-certificates"),
+    ("runbook-restore-from-backup", "runbook-rebuild-a-worker"),
+    ("runbook-rebuild-the-control-plane", "runbook-take-a-cluster-over-from-a-colleague"),
+    ("runbook-add-a-hypervisor", "runbook-replace-a-dead-nvme", "runbook-move-a-node-to-another-host"),
+    ("runbook-upgrade-a-patch-version",),
+)
+
+
+def turn(at_s: float) -> tuple[str, ...]:
+    """The scenarios of a moment, in seconds of the epoch: each hour another turn."""
+    return TURNS[int(at_s // 3600) % len(TURNS)]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(",".join(turn(time.time())) + "\n")
