@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from provision.cli.named import NAME
-from provision.cli.provision import LOCK_TIMEOUT
+from provision.cli.provision import ADOPT, LOCK_TIMEOUT
 from provision.cli.say import say
 
 STAGES = ("hosts", "images", "networks", "volumes", "guests", "loading", "cleaning", "image")
@@ -42,11 +42,19 @@ def build(name: str, as_json: bool, verbose: bool) -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@ADOPT
 @LOCK_TIMEOUT
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show what others say.")
 def bake(
-    inventory: str, host: str | None, yes: bool, dry_run: bool, lock_timeout: float, as_json: bool, verbose: bool
+    inventory: str,
+    host: str | None,
+    yes: bool,
+    dry_run: bool,
+    adopt: bool,
+    lock_timeout: float,
+    as_json: bool,
+    verbose: bool,
 ) -> None:
     """Boot the inventory's base image once, load the bundle into it, and keep its disk: new nodes begin with that.
 
@@ -59,7 +67,14 @@ def bake(
 
     beside = partial(golden, host=host)
     with session(
-        inventory, as_json=as_json, verbose=verbose, logged=True, stages=STAGES, careful=True, beside=beside
+        inventory,
+        as_json=as_json,
+        verbose=verbose,
+        logged=True,
+        stages=STAGES,
+        adopt=adopt,
+        careful=True,
+        beside=beside,
     ) as world:
         agreed = plan_bake(world)
         if agreed.done is not None:
