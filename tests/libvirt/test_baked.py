@@ -1,4 +1,7 @@
-"""`image bake` on a real libvirtd, whose guests start and have nothing to boot: what is done inside of the guest is for the lab."""
+"""`image bake` on a real libvirtd, whose guests start and have nothing to boot: what is done inside of the guest is for the lab.
+
+From the first killed bake on the tests build on each other, in the order of this file.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ from provision.base.events import Event, nowhere
 from provision.base.shell import Local
 from provision.hosts import Hypervisor, fetch
 from provision.inventory import GOLDEN, golden
-from provision.libvirt_xml import upload_volume_xml
+from provision.libvirt_xml import pool_xml, upload_volume_xml
 from provision.plan import Verb
+from provision.plan.desired import pool_spec
 from provision.run import baking
 from provision.run.baking import bake, plan_bake
-from provision.run.engine import World, make_plan, opened, sealed_for
+from provision.run.engine import World, make_plan, opened
 from provision.run.stages import baking as stages
 from provision.run.stages import guests
 from provision.specs import PoolSpec, complete_copy
@@ -37,7 +41,10 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with pytest.MonkeyPatch.context() as patch, daemon(folder / "libvirt") as uri:
         patch.setenv("MESHCTL_CACHE", str(folder / "cache"))
         patch.setenv("MESHCTL_STATE", str(folder / "state"))
-        yield lay_ground(folder, uri)
+        made = lay_ground(folder, uri)
+        with made.door() as door:
+            door.create_pool(pool_xml(pool_spec(cluster_of(made.inventory.read_text()).hosts[0])))
+        yield made
 
 
 @contextmanager
@@ -73,10 +80,8 @@ def without_inside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_volume_comes_as_it_lies_on_the_host(ground: Ground, tmp_path: Path) -> None:
-    with oven(ground) as world, ground.door() as door:
-        plan = make_plan(world)
-        stages.STAGES[0].run(plan, world.doors(sealed_for(world.cluster, Path(world.cluster.kubernetes.bundle))))
-        pool = plan.desired.pools[0]
+    with ground.door() as door:
+        pool = pool_spec(cluster_of(ground.inventory.read_text()).hosts[0])
         content = bytes(range(256)) * 5000
         door.create_volume(pool.name, upload_volume_xml("some.qcow2", private=False))
         door.upload(pool.name, "some.qcow2", io.BytesIO(content))
