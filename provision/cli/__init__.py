@@ -53,7 +53,7 @@ COMMANDS = {
     "locks": Lazy("locks", "locks", "Show which run holds which host, and end a lease."),
     "ssh": Lazy("access", "ssh", "Open a session on a node, or run a command there."),
     "kubeconfig": Lazy("access", "kubeconfig", "Fetch the cluster's kubeconfig, into a file or into kubectl's."),
-    "image": Lazy("image", "image", "Build and list base images."),
+    "image": Lazy("image", "image", "Build, bake and list base images."),
     "bundle": Lazy("bundle", "bundle", "Build, seal, verify and show offline Kubernetes bundles."),
     "mesh": Lazy("mesh", "mesh", "Check linkerd's configuration, and see where a request goes."),
     "explain": Lazy("explain", "explain", "Print the page of a finding's id, such as ML301."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,7 +22,7 @@ from provision.cli.named import said_name
 from provision.cli.say import ask_text, ask_yes, say
 from provision.cli.screen import screen
 from provision.guests import OldLogin, nobody
-from provision.inventory import load
+from provision.inventory import Cluster, load
 from provision.inventory import named as from_template
 from provision.report import Account, Sink, run_log, tee
 from provision.run import Away, Identity, World, answering, opened
@@ -41,15 +41,19 @@ def session(
     drawn: str = "",
     also: Sequence[Sink] = (),
     old: OldLogin | None = None,
+    beside: Callable[[Cluster], Cluster] | None = None,
 ) -> Iterator[World]:
     """The world of an inventory, or with `--name` of the cluster that it is the template of. `logged` keeps the run in the state
     folder; `stages` are those that it will go through; `adopt`, `careful` and `drawn` as for `Identity`, `old` as for `opened`; `also`
-    get the events too.
+    get the events too. `beside` makes of the cluster the one that it is about: one of its own, of the plain base image.
     """
     warnings: list[Problem] = []
     cluster = load(inventory, warn=warnings.append if careful else lambda _: None)
     if name := said_name():
         cluster = from_template(cluster, name)
+    if beside is not None:
+        cluster = beside(cluster)
+        name = cluster.cluster
     log, unlogged = run_log(cluster.cluster) if logged else (None, "")
     account = Account(stages)
     ending.tell(account.text)
@@ -67,7 +71,8 @@ def session(
         # Under another name it is another inventory: what is kept of one says nothing of the other.
         source = f"{inventory}#{name}" if name and inventory != "-" else inventory
         identify = partial(Identity, source=source, adopt=adopt, careful=careful, drawn=drawn)
-        with opened(cluster, emit, ask_passphrase, identify, old, named=bool(name)) as world:
+        plain = beside is not None
+        with opened(cluster, emit, ask_passphrase, identify, old, named=bool(name), plain=plain) as world:
             if world.identity.note and careful:
                 say(world.identity.note, err=True)
             yield world

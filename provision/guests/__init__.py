@@ -5,6 +5,7 @@ house that imports paramiko.
 """
 
 from provision.guests.boot import Boot, first_boot_over, observe_boot
+from provision.guests.cloning import READY, forget_guest, leave
 from provision.guests.disks import Behind, disk_sizes, grow_filesystem
 from provision.guests.hostkey import new_host_key
 from provision.guests.keys import Ask, Identity, identity, nobody, public_key
@@ -15,6 +16,7 @@ from provision.guests.settings import set_sysctl
 from provision.guests.ssh import REFUSED, HostKeyMismatch, KeyRefused, Ssh, Target
 
 __all__ = [
+    "READY",
     "REFUSED",
     "THROUGH_JUMP",
     "Ask",
@@ -32,8 +34,10 @@ __all__ = [
     "disk_sizes",
     "finish_logins",
     "first_boot_over",
+    "forget_guest",
     "grow_filesystem",
     "identity",
+    "leave",
     "new_host_key",
     "nobody",
     "observe_boot",

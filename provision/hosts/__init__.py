@@ -5,6 +5,7 @@ To live here a line reads or changes a host. `hypervisor` is the one file of the
 
 from provision.hosts.backing import check_backing
 from provision.hosts.core_kinds import with_core_kinds
+from provision.hosts.downloads import fetch
 from provision.hosts.host_disks import (
     claim,
     clear,
@@ -37,6 +38,7 @@ __all__ = [
     "clear",
     "copy_path",
     "extend_logical",
+    "fetch",
     "fill",
     "host_shell",
     "in_use",

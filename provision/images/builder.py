@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from provision.base import data
-from provision.base.alone import alone
 from provision.base.content import content_sha256
 from provision.base.errors import ImageError, ShellError
 from provision.base.events import Changed, Emit, Output, Progress, nowhere
-from provision.base.interruption import tidying
 from provision.base.shell import Local
 from provision.base.units import GIB, approximate_size
 from provision.images import disk, mirror, recipes, reproducible, system
 from provision.images.recipes import Recipe
+from provision.images.workspace import workspace
 
 STEPS = ("sources", "packages", "filesystem", "boot loader", "compression")
 NEEDED_FREE = 4 * GIB
@@ -70,7 +66,7 @@ def build(name: str, emit: Emit = nowhere) -> Path:
     if target.is_file():
         return target
     _check_machine(found, target.parent)
-    with _workspace(target.parent, found.name, emit) as place:
+    with workspace(target.parent, found.name, emit, within_s=MMDEBSTRAP_WITHIN_S) as place:
         if not target.is_file():  # the run that we waited for may have built it
             _build(found, place, target, emit)
     return target
@@ -150,24 +146,3 @@ def _check_machine(found: Recipe, folder: Path) -> None:
             f"{folder}: {approximate_size(free)} are free, the build needs {approximate_size(NEEDED_FREE)}",
             hint="free some, or let MESHCTL_CACHE name a folder on another disk",
         )
-
-
-@contextmanager
-def _workspace(folder: Path, name: str, emit: Emit) -> Iterator[Path]:
-    """A folder for one build, removed at the end; one build at a time, so what others left is nobody's."""
-    lock, seen = folder / f".{name}.lock", "another meshctl builds this image"
-    with alone(lock, what=f"the build that holds {lock}", seen=seen, within_s=MMDEBSTRAP_WITHIN_S, emit=emit):
-        for stale in folder.glob(f".{name}.partial-*"):
-            _remove(stale)
-        place = Path(tempfile.mkdtemp(prefix=f".{name}.partial-", dir=folder))
-        place.chmod(0o755)
-        try:
-            yield place
-        finally:
-            _remove(place)
-
-
-def _remove(place: Path) -> None:
-    # --one-file-system: whatever may still be mounted below is not ours to remove.
-    with tidying():
-        Local().run(["rm", "--recursive", "--force", "--one-file-system", str(place)], within_s=120)

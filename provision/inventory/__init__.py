@@ -13,6 +13,7 @@ from provision.inventory.addresses import (
     pod_subnets,
 )
 from provision.inventory.draft import draft
+from provision.inventory.golden import GOLDEN, golden
 from provision.inventory.jump import Jump, parse_jump
 from provision.inventory.loader.foreign import Foreign, Machine, recognise
 from provision.inventory.loader.load import load, read
@@ -22,6 +23,7 @@ from provision.inventory.template import bridge_names, free_range, named, placed
 from provision.inventory.uri import machine_behind, parse_uri
 
 __all__ = [
+    "GOLDEN",
     "NOTHING_TAKEN",
     "Cluster",
     "Foreign",
@@ -35,6 +37,7 @@ __all__ = [
     "bridge_names",
     "draft",
     "free_range",
+    "golden",
     "json_schema",
     "load",
     "mac_address",

@@ -12,6 +12,7 @@ To live here a line knows kubeadm, kubectl or the API's objects; which guest is 
 """
 
 from provision.kubernetes.api import ApiStarting
+from provision.kubernetes.cloning import forget_docker
 from provision.kubernetes.control_state import ControlState, copied
 from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.drain import DRAIN_S, cordon, cordoned, disown, drain, set_aside, take_back, uncordon
@@ -23,7 +24,7 @@ from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, logs_arg
 from provision.kubernetes.lookout import wait_on
 from provision.kubernetes.node import NodeState, Phase, is_member, observe
 from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
-from provision.kubernetes.prepare import prepare
+from provision.kubernetes.prepare import load, prepare
 from provision.kubernetes.profile import Profile, Workloads
 from provision.kubernetes.profiles import kubectl_for, profile_for
 from provision.kubernetes.put_back import awaken, finish, put_back, trusted_authority
@@ -60,12 +61,14 @@ __all__ = [
     "evictions",
     "expiries",
     "finish",
+    "forget_docker",
     "forget_node",
     "initialise",
     "is_member",
     "join",
     "judge_pods",
     "kubectl_for",
+    "load",
     "load_images",
     "logs_argv",
     "nodes_ready",

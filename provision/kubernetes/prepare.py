@@ -37,6 +37,9 @@ blockdev --flushbufs "$device"
 mount -o ro "$device" {MOUNT}
 """
 
+# stdin: lines of sha256sum, with the places of programs on the node. Prints `PATH: OK` for each that is there as it should be.
+_COMPARE = "sha256sum -c - 2>/dev/null; exit 0"
+
 _VERIFY = f"cd {MOUNT} && sha256sum --quiet -c -"
 
 # Arguments are pairs of source and target. Prints what it replaced. A running program is replaced by rename.
@@ -124,6 +127,23 @@ def prepare(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Em
     return after
 
 
+def load(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Emit) -> None:
+    """Gives a guest all programs and container images of the bundle, and nothing else that makes a node of it.
+
+    Raises KubernetesError when they are not there afterwards.
+    """
+    state = observe(shell, profile, spec, member)
+    if _docker(shell, state, emit):
+        state = observe(shell, profile, spec, member)  # only now can it say which images it has
+    from_bundle(shell, state, spec.programs, emit)
+    missing = observe(shell, profile, spec, member).missing_archives
+    lacking = [*(one.path for one in absent(shell, spec.programs)), *(one.path for one in missing)]
+    if lacking:
+        raise KubernetesError(
+            f"{member.name}: not there after it was loaded: {', '.join(lacking)}", hint="run the command again"
+        )
+
+
 def _docker(shell: Shell, state: NodeState, emit: Emit) -> bool:
     """Gives whether Docker was started."""
     if state.docker is None and state.active(DOCKER) and not state.pending(DOCKER_PENDING):
@@ -136,14 +156,17 @@ def _docker(shell: Shell, state: NodeState, emit: Emit) -> bool:
 
 
 def from_bundle(shell: Shell, state: NodeState, programs: tuple[Program, ...], emit: Emit) -> None:
-    """Installs programs and loads the missing archives from the bundle's disk, verified.
+    """Installs programs and loads the missing archives from the bundle's disk, verified. What is there already, by its content, is left.
 
     Raises KubernetesError when there is no such disk, or it holds something else than bundle.yaml says.
     """
+    wanted = absent(shell, programs)
+    if not wanted and not state.missing_archives:
+        return
     mount(shell)
     try:
-        _verify(shell, programs, state.missing_archives)
-        pairs = [word for program in programs for word in (program.path, program.target)]
+        _verify(shell, wanted, state.missing_archives)
+        pairs = [word for program in wanted for word in (program.path, program.target)]
         replaced = shell.run(["sh", "-c", _INSTALL, "install", *pairs], within_s=600).stdout.split()
         if replaced:
             emit(Changed(state.member.name, f"{len(replaced)} programs", "install"))
@@ -151,6 +174,14 @@ def from_bundle(shell: Shell, state: NodeState, programs: tuple[Program, ...], e
     finally:
         with tidying():
             shell.run(["umount", MOUNT], check=False)
+
+
+def absent(shell: Shell, programs: tuple[Program, ...]) -> tuple[Program, ...]:
+    """Those of these programs that are not on a node with the very content that the bundle says."""
+    lines = "".join(f"{program.sha256}  {program.target}\n" for program in programs)
+    said = shell.read(["sh", "-c", _COMPARE], stdin=lines.encode(), within_s=1800).stdout.splitlines()
+    there = {line.removesuffix(": OK") for line in said if line.endswith(": OK")}
+    return tuple(program for program in programs if program.target not in there)
 
 
 def mount(shell: Shell) -> None:

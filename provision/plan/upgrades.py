@@ -14,7 +14,7 @@ from provision.libvirt_xml import DomainSeen
 from provision.plan.action import Action, Verb
 from provision.plan.artifacts import bundle_of
 from provision.plan.observed import NodeSeen, Observed
-from provision.specs import Artifact, Desired, Member, is_artifact, is_copy
+from provision.specs import Artifact, Desired, Member, base_digits, is_artifact, is_copy
 
 UPGRADE, BUNDLE_DISK = "upgrade", "bundle disk"
 """Kinds of actions of the stage kubernetes."""
@@ -94,7 +94,8 @@ def older_notes(wanted: Desired, observed: Observed, exchanges: Collection[str])
 
 def _on_other(domain: DomainSeen, image: Artifact) -> bool:
     bases = [name for path in domain.backing if is_artifact(name := _file(path))]
-    return bool(bases) and not any(is_copy(name, image.volume) for name in bases)
+    # A baked image stands for what it was made of: whoever lies on either was made from the same.
+    return bool(bases) and not any(base_digits(name) == base_digits(image.volume) for name in bases)
 
 
 def _with_other(domain: DomainSeen, bundle: Artifact) -> bool:

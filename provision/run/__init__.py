@@ -6,6 +6,7 @@ To live here a line joins doors and pure rooms in the order of a command; how a 
 from provision.run.access import read_kubeconfig, ssh_argv
 from provision.run.away import Away, answering
 from provision.run.backup import Kept, back_up, default_path
+from provision.run.baking import Baking, bake, plan_bake
 from provision.run.checkup import admit, check_hosts
 from provision.run.destruction import destroy, plan_removal
 from provision.run.engine import Intent, World, drifted, intent, make_plan, opened, provision
@@ -31,6 +32,7 @@ from provision.run.status import cluster_status, table
 
 __all__ = [
     "Away",
+    "Baking",
     "Identity",
     "Intent",
     "Kept",
@@ -43,6 +45,7 @@ __all__ = [
     "admit",
     "answering",
     "back_up",
+    "bake",
     "check_hosts",
     "check_names",
     "check_running",
@@ -63,6 +66,7 @@ __all__ = [
     "merge",
     "opened",
     "opened_backup",
+    "plan_bake",
     "plan_rebuild",
     "plan_removal",
     "plan_renewal",

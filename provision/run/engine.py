@@ -74,7 +74,7 @@ from provision.run.site import Site, recorded
 from provision.run.stages.doors import Doors, Ways
 from provision.run.stages.given_up import GivenUp
 from provision.run.stages.order import Stage, until
-from provision.specs import GONE, Artifact, Desired, HostTraits, base_image, bundle_disk
+from provision.specs import GONE, Artifact, Desired, HostTraits, baked_image, base_image, bundle_disk
 from provision.storage import Allotment
 
 
@@ -89,6 +89,8 @@ class World(Site):
     """Hosts that gave no answer when they were asked whose guests they have."""
     template: Cluster | None = None
     """What `cluster` was made from, where its network is one that was found free: until the hosts are held somebody may take it."""
+    plain: bool = False
+    """Whether new guests get the plain base image even where a baked one is in the cache."""
 
     def domains(self) -> tuple[DomainSeen, ...]:
         """All domains of all hosts, those that are ours with their stamps."""
@@ -119,11 +121,12 @@ def opened(
     old: OldLogin | None = None,
     *,
     named: bool = False,
+    plain: bool = False,
 ) -> Iterator[World]:
     """A world for a cluster, with its owner's id; its connections are closed at the end. `ask` is for the passphrase of `ssh.key_file`,
     `old` the login of guests that do not have the inventory's yet.
 
-    `named`: the cluster is one that an inventory is the template of; its network is found on its host.
+    `named`: the cluster is one that an inventory is the template of; its network is found on its host. `plain` as for `World`.
     """
     calls = Calls()
     hypervisors = {host.name: Hypervisor(host.name, host.uri, Calls(whole=calls)) for host in cluster.hosts}
@@ -136,7 +139,7 @@ def opened(
         cluster, silent = identified(cluster, hypervisors, owner)
         sessions = Sessions(cluster, calls, ask, old)
         stack.callback(_close, sessions)
-        yield World(cluster, emit, calls, hypervisors, sessions, owner, silent, template)
+        yield World(cluster, emit, calls, hypervisors, sessions, owner, silent, template, plain)
 
 
 def _close(sessions: Sessions) -> None:
@@ -181,7 +184,7 @@ class Intent:
 def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
     """Observes the hosts and says what should be on them. With `probe`, KVM is tried out where no guest shows it."""
     folder = bundle.find(world.cluster.kubernetes.bundle)
-    sealed = _sealed(world.cluster, folder)
+    sealed = sealed_for(world.cluster, folder)
     artifacts = _artifacts(world, folder, sealed)
     hosts = observe_hosts(world.cluster, world.hypervisors, probe=probe)
     check_name(world.cluster.owner, hosts)
@@ -279,7 +282,8 @@ def drifted(world: World, meant: Intent) -> tuple[tuple[Drift, ...], tuple[str, 
     return (*host_drifts(meant.wanted, meant.hosts, live), *strangers), tuple(blind)
 
 
-def _sealed(cluster: Cluster, folder: Path) -> bundle.Bundle:
+def sealed_for(cluster: Cluster, folder: Path) -> bundle.Bundle:
+    """The bundle in a folder. Raises ImageError or MeshError when it is not what the inventory wants."""
     sealed = bundle.load(folder)
     if sealed.kubernetes != cluster.kubernetes.version:
         raise ImageError(
@@ -296,10 +300,11 @@ def _artifacts(world: World, folder: Path, sealed: bundle.Bundle) -> tuple[Artif
     if image is None:
         raise ImageError(f"the base image {name} has not been built", hint=f"meshctl image build {name}")
     disk = bundle.make_disk(folder, world.emit)
-    return (
-        base_image(name, str(image), content_sha256(image), image.stat().st_size),
-        bundle_disk(sealed.kubernetes, str(disk), content_sha256(disk), disk.stat().st_size),
-    )
+    base = base_image(name, str(image), content_sha256(image), image.stat().st_size)
+    baked = None if world.plain else images.baked_of(base.sha256, sealed.digest)
+    if baked is not None:
+        base = baked_image(base, sealed.kubernetes, str(baked.path), baked.sha256, baked.size)
+    return base, bundle_disk(sealed.kubernetes, str(disk), content_sha256(disk), disk.stat().st_size)
 
 
 def _desired(
@@ -397,7 +402,7 @@ def check_agreement(found: Plan, agreed: Plan) -> None:
 
 
 def _run_stages(world: World, found: Plan, last: str | None, *, keep_going: bool) -> None:
-    sealed = _sealed(world.cluster, bundle.find(world.cluster.kubernetes.bundle))
+    sealed = sealed_for(world.cluster, bundle.find(world.cluster.kubernetes.bundle))
     stages = until(last)
     part = found.until(tuple(stage.name for stage in stages))
     doors = replace(world.doors(sealed), given_up=GivenUp(world.calls, keep_going=keep_going))

@@ -5,6 +5,7 @@ inventory nor looks at a host.
 """
 
 from provision.specs.artifact_names import (
+    base_digits,
     complete_copy,
     copy_name,
     incomplete_copies,
@@ -29,6 +30,7 @@ from provision.specs.objects import (
     PoolSpec,
     SeedSpec,
     VolumeSpec,
+    baked_image,
     base_image,
     bundle_disk,
     digest,
@@ -79,6 +81,8 @@ __all__ = [
     "Stamp",
     "Upkeep",
     "VolumeSpec",
+    "baked_image",
+    "base_digits",
     "base_image",
     "bundle_disk",
     "complete_copy",

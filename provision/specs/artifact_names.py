@@ -2,7 +2,8 @@
 
 An artifact is known by its content: `meshctl.debian-12.<32 digits of its sha256>.qcow2`. Each upload makes a copy of its own,
 `meshctl.debian-12.<digits>-<8 random ones>.qcow2`, so that nobody ever writes to a volume of somebody else's; a copy is complete
-when the empty volume `<copy>.verified` stands beside it, which is made after the copy's content was verified.
+when the empty volume `<copy>.verified` stands beside it, which is made after the copy's content was verified. A baked image says in its
+name of which base image it was made: `meshctl.debian-12-baked-<8 digits of that one's sha256>.<digits>.qcow2`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,29 @@ _ARTIFACT = re.compile(
 _FORMER = re.compile(r"meshctl\.[a-z0-9][a-z0-9.-]*\.[0-9a-f]{12}\.(qcow2|iso)")
 """Until 0.1: by the recipe's digest, which says nothing of the content. Guests that were made on one go on living on it."""
 
+_BASE = re.compile(
+    r"meshctl\.[a-z0-9.-]*?(-baked-(?P<baked>[0-9a-f]{8}))?\.(?P<plain>[0-9a-f]{8})[0-9a-f]{24}(-[0-9a-f]{8})?\.qcow2"
+)
 _MARK = ".verified"
 
 
 def artifact_name(name: str, sha256: str, suffix: str) -> str:
     """The name of a content. 32 hex digits: no two contents meet by accident."""
     return f"meshctl.{name}.{sha256[:32]}.{suffix}"
+
+
+def baked_name(name: str, base_sha256: str) -> str:
+    """What an image that was baked of a base image is called, for `artifact_name`."""
+    return f"{name}-baked-{base_sha256[:8]}"
+
+
+def base_digits(name: str) -> str:
+    """Of a base image, or a copy of one, the first digits of its sha256; of a baked one those of the base image that it was made of.
+
+    "" for anything else, and for the former naming.
+    """
+    match = _BASE.fullmatch(name)
+    return (match["baked"] or match["plain"]) if match else ""
 
 
 def copy_name(artifact: str, upload: str) -> str:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 
-from provision.specs.artifact_names import artifact_name
+from provision.specs.artifact_names import artifact_name, baked_name
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:meshctl:1")
 """The uuid5 namespace of everything we name."""
@@ -56,6 +56,13 @@ class Artifact:
 def base_image(name: str, path: str, sha256: str, size: int) -> Artifact:
     """The base image as an artifact."""
     return Artifact(BASE_IMAGE, name, artifact_name(name, sha256, "qcow2"), path, sha256, size)
+
+
+def baked_image(base: Artifact, kubernetes: str, path: str, sha256: str, size: int) -> Artifact:
+    """A base image with a bundle's programs and container images in it, as an artifact in the base image's place."""
+    title = f"{base.title}, baked with Kubernetes {kubernetes},"
+    volume = artifact_name(baked_name(base.title, base.sha256), sha256, "qcow2")
+    return Artifact(BASE_IMAGE, title, volume, path, sha256, size)
 
 
 def bundle_disk(version: str, path: str, sha256: str, size: int) -> Artifact:

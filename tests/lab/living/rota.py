@@ -22,6 +22,7 @@ TURNS: tuple[tuple[str, ...], ...] = (
     ("runbook-rebuild-the-control-plane", "runbook-take-a-cluster-over-from-a-colleague"),
     ("runbook-add-a-hypervisor", "runbook-replace-a-dead-nvme", "runbook-move-a-node-to-another-host"),
     ("runbook-upgrade-a-patch-version",),
+    ("golden-image",),
 )
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tests.lab.living.rota import TURNS, turn
 
-LIVING = Path(__file__).parents[2] / "lab" / "living"
+LAB = Path(__file__).parents[2] / "lab"
 
 
 def test_every_scenario_is_in_one_turn_and_no_other_is() -> None:
     marked = {
-        name for path in LIVING.glob("test_*.py") for name in re.findall(r'scenario\("([\w-]+)"\)', path.read_text())
+        name for path in LAB.rglob("test_*.py") for name in re.findall(r'scenario\("([\w-]+)"\)', path.read_text())
     }
     assert Counter(name for names in TURNS for name in names) == Counter(marked)
 

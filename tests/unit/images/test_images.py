@@ -20,6 +20,7 @@ from provision.base.events import nowhere
 from provision.base.shell import Local
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.images import builder, disk, mirror, recipes, reproducible, system
+from provision.images.workspace import workspace
 
 SHIPPED = (data.folder("images") / "debian-12.yaml").read_text()
 
@@ -107,7 +108,7 @@ def test_a_workspace_removes_what_a_killed_build_left(tmp_path: Path) -> None:
     stale.mkdir(parents=True)
 
     def interrupted() -> None:
-        with builder._workspace(tmp_path, "debian-12", nowhere) as place:
+        with workspace(tmp_path, "debian-12", nowhere, within_s=5) as place:
             assert not stale.exists()
             assert place.is_dir()
             raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from provision.libvirt_xml import DomainSeen
 from provision.plan import BUNDLE_DISK, UPGRADE, Observed, Plan
 from provision.plan.compare import plan
 from provision.plan.observed import NodeSeen
-from provision.specs import base_image, bundle_disk, copy_name
+from provision.specs import baked_image, base_image, bundle_disk, copy_name
 from provision.specs.objects import Desired
 from tests.unit.plan.test_plan import BUNDLE, complete, domain
 from tests.unit.sample import wanted
@@ -62,6 +62,20 @@ def test_a_base_image_that_was_built_anew_changes_nothing_and_is_said() -> None:
         "base image debian-12 is another than cp1, w1 were made from: they keep theirs until `meshctl rebuild`"
     ]
     assert not any("base image debian-12 is another" in note for note in planned(wanted()).notes)
+
+
+def test_one_that_was_baked_of_it_is_no_other_base_image() -> None:
+    """Neither for guests that were made before the bake, nor the other way round."""
+    plain = wanted().base_image
+    baked = baked_image(plain, "v1.20.2", "/cache/baked.qcow2", "e5" * 32, 500)
+    found = planned(replace(wanted(), artifacts=(baked, wanted().bundle)))
+    assert (found.changes, [note for note in found.notes if "base image" in note]) == ((), [])
+    lies = replace(as_run("w1"), backing=(f"/srv/pool/{copy_name(baked.volume, '00c0ffee')}",))
+    seen = Observed({"hv1": complete(domains=(as_run("cp1"), lies))}, {"cp1": MEMBER, "w1": MEMBER}, ())
+    assert not any("base image" in note for note in plan(wanted(), seen).notes)
+    other = baked_image(BUILT_ANEW, "v1.20.2", "/cache/baked.qcow2", "e5" * 32, 500)
+    said = planned(replace(wanted(), artifacts=(other, wanted().bundle))).notes
+    assert any("is another than cp1, w1 were made from" in note for note in said)
 
 
 def test_who_lacks_something_of_it_gets_its_disk_and_it_is_sent_there() -> None:
