@@ -6,11 +6,12 @@ docs/changes.md says of each field what becomes of a change; here are those that
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from provision.base.errors import ConflictError
 from provision.libvirt_xml import DomainSeen, NetworkSeen
 from provision.plan.growth import smaller
+from provision.plan.losses import Loss, losses
 from provision.plan.observed import HostSeen, Observed
 from provision.plan.upgrades import refused_versions
 from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, digest, domain_name
@@ -47,6 +48,28 @@ def refusals(wanted: Desired, observed: Observed, *, restoring: bool = False) ->
     if not restoring:
         yield from _headless(wanted, observed)
         yield from _half_rebuilt(wanted, observed)
+
+
+def lost_disks(wanted: Desired, observed: Observed, anew: Collection[str]) -> Iterator[str]:
+    """Each guest whose disks are gone, in a sentence with the way to it anew; but for those that are made `anew`."""
+    roles = {member.name: member.role for member in wanted.members}
+    for node, loss in losses(wanted, observed.hosts).items():
+        if node not in anew:
+            yield f"{_lost(loss)}: {_way_back(loss, roles[node])}"
+
+
+def _lost(loss: Loss) -> str:
+    if loss.runs:
+        return f"{loss.host}: guest {loss.node} still runs, but {loss.what} is gone, and it would not start again"
+    return f"{loss.host}: guest {loss.node} cannot start: {loss.what} is gone"
+
+
+def _way_back(loss: Loss, role: str) -> str:
+    rebuild = f"`meshctl rebuild INVENTORY {loss.node}`"
+    if role != "control-plane":
+        return f"{rebuild} makes the node anew"
+    restore = "`meshctl restore INVENTORY FILE` makes the control plane anew from a backup"
+    return f"while it answers {rebuild} takes its state along, else {restore}" if loss.runs else restore
 
 
 def _network(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:

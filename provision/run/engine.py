@@ -51,6 +51,7 @@ from provision.plan import (
     host_drifts,
     lasting,
     limits,
+    losses,
     members,
     plan,
     rebuilding,
@@ -236,7 +237,8 @@ def make_plan(
     found = departure.taking_away(found, world.cluster, observed, remove)
     if not limit:
         return found
-    everything = plan(whole.wanted, emptied, restoring=restoring, anew=rebuilt)
+    hidden = {*rebuilt, *losses(whole.wanted, whole.hosts)}  # others may have lost disks: this plan is not about them
+    everything = plan(whole.wanted, emptied, restoring=restoring, anew=hidden)
     everything = rebuilding.throwing_away(everything, world.cluster, observed, rebuilt)
     return limits.limited(found, everything, world.cluster, observed, limit)
 
