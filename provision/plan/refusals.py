@@ -173,5 +173,5 @@ def _half_rebuilt(wanted: Desired, observed: Observed) -> Iterator[str]:
         if stamp is not None and stamp.node in names and stamp.rebuild:
             yield (
                 f"{stamp.node}, the control plane, is being rebuilt by a run that was ended: `meshctl rebuild INVENTORY {stamp.node}` goes"
-                " on, on the machine that has its backup"
+                " on, on the machine that has its backup, and `meshctl restore INVENTORY FILE`, on any that has one"
             )

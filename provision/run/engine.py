@@ -214,12 +214,15 @@ def make_plan(
     """
     limits.check_names(world.cluster, limit)
     whole = intent(world, wipe=wipe)
+    lost = losses(whole.wanted, whole.hosts)
     meant = replace(whole, wanted=limits.narrowed(whole.wanted, limit)) if limit else whole
     if meant.pools.faults:
         text = "\n".join(f"  {fault}" for fault in meant.pools.faults)
         raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
     _require_kvm(world.cluster, meant)
-    rebuilt = _rebuilt(world, meant, anew, restoring=restoring)
+    rebuilt = rebuilding.anew(world.cluster.owner, meant.hosts, anew)
+    if restoring:
+        rebuilt = _while_restoring(world.cluster, meant, rebuilt)
     drifts, blind = drifted(world, meant)
     drifts = tuple(drift for drift in drifts if drift.object.removeprefix("guest ") not in rebuilt)
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
@@ -237,17 +240,22 @@ def make_plan(
     found = departure.taking_away(found, world.cluster, observed, remove)
     if not limit:
         return found
-    hidden = {*rebuilt, *losses(whole.wanted, whole.hosts)}  # others may have lost disks: this plan is not about them
+    hidden = {*rebuilt, *lost}  # others may have lost disks: this plan is not about them
     everything = plan(whole.wanted, emptied, restoring=restoring, anew=hidden)
     everything = rebuilding.throwing_away(everything, world.cluster, observed, rebuilt)
     return limits.limited(found, everything, world.cluster, observed, limit)
 
 
-def _rebuilt(world: World, meant: Intent, asked: Mapping[str, str], *, restoring: bool) -> Mapping[str, str]:
-    """The nodes that are made anew. While the control plane is put back nobody can be drained, so that workers wait."""
-    found = rebuilding.anew(world.cluster.owner, meant.hosts, asked)
-    ready = {node for node, mark in found.items() if mark == GONE} | {world.cluster.control_plane.name}
-    return {node: mark for node, mark in found.items() if not restoring or node in ready}
+def _while_restoring(cluster: Cluster, meant: Intent, anew: Mapping[str, str]) -> Mapping[str, str]:
+    """The same while the control plane is put back: nobody can be drained, so that workers wait; it is made anew itself where it has no
+    guest.
+    """
+    name = cluster.control_plane.name
+    found = {node: mark for node, mark in anew.items() if node == name or mark == GONE}
+    guest = next((guest for guest in meant.wanted.guests if guest.node == name), None)
+    if guest is not None and meant.hosts[guest.host].domain(guest.domain) is None:
+        return {name: GONE} | found
+    return found
 
 
 def _require_kvm(cluster: Cluster, meant: Intent) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from provision.base.errors import ConflictError
 from provision.plan import Verb
-from provision.run.engine import World, make_plan
+from provision.run import plan_restore
+from provision.run.backup_file import Backup, described
+from provision.run.engine import World, go_through, make_plan
 from provision.run.stages import images, rebuild
 from provision.run.stages.guests import _bring_up
-from provision.specs import THROWN_AWAY, is_bundle, marked_copy
+from provision.run.stages.order import STAGES
+from provision.specs import PUT_BACK, THROWN_AWAY, is_bundle, marked_copy
 from tests.libvirt import test_rebuild
+from tests.libvirt.test_engine import _sealed
 from tests.libvirt.test_rebuild import doors, files, made, planned, seen, stamp
 from tests.unit.kubernetes.test_kubernetes_1_5 import Cluster as Kube
+from tests.unit.run.test_backup_file import backup
 
 events, kube, world = test_rebuild.events, test_rebuild.kube, test_rebuild.world
 
@@ -65,3 +73,38 @@ def test_a_guest_that_is_off_gets_another_disk_for_the_bundle_that_is_gone(world
     assert bundle in {one.name for one in door.volumes("meshctl")}
     assert (seen(world).active, stamp(world).bundle) == (True, bundle)
     assert make_plan(world).of("guests", "guest") == ()
+
+
+# ── a control plane that is put back ──────────────────────────────────────────────────────────────────────────────
+
+
+def copy(world: World) -> Backup:
+    """A backup of cp1."""
+    owner, address = world.cluster.owner, make_plan(world, restoring=True).desired.members[0].address
+    state = replace(backup().state, kubernetes="v1.20.2")
+    return described(owner.cluster, owner.id, "cp1", address, state, datetime.now(UTC))
+
+
+def guest_again(world: World) -> None:
+    """The guest's part of a restore, as far as guests that never boot let it; the run is killed then."""
+    found, ways = plan_restore(world, copy(world)).guests, world.doors(_sealed(world))
+    go_through(found, [stage for stage in STAGES if stage.name in ("rebuild", "volumes")], ways)
+    for action in found.of("guests", "guest"):
+        _bring_up(action, found, ways)
+
+
+def test_a_guest_that_a_restore_has_made_is_nobodys_to_begin_a_cluster_on(world: World) -> None:
+    """Killed then, `provision` would run kubeadm init beside workers that trust another authority."""
+    world.hypervisors["hv1"].remove_domain("demo-cp1")
+    lose(world, "root", "seed", node="cp1")
+    guest_again(world)
+    key = stamp(world, "cp1").host_key
+    assert stamp(world, "cp1").rebuild == PUT_BACK
+    with pytest.raises(
+        ConflictError, match=r"cp1, the control plane, is being rebuilt .* `meshctl restore INVENTORY FILE`"
+    ):
+        make_plan(world)
+    guest_again(world)
+    assert stamp(world, "cp1").host_key == key  # not thrown away again
+    rebuild.unmark("cp1", "hv1", world.doors(_sealed(world)))
+    assert [one.name for one in make_plan(world).of("kubernetes", "kubeadm init")] == ["cp1"]

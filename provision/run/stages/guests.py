@@ -124,10 +124,11 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[action.where]
     guest = plan.desired.guest(action.name)
     if action.verb is Verb.CREATE:
-        former = _thrown_away(guest, doors) if action.basis == rebuilding.ANEW else None
+        anew = action.basis == rebuilding.ANEW
+        former = _thrown_away(guest, doors) if anew else None
         guest = _with_bundle(guest, plan, doors)
         stamp = _put_seed(guest, plan, doors)
-        if former is not None and guest.node == doors.cluster.control_plane.name:
+        if anew and guest.node == doors.cluster.control_plane.name:
             stamp = replace(stamp, rebuild=PUT_BACK)
         hypervisor.define_domain(domain_xml(guest, stamp), new=former is None)
     elif action.verb is Verb.CHANGE:
