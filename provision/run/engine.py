@@ -75,7 +75,7 @@ from provision.run.site import Site, recorded
 from provision.run.stages.doors import Doors, Ways
 from provision.run.stages.given_up import GivenUp
 from provision.run.stages.order import Stage, until
-from provision.specs import GONE, Artifact, Desired, HostTraits, base_image, bundle_disk
+from provision.specs import BUT_DATA, GONE, Artifact, Desired, HostTraits, base_image, bundle_disk
 from provision.storage import Allotment
 
 
@@ -215,6 +215,7 @@ def make_plan(
     limits.check_names(world.cluster, limit)
     whole = intent(world, wipe=wipe)
     lost = losses(whole.wanted, whole.hosts)
+    limit = limit or (_spared(world.cluster, lost) if restoring else ())
     meant = replace(whole, wanted=limits.narrowed(whole.wanted, limit)) if limit else whole
     if meant.pools.faults:
         text = "\n".join(f"  {fault}" for fault in meant.pools.faults)
@@ -222,7 +223,7 @@ def make_plan(
     _require_kvm(world.cluster, meant)
     rebuilt = rebuilding.anew(world.cluster.owner, meant.hosts, anew)
     if restoring:
-        rebuilt = _while_restoring(world.cluster, meant, rebuilt)
+        rebuilt = _while_restoring(world.cluster, meant, rebuilt, lost)
     drifts, blind = drifted(world, meant)
     drifts = tuple(drift for drift in drifts if drift.object.removeprefix("guest ") not in rebuilt)
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
@@ -246,16 +247,24 @@ def make_plan(
     return limits.limited(found, everything, world.cluster, observed, limit)
 
 
-def _while_restoring(cluster: Cluster, meant: Intent, anew: Mapping[str, str]) -> Mapping[str, str]:
-    """The same while the control plane is put back: nobody can be drained, so that workers wait; it is made anew itself where it has no
-    guest.
+def _while_restoring(
+    cluster: Cluster, meant: Intent, anew: Mapping[str, str], lost: Collection[str]
+) -> Mapping[str, str]:
+    """The same while the control plane is put back: nobody can be drained, so that workers wait; it is made anew itself where its disk
+    is gone, but for data volumes that are left, or its guest.
     """
     name = cluster.control_plane.name
     found = {node: mark for node, mark in anew.items() if node == name or mark == GONE}
     guest = next((guest for guest in meant.wanted.guests if guest.node == name), None)
     if guest is not None and meant.hosts[guest.host].domain(guest.domain) is None:
         return {name: GONE} | found
-    return found
+    return {name: BUT_DATA} | found if name in lost else found
+
+
+def _spared(cluster: Cluster, lost: Collection[str]) -> tuple[str, ...]:
+    """The nodes that a restore is about, if not all: workers whose disks are gone are rebuilt when they can join again."""
+    left = tuple(node.name for node in cluster.nodes if node == cluster.control_plane or node.name not in lost)
+    return left if len(left) < len(cluster.nodes) else ()
 
 
 def _require_kvm(cluster: Cluster, meant: Intent) -> None:

@@ -93,6 +93,20 @@ def guest_again(world: World) -> None:
         _bring_up(action, found, ways)
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_a_restore_makes_a_control_plane_anew_whose_disk_is_gone(world: World, active: bool) -> None:
+    was, before = seen(world, "cp1"), stamp(world, "cp1")
+    lose(world, "root", node="cp1")
+    if not active:
+        world.hypervisors["hv1"].stop_domain("demo-cp1")
+    assert [one.kind for one in plan_restore(world, copy(world)).guests.of("rebuild")] == ["node but its data"]
+    guest_again(world)
+    now, after = seen(world, "cp1"), stamp(world, "cp1")
+    assert (now.uuid, now.macs, now.active, files(world, "cp1")) == (was.uuid, was.macs, True, {"root", "seed"})
+    assert (after.address, after.rebuild) == (before.address, PUT_BACK)
+    assert after.host_key != before.host_key
+
+
 def test_a_guest_that_a_restore_has_made_is_nobodys_to_begin_a_cluster_on(world: World) -> None:
     """Killed then, `provision` would run kubeadm init beside workers that trust another authority."""
     world.hypervisors["hv1"].remove_domain("demo-cp1")
@@ -108,3 +122,12 @@ def test_a_guest_that_a_restore_has_made_is_nobodys_to_begin_a_cluster_on(world:
     assert stamp(world, "cp1").host_key == key  # not thrown away again
     rebuild.unmark("cp1", "hv1", world.doors(_sealed(world)))
     assert [one.name for one in make_plan(world).of("kubernetes", "kubeadm init")] == ["cp1"]
+
+
+def test_workers_whose_disks_are_gone_wait_until_there_is_a_control_plane_again(world: World) -> None:
+    world.hypervisors["hv1"].stop_domain("demo-w1")
+    for node in ("cp1", "w1"):
+        lose(world, "root", "seed", node=node)
+    found = plan_restore(world, copy(world)).guests
+    assert {one.name for one in found.of("guests", "guest")} == {"cp1"}
+    assert {one.name.split(".")[1] for one in found.of("volumes")} == {"cp1"}
