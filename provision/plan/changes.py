@@ -109,8 +109,8 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row(
             ("nodes",),
             LIVE,
-            "it goes on as a member, and the plan says so; `provision --remove NODE` drains it, deletes it from Kubernetes, and takes away"
-            " guest, volumes and routes",
+            "it goes on as a member, and the plan says so; `provision --remove NODE` drains it if it is Ready, deletes it from Kubernetes,"
+            " and takes away guest, volumes and routes",
             "removed",
         ),
         Row(("nodes[].name",), LIVE, "one node is added and one removed"),

@@ -72,7 +72,9 @@ def _not_leaving(name: str, cluster: Cluster, there: Collection[str]) -> Conflic
 def _action(member: Member, cluster: Cluster, observed: Observed) -> Action:
     found = removals(cluster.owner, [(cluster.host(member.host), observed.hosts[member.host])], purge=False)
     what = ", ".join(f"{one.kind} {one.name}" for one in found if one.node == member.name)
-    reason = f"not in the inventory: drained, deleted from Kubernetes, its routes taken away; removed: {what}"
+    reason = (
+        f"not in the inventory: drained if it is Ready, deleted from Kubernetes, its routes taken away; removed: {what}"
+    )
     return Action(STAGE, Verb.REMOVE, member.host, "node", member.name, reason)
 
 

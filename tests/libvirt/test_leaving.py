@@ -1,0 +1,43 @@
+"""Nodes that are taken away by name, as far as hosts notice it: on libvirt's test driver with doubles of Kubernetes 1.5 for the nodes."""
+
+from __future__ import annotations
+
+from provision.base.events import Event, Warned
+from provision.run.engine import World
+from provision.run.stages import rebuild, removal
+from provision.specs import THROWN_AWAY, Member
+from tests.libvirt import test_rebuild
+from tests.libvirt.test_rebuild import changes, doors, files, planned
+from tests.unit.kubernetes.test_kubernetes_1_5 import Cluster as Kube
+
+events, kube, world = test_rebuild.events, test_rebuild.kube, test_rebuild.world
+
+W1 = Member("w1", "worker", "hv1", "10.77.0.11", "10.244.11.0/24")
+
+
+def warnings(events: list[Event]) -> list[str]:
+    return [event.message for event in events if isinstance(event, Warned)]
+
+
+def test_of_one_that_is_off_nobody_waits_for_pods_while_kubernetes_calls_it_ready(
+    world: World, events: list[Event], kube: Kube
+) -> None:
+    world.hypervisors["hv1"].stop_domain("demo-w1")
+    events.clear()
+    rebuild.run(planned(world, {"w1": THROWN_AWAY}), doors(world, kube))
+    assert warnings(events) == ["w1 is off, so nobody there would end a pod: it is not drained"]
+    assert "node w1: drain" not in changes(events)
+
+
+def test_one_that_hangs_goes_without_a_drain_that_would_wait_in_vain(
+    world: World, events: list[Event], kube: Kube
+) -> None:
+    kube.shells["w1"].run(["systemctl", "stop", "kubelet"])
+    kube.kubectl.delete("node", "w1")
+    ways = doors(world, kube)
+    events.clear()
+    removal._take_leave(W1, ways.kubectl(), ways)
+    assert warnings(events) == ["w1 is not Ready, so nobody there would end a pod: it is not drained"]
+    assert "node w1: drain" not in changes(events)
+    assert files(world) == set()
+    assert [domain.name for domain in world.domains()] == ["demo-cp1"]
