@@ -60,6 +60,12 @@ def taking_away(plan: Plan, cluster: Cluster, observed: Observed, names: Collect
     return replace(plan, actions=plan.actions + actions, notes=plan.notes + notes)
 
 
+def with_pods(plan: Plan, pods: Mapping[str, Collection[str]]) -> Plan:
+    """The plan with what goes with each node that is taken away: its pods, with what of them is lost."""
+    notes = tuple(f"{node}: with it goes pod {pod}" for node, there in pods.items() for pod in there)
+    return replace(plan, notes=plan.notes + notes)
+
+
 def _not_leaving(name: str, cluster: Cluster, there: Collection[str]) -> ConflictError:
     if any(node.name == name for node in cluster.nodes):
         return ConflictError(f"{name} is in the inventory", hint="take it out of nodes first, then remove it by name")

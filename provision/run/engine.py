@@ -39,6 +39,7 @@ from provision.hosts import (
     observe_live,
 )
 from provision.inventory import Cluster
+from provision.kubernetes import evictions
 from provision.libvirt_xml import DomainSeen
 from provision.placement import Placement, Tenant, Topology, as_map, cell_maps, place, tenants
 from provision.plan import (
@@ -238,13 +239,22 @@ def make_plan(
     found = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
     found = rebuilding.throwing_away(found, world.cluster, observed, rebuilt)
     found = lasting(repaired(found, drifts, restart=restart), observed, expires)
-    found = departure.taking_away(found, world.cluster, observed, remove)
+    found = with_pods(departure.taking_away(found, world.cluster, observed, remove), world.ways())
     if not limit:
         return found
     hidden = {*rebuilt, *lost}  # others may have lost disks: this plan is not about them
     everything = plan(whole.wanted, emptied, restoring=restoring, anew=hidden)
     everything = rebuilding.throwing_away(everything, world.cluster, observed, rebuilt)
     return limits.limited(found, everything, world.cluster, observed, limit)
+
+
+def with_pods(found: Plan, ways: Ways) -> Plan:
+    """The plan with the pods that go with the nodes that it takes away: those are drained without another question."""
+    nodes = [action.name for action in found.of(departure.STAGE)]
+    if not nodes:
+        return found
+    kubectl = ways.kubectl()
+    return departure.with_pods(found, {node: [str(pod) for pod in evictions(kubectl, node)] for node in nodes})
 
 
 def _while_restoring(
