@@ -61,8 +61,9 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row(
             ("hosts",),
             REFUSED,
-            "as long as it carries guests: Kubernetes calls their nodes Ready, and no host of the inventory has them. Put it back, take"
-            " its nodes out of `nodes`, `provision --remove` them, then take the host out",
+            "as long as it carries guests: Kubernetes knows their nodes, Ready or not, and no host of the inventory has them. Put it back,"
+            " take its nodes out of `nodes`, `provision --remove` them, then take the host out. Of a host that is lost with its guests,"
+            " `meshctl rebuild` makes the nodes anew on another, and `kubectl delete node` forgets those that are no longer in `nodes`",
             "removed",
         ),
         Row(("hosts[].name",), REFUSED, "networks and guests are known by their host's name: put it back"),

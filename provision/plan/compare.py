@@ -122,7 +122,8 @@ def plan(wanted: Desired, observed: Observed, *, restoring: bool = False, anew: 
 
 
 def _refuse(wanted: Desired, observed: Observed, *, restoring: bool, anew: Collection[str]) -> None:
-    foreign, refused = tuple(conflicts(wanted, observed)), tuple(refusals(wanted, observed, restoring=restoring))
+    foreign = tuple(conflicts(wanted, observed))
+    refused = tuple(refusals(wanted, observed, restoring=restoring, anew=anew))
     lost = tuple(lost_disks(wanted, observed, anew))
     said = [
         (f"{len(foreign)} thing(s) in the way that cluster {wanted.cluster} does not own:", foreign),

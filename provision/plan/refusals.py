@@ -31,8 +31,10 @@ def check_name(owner: Owner, hosts: Mapping[str, HostSeen]) -> None:
         )
 
 
-def refusals(wanted: Desired, observed: Observed, *, restoring: bool = False) -> Iterator[str]:
-    """Each refused change in a sentence, with the way to do it; `restoring` as for `plan`."""
+def refusals(
+    wanted: Desired, observed: Observed, *, restoring: bool = False, anew: Collection[str] = frozenset()
+) -> Iterator[str]:
+    """Each refused change in a sentence, with the way to do it; `restoring` and `anew` as for `plan`."""
     for network in wanted.networks:
         yield from _network(network, observed.hosts[network.host])
     for guest in wanted.guests:
@@ -46,6 +48,7 @@ def refusals(wanted: Desired, observed: Observed, *, restoring: bool = False) ->
     yield from refused_versions(wanted, observed)
     yield from _unseen(wanted, observed)
     if not restoring:
+        yield from _lost_sight_of(wanted, observed, anew)
         yield from _headless(wanted, observed)
         yield from _half_rebuilt(wanted, observed)
 
@@ -136,19 +139,37 @@ def _member(member: Member, wanted: Desired, observed: Observed) -> Iterator[str
         )
 
 
+WAY = "put its host back into hosts, then take the node out of nodes and `provision --remove` it"
+
+
 def _with_guests(wanted: Desired, observed: Observed) -> set[str]:
     """The cluster's nodes that have a guest on a host of the inventory, those that leave too."""
     return {domain.stamp.node for _, domain in observed.stamped(wanted.cluster) if domain.stamp is not None}
 
 
 def _unseen(wanted: Desired, observed: Observed) -> Iterator[str]:
-    """Members of the cluster whose guests are on no host of the inventory: one that carries some was taken out of it."""
-    there = _with_guests(wanted, observed)
-    way = "put its host back into hosts, then take the node out of nodes and `provision --remove` it"
-    for name in sorted(observed.ready - there):
+    """Members of the cluster that live, and whose guests are on no host of the inventory: one that carries some was taken out of it."""
+    for name in sorted(name for name in observed.guestless(wanted.cluster) if observed.known[name]):
         yield (
-            f"{name} is a Ready node of the cluster, but its guest is on no host of the inventory: {way}; of a guest that is gone"
+            f"{name} is a Ready node of the cluster, but its guest is on no host of the inventory: {WAY}; of a guest that is gone"
             " Kubernetes knows after a minute"
+        )
+
+
+def _lost_sight_of(wanted: Desired, observed: Observed, anew: Collection[str]) -> Iterator[str]:
+    """The same of members that do not answer: their host may come back with them, and what is made in their place is there twice then.
+
+    Not of nodes that the plan is not about.
+    """
+    members, about = {member.name for member in wanted.members}, {guest.node for guest in wanted.guests}
+    strangers = observed.guestless(wanted.cluster) - (members - about) - set(anew)
+    for name in sorted(name for name in strangers if not observed.known[name]):
+        gone = (
+            f"`meshctl rebuild INVENTORY {name}` makes it anew" if name in members else f"`kubectl delete node {name}`"
+        )
+        yield (
+            f"{name} is a node of the cluster, NotReady, and its guest is on no host of the inventory: {WAY}; if the guest is gone for"
+            f" good, {gone}"
         )
 
 

@@ -242,7 +242,8 @@ def make_plan(
     found = with_pods(departure.taking_away(found, world.cluster, observed, remove), world.ways())
     if not limit:
         return found
-    hidden = {*rebuilt, *lost}  # others may have lost disks: this plan is not about them
+    # Others may have lost disks, or be gone: this plan is not about them.
+    hidden = {*rebuilt, *lost, *observed.guestless(world.cluster.cluster)}
     everything = plan(whole.wanted, emptied, restoring=restoring, anew=hidden)
     everything = rebuilding.throwing_away(everything, world.cluster, observed, rebuilt)
     return limits.limited(found, everything, world.cluster, observed, limit)

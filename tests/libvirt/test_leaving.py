@@ -10,7 +10,7 @@ from provision.run.engine import World, intent, with_pods
 from provision.run.stages import rebuild, removal
 from provision.specs import THROWN_AWAY, Member
 from tests.libvirt import test_rebuild
-from tests.libvirt.test_rebuild import changes, doors, files, planned
+from tests.libvirt.test_rebuild import changes, doors, files, made, planned
 from tests.unit.kubernetes.test_kubernetes_1_5 import Cluster as Kube
 from tests.unit.kubernetes.test_kubernetes_1_5 import put
 
@@ -38,6 +38,16 @@ def test_which_pods_go_for_good_is_in_the_plan(world: World, kube: Kube) -> None
         assert with_pods(nobody, doors(world)).notes == ()  # nobody is asked
     finally:
         put(kube, {}, {}, "shop/tool")
+
+
+def test_one_whose_guest_is_gone_is_made_anew_by_a_rebuild(world: World, events: list[Event], kube: Kube) -> None:
+    world.hypervisors["hv1"].remove_domain("demo-w1")
+    events.clear()
+    rebuild.run(planned(world, {"w1": THROWN_AWAY}), doors(world, kube))
+    assert "node w1: delete from Kubernetes" in changes(events)
+    assert files(world) == set()
+    made(world)
+    assert [domain.name for domain in world.domains() if domain.active] == ["demo-cp1", "demo-w1"]
 
 
 def test_of_one_that_is_off_nobody_waits_for_pods_while_kubernetes_calls_it_ready(
