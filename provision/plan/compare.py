@@ -361,7 +361,10 @@ def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
     seeds = {seed.node: seed.name for seed in wanted.seeds}
     for host, domain in observed.stamped(wanted.cluster):
         if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
-            yield f"{host}: {domain.name} was made with an older seed; of that, the network applies after `meshctl rebuild`"
+            yield (
+                f"{host}: {domain.name} was made with an older seed: login, sysctl and mounts are set live where they differ, name servers"
+                " by `meshctl rebuild` only"
+            )
     for host in sorted({guest.host for guest in wanted.guests}):
         seen = observed.hosts[host]
         yield from upload_notes(host, seen)
