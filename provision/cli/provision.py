@@ -56,7 +56,7 @@ REMOVE = click.option(
     "--remove",
     multiple=True,
     metavar="NODE",
-    help="Drain and take away this node, which the inventory no longer has. Can be given several times.",
+    help="Drain and take away this node, which the inventory no longer has; which pods go is shown. Can be given several times.",
 )
 
 LIMIT = click.option(

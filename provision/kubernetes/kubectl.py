@@ -271,7 +271,12 @@ def nodes_ready(
 
 def ready_nodes(kubectl: Kubectl) -> frozenset[str]:
     """The names of all nodes that are Ready. Raises ApiStarting or KubernetesError."""
-    return frozenset(node["metadata"]["name"] for node in kubectl.items("nodes") if _node_state(node) == "Ready")
+    return frozenset(name for name, ready in known_nodes(kubectl).items() if ready)
+
+
+def known_nodes(kubectl: Kubectl) -> Mapping[str, bool]:
+    """The names of all nodes, and whether each is Ready. Raises ApiStarting or KubernetesError."""
+    return {node["metadata"]["name"]: _node_state(node) == "Ready" for node in kubectl.items("nodes")}
 
 
 def title(manifest: Manifest) -> str:

@@ -12,6 +12,7 @@ from provision.plan.desired import desired, members, wishes
 from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
 from provision.plan.growth import SIZE
 from provision.plan.lifetime import EXPIRY, NETWORK_EXPIRY, lasting, stamp_of
+from provision.plan.losses import losses
 from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.refusals import check_name
 from provision.plan.removal import CACHED, Removal, hindrances, holders, removals, staying
@@ -53,6 +54,7 @@ __all__ = [
     "host_drifts",
     "lasting",
     "limits",
+    "losses",
     "members",
     "plan",
     "rebuilding",

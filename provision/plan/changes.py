@@ -61,8 +61,9 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row(
             ("hosts",),
             REFUSED,
-            "as long as it carries guests: Kubernetes calls their nodes Ready, and no host of the inventory has them. Put it back, take"
-            " its nodes out of `nodes`, `provision --remove` them, then take the host out",
+            "as long as it carries guests: Kubernetes knows their nodes, Ready or not, and no host of the inventory has them. Put it back,"
+            " take its nodes out of `nodes`, `provision --remove` them, then take the host out. Of a host that is lost with its guests,"
+            " `meshctl rebuild` makes the nodes anew on another, and `kubectl delete node` forgets those that are no longer in `nodes`",
             "removed",
         ),
         Row(("hosts[].name",), REFUSED, "networks and guests are known by their host's name: put it back"),
@@ -109,8 +110,8 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row(
             ("nodes",),
             LIVE,
-            "it goes on as a member, and the plan says so; `provision --remove NODE` drains it, deletes it from Kubernetes, and takes away"
-            " guest, volumes and routes",
+            "it goes on as a member, and the plan says so; `provision --remove NODE` drains it if it is Ready, deletes it from Kubernetes,"
+            " and takes away guest, volumes and routes",
             "removed",
         ),
         Row(("nodes[].name",), LIVE, "one node is added and one removed"),

@@ -19,8 +19,9 @@ from provision.plan.agreement import Agreement
 from provision.plan.artifacts import artifact_action, bundle_of, upload_actions, upload_notes
 from provision.plan.conflicts import conflicts
 from provision.plan.growth import growth
+from provision.plan.losses import bundleless, claim_on
 from provision.plan.observed import HostSeen, NodeSeen, Observed
-from provision.plan.refusals import refusals
+from provision.plan.refusals import lost_disks, refusals
 from provision.plan.upgrades import behind, disk_actions, exchanged, older_notes, upgrade_action
 from provision.specs import (
     Desired,
@@ -32,7 +33,7 @@ from provision.specs import (
     VolumeSpec,
     digest,
 )
-from provision.storage import THIN_POOL, Claim, Obstacle, claim_of_tags, claims
+from provision.storage import THIN_POOL, Obstacle
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,11 @@ def plan(wanted: Desired, observed: Observed, *, restoring: bool = False, anew: 
 
     `restoring`: the control plane may be gone, as its cluster is put back. `anew`: nodes whose guests are made as if they had none.
     """
-    _refuse(wanted, observed, restoring=restoring)
+    _refuse(wanted, observed, restoring=restoring, anew=anew)
     observed = observed.without(wanted.cluster, anew)
-    exchanges = exchanged(wanted, observed)
+    bare = bundleless(wanted, observed.hosts)
+    given = exchanged(wanted, observed) | {node for node, domain in bare.items() if domain.active}
+    exchanges = given | bare.keys()
     actions = (
         *(_pool(pool, observed.hosts[pool.host]) for pool in wanted.pools),
         *(_wipe(host, one) for host, found in sorted(observed.wipes.items()) for one in found),
@@ -98,14 +101,14 @@ def plan(wanted: Desired, observed: Observed, *, restoring: bool = False, anew: 
         *(_volume(volume, observed.hosts[volume.host]) for volume in wanted.volumes),
         *(one for volume in wanted.volumes for one in growth(volume, wanted.cluster, observed.hosts[volume.host])),
         *(_seed(seed, wanted.guest(seed.node), observed.hosts[seed.host]) for seed in wanted.seeds),
-        *(_guest(guest, observed.hosts[guest.host], wanted.owner_id) for guest in wanted.guests),
+        *(_guest(guest, observed.hosts[guest.host], wanted.owner_id, bare) for guest in wanted.guests),
         *(
             _login(member.name, seen)
             for member in wanted.members
             if (seen := observed.nodes.get(member.name)) and seen.login
         ),
         *(_boot(member.name, observed.nodes.get(member.name)) for member in wanted.members),
-        *disk_actions(exchanges),
+        *disk_actions(given),
         *_kubernetes(wanted, observed),
         _mesh(observed.mesh),
     )
@@ -118,11 +121,14 @@ def plan(wanted: Desired, observed: Observed, *, restoring: bool = False, anew: 
     )
 
 
-def _refuse(wanted: Desired, observed: Observed, *, restoring: bool) -> None:
-    foreign, refused = tuple(conflicts(wanted, observed)), tuple(refusals(wanted, observed, restoring=restoring))
+def _refuse(wanted: Desired, observed: Observed, *, restoring: bool, anew: Collection[str]) -> None:
+    foreign = tuple(conflicts(wanted, observed))
+    refused = tuple(refusals(wanted, observed, restoring=restoring, anew=anew))
+    lost = tuple(lost_disks(wanted, observed, anew))
     said = [
         (f"{len(foreign)} thing(s) in the way that cluster {wanted.cluster} does not own:", foreign),
         (f"{len(refused)} change(s) of the inventory that a living cluster does not take:", refused),
+        (f"{len(lost)} guest(s) that have lost what they start from:", lost),
     ]
     hints = [
         *(
@@ -131,6 +137,7 @@ def _refuse(wanted: Desired, observed: Observed, *, restoring: bool) -> None:
             else []
         ),
         *(["docs/changes.md says what becomes of each change"] if refused else []),
+        *(["was a disk only taken away for a while, put it back: nothing was changed"] if lost else []),
     ]
     if hints:
         lines = ["\n".join((title, *(f"  {one}" for one in found))) for title, found in said if found]
@@ -213,18 +220,6 @@ def _volume(volume: VolumeSpec, seen: HostSeen) -> Action:
     return Action("volumes", verb, volume.host, volume.title, volume.name, reason)
 
 
-def claim_on(volume: VolumeSpec, seen: HostSeen) -> Claim | None:
-    """What there is of a volume, None when there is nothing. A file is there as a whole or not at all."""
-    if volume.store == "logical":
-        logical = seen.storage.logical(volume.group, volume.name)
-        return None if logical is None else claim_of_tags(logical.name, logical.tags)
-    if volume.store == "block":
-        found = claims(seen.storage).get(volume.path)
-        return found if found is not None and found.name == volume.name else None
-    there = any(one.name == volume.name for one in seen.volumes)
-    return Claim(volume.name, ready=True) if there else None
-
-
 def _seed(seed: SeedSpec, guest: GuestSpec, seen: HostSeen) -> Action:
     found = seen.domain(guest.domain)
     if found is None or found.stamp is None:
@@ -234,7 +229,7 @@ def _seed(seed: SeedSpec, guest: GuestSpec, seen: HostSeen) -> Action:
     return Action("volumes", Verb.LEAVE, seed.host, "seed", found.stamp.seed or seed.name, reason)
 
 
-def _guest(guest: GuestSpec, seen: HostSeen, owner_id: str) -> Action:
+def _guest(guest: GuestSpec, seen: HostSeen, owner_id: str, bundleless: Collection[str]) -> Action:
     found = seen.domain(guest.domain)
     pins = f"{guest.vcpus} vCPUs on CPUs {','.join(map(str, guest.vcpu_pins))}, {guest.memory_mib} MiB, {guest.address}"
     if found is None:
@@ -248,6 +243,11 @@ def _guest(guest: GuestSpec, seen: HostSeen, owner_id: str) -> Action:
         verb, reason = (
             Verb.CHANGE,
             f"taken over: it is from before clusters had ids, and its stamp gets {owner_id}; {pins}",
+        )
+    elif not found.active and guest.node in bundleless:
+        verb, reason = (
+            Verb.CHANGE,
+            f"the disk of its bundle is gone from the pool: gets that of the inventory's; {pins}",
         )
     elif not found.active:
         verb, reason = Verb.START, "it is defined but not running" + (f": {found.ended}" if found.ended else "")
@@ -361,7 +361,10 @@ def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
     seeds = {seed.node: seed.name for seed in wanted.seeds}
     for host, domain in observed.stamped(wanted.cluster):
         if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
-            yield f"{host}: {domain.name} was made with an older seed; of that, the network applies after `meshctl rebuild`"
+            yield (
+                f"{host}: {domain.name} was made with an older seed: login, sysctl and mounts are set live where they differ, name servers"
+                " by `meshctl rebuild` only"
+            )
     for host in sorted({guest.host for guest in wanted.guests}):
         seen = observed.hosts[host]
         yield from upload_notes(host, seen)

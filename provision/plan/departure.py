@@ -60,6 +60,12 @@ def taking_away(plan: Plan, cluster: Cluster, observed: Observed, names: Collect
     return replace(plan, actions=plan.actions + actions, notes=plan.notes + notes)
 
 
+def with_pods(plan: Plan, pods: Mapping[str, Collection[str]]) -> Plan:
+    """The plan with what goes with each node that is taken away: its pods, with what of them is lost."""
+    notes = tuple(f"{node}: with it goes pod {pod}" for node, there in pods.items() for pod in there)
+    return replace(plan, notes=plan.notes + notes)
+
+
 def _not_leaving(name: str, cluster: Cluster, there: Collection[str]) -> ConflictError:
     if any(node.name == name for node in cluster.nodes):
         return ConflictError(f"{name} is in the inventory", hint="take it out of nodes first, then remove it by name")
@@ -72,7 +78,9 @@ def _not_leaving(name: str, cluster: Cluster, there: Collection[str]) -> Conflic
 def _action(member: Member, cluster: Cluster, observed: Observed) -> Action:
     found = removals(cluster.owner, [(cluster.host(member.host), observed.hosts[member.host])], purge=False)
     what = ", ".join(f"{one.kind} {one.name}" for one in found if one.node == member.name)
-    reason = f"not in the inventory: drained, deleted from Kubernetes, its routes taken away; removed: {what}"
+    reason = (
+        f"not in the inventory: drained if it is Ready, deleted from Kubernetes, its routes taken away; removed: {what}"
+    )
     return Action(STAGE, Verb.REMOVE, member.host, "node", member.name, reason)
 
 

@@ -77,8 +77,8 @@ class NodeSeen:
 class Observed:
     """Everything that the plan compares with. `mesh` says what is stale in the mesh: None when nobody could ask.
 
-    `wipes` are, by host, the devices that hold what the inventory and the command allow to be lost; `ready` the nodes that Kubernetes
-    calls Ready, asked for only where a member may have no guest.
+    `wipes` are, by host, the devices that hold what the inventory and the command allow to be lost; `known` the nodes that
+    Kubernetes knows, and whether it calls each Ready: asked for only where a member may have no guest.
     """
 
     hosts: Mapping[str, HostSeen]
@@ -87,7 +87,7 @@ class Observed:
     wipes: Mapping[str, tuple[Obstacle, ...]] = field(default_factory=dict)
     answering: Mapping[str, str] = field(default_factory=dict)
     """Addresses that were to be given and are in use on the wire: by whom, as far as the host can tell."""
-    ready: frozenset[str] = frozenset()
+    known: Mapping[str, bool] = field(default_factory=dict)
 
     def without(self, cluster: str, nodes: Collection[str]) -> Observed:
         """The same as if these nodes had no guests."""
@@ -99,6 +99,11 @@ class Observed:
             for host, seen in self.hosts.items()
         }
         return replace(self, hosts=hosts, nodes={name: seen for name, seen in self.nodes.items() if name not in nodes})
+
+    def guestless(self, cluster: str) -> frozenset[str]:
+        """The nodes that Kubernetes knows and that have no guest on any host."""
+        there = {domain.stamp.node for _, domain in self.stamped(cluster) if domain.stamp is not None}
+        return frozenset(self.known) - there
 
     def stamped(self, cluster: str) -> Iterator[tuple[str, DomainSeen]]:
         """Our domains: host and domain."""

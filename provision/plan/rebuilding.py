@@ -83,8 +83,9 @@ def throwing_away(plan: Plan, cluster: Cluster, observed: Observed, nodes: Mappi
     going = tuple(_action(node, here[node], cluster, observed, nodes[node]) for node in whole)
     kept = tuple(_made_anew(action, here) for action in plan.actions)
     first = next((at for at, action in enumerate(kept) if action.stage == "volumes"), len(kept))
+    marked = marks(cluster.owner, observed.hosts)
     notes = tuple(
-        f"{node} was thrown away by a run that was ended: it is made anew" for node in here if nodes[node] == GONE
+        f"{node} was thrown away by a run that was ended: it is made anew" for node in here if marked.get(node) == GONE
     )
     return replace(plan, actions=(*kept[:first], *going, *kept[first:]), notes=(*plan.notes, *notes))
 
@@ -110,7 +111,7 @@ def _action(node: str, host: str, cluster: Cluster, observed: Observed, mark: st
 
 def _words(node: str, cluster: Cluster, there: Collection[Removal], going: Collection[Removal]) -> Iterator[str]:
     if node == cluster.control_plane.name:
-        yield "its cluster's state is copied here, the guest stopped; the state is put back on the new one"
+        yield "stopped; its cluster's state is put back on the new guest"
     else:
         yield "drained if it is Ready, deleted from Kubernetes, stopped"
     if going:

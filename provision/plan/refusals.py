@@ -6,11 +6,12 @@ docs/changes.md says of each field what becomes of a change; here are those that
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from provision.base.errors import ConflictError
 from provision.libvirt_xml import DomainSeen, NetworkSeen
 from provision.plan.growth import smaller
+from provision.plan.losses import Loss, losses
 from provision.plan.observed import HostSeen, Observed
 from provision.plan.upgrades import refused_versions
 from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, digest, domain_name
@@ -30,8 +31,10 @@ def check_name(owner: Owner, hosts: Mapping[str, HostSeen]) -> None:
         )
 
 
-def refusals(wanted: Desired, observed: Observed, *, restoring: bool = False) -> Iterator[str]:
-    """Each refused change in a sentence, with the way to do it; `restoring` as for `plan`."""
+def refusals(
+    wanted: Desired, observed: Observed, *, restoring: bool = False, anew: Collection[str] = frozenset()
+) -> Iterator[str]:
+    """Each refused change in a sentence, with the way to do it; `restoring` and `anew` as for `plan`."""
     for network in wanted.networks:
         yield from _network(network, observed.hosts[network.host])
     for guest in wanted.guests:
@@ -45,8 +48,31 @@ def refusals(wanted: Desired, observed: Observed, *, restoring: bool = False) ->
     yield from refused_versions(wanted, observed)
     yield from _unseen(wanted, observed)
     if not restoring:
+        yield from _lost_sight_of(wanted, observed, anew)
         yield from _headless(wanted, observed)
         yield from _half_rebuilt(wanted, observed)
+
+
+def lost_disks(wanted: Desired, observed: Observed, anew: Collection[str]) -> Iterator[str]:
+    """Each guest whose disks are gone, in a sentence with the way to it anew; but for those that are made `anew`."""
+    roles = {member.name: member.role for member in wanted.members}
+    for node, loss in losses(wanted, observed.hosts).items():
+        if node not in anew:
+            yield f"{_lost(loss)}: {_way_back(loss, roles[node])}"
+
+
+def _lost(loss: Loss) -> str:
+    if loss.runs:
+        return f"{loss.host}: guest {loss.node} still runs, but {loss.what} is gone, and it would not start again"
+    return f"{loss.host}: guest {loss.node} cannot start: {loss.what} is gone"
+
+
+def _way_back(loss: Loss, role: str) -> str:
+    rebuild = f"`meshctl rebuild INVENTORY {loss.node}`"
+    if role != "control-plane":
+        return f"{rebuild} makes the node anew"
+    restore = "`meshctl restore INVENTORY FILE` makes the control plane anew from a backup"
+    return f"while it answers {rebuild} takes its state along, else {restore}" if loss.runs else restore
 
 
 def _network(network: NetworkSpec, seen: HostSeen) -> Iterator[str]:
@@ -113,19 +139,37 @@ def _member(member: Member, wanted: Desired, observed: Observed) -> Iterator[str
         )
 
 
+WAY = "put its host back into hosts, then take the node out of nodes and `provision --remove` it"
+
+
 def _with_guests(wanted: Desired, observed: Observed) -> set[str]:
     """The cluster's nodes that have a guest on a host of the inventory, those that leave too."""
     return {domain.stamp.node for _, domain in observed.stamped(wanted.cluster) if domain.stamp is not None}
 
 
 def _unseen(wanted: Desired, observed: Observed) -> Iterator[str]:
-    """Members of the cluster whose guests are on no host of the inventory: one that carries some was taken out of it."""
-    there = _with_guests(wanted, observed)
-    way = "put its host back into hosts, then take the node out of nodes and `provision --remove` it"
-    for name in sorted(observed.ready - there):
+    """Members of the cluster that live, and whose guests are on no host of the inventory: one that carries some was taken out of it."""
+    for name in sorted(name for name in observed.guestless(wanted.cluster) if observed.known[name]):
         yield (
-            f"{name} is a Ready node of the cluster, but its guest is on no host of the inventory: {way}; of a guest that is gone"
+            f"{name} is a Ready node of the cluster, but its guest is on no host of the inventory: {WAY}; of a guest that is gone"
             " Kubernetes knows after a minute"
+        )
+
+
+def _lost_sight_of(wanted: Desired, observed: Observed, anew: Collection[str]) -> Iterator[str]:
+    """The same of members that do not answer: their host may come back with them, and what is made in their place is there twice then.
+
+    Not of nodes that the plan is not about.
+    """
+    members, about = {member.name for member in wanted.members}, {guest.node for guest in wanted.guests}
+    strangers = observed.guestless(wanted.cluster) - (members - about) - set(anew)
+    for name in sorted(name for name in strangers if not observed.known[name]):
+        gone = (
+            f"`meshctl rebuild INVENTORY {name}` makes it anew" if name in members else f"`kubectl delete node {name}`"
+        )
+        yield (
+            f"{name} is a node of the cluster, NotReady, and its guest is on no host of the inventory: {WAY}; if the guest is gone for"
+            f" good, {gone}"
         )
 
 
@@ -150,5 +194,5 @@ def _half_rebuilt(wanted: Desired, observed: Observed) -> Iterator[str]:
         if stamp is not None and stamp.node in names and stamp.rebuild:
             yield (
                 f"{stamp.node}, the control plane, is being rebuilt by a run that was ended: `meshctl rebuild INVENTORY {stamp.node}` goes"
-                " on, on the machine that has its backup"
+                " on, on the machine that has its backup, and `meshctl restore INVENTORY FILE`, on any that has one"
             )

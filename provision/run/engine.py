@@ -39,6 +39,7 @@ from provision.hosts import (
     observe_live,
 )
 from provision.inventory import Cluster
+from provision.kubernetes import evictions
 from provision.libvirt_xml import DomainSeen
 from provision.placement import Placement, Tenant, Topology, as_map, cell_maps, place, tenants
 from provision.plan import (
@@ -51,6 +52,7 @@ from provision.plan import (
     host_drifts,
     lasting,
     limits,
+    losses,
     members,
     plan,
     rebuilding,
@@ -74,7 +76,7 @@ from provision.run.site import Site, recorded
 from provision.run.stages.doors import Doors, Ways
 from provision.run.stages.given_up import GivenUp
 from provision.run.stages.order import Stage, until
-from provision.specs import GONE, Artifact, Desired, HostTraits, baked_image, base_image, bundle_disk
+from provision.specs import BUT_DATA, GONE, Artifact, Desired, HostTraits, baked_image, base_image, bundle_disk
 from provision.storage import Allotment
 
 
@@ -216,12 +218,16 @@ def make_plan(
     """
     limits.check_names(world.cluster, limit)
     whole = intent(world, wipe=wipe)
+    lost = losses(whole.wanted, whole.hosts)
+    limit = limit or (_spared(world.cluster, lost) if restoring else ())
     meant = replace(whole, wanted=limits.narrowed(whole.wanted, limit)) if limit else whole
     if meant.pools.faults:
         text = "\n".join(f"  {fault}" for fault in meant.pools.faults)
         raise StorageError(f"storage is not as the inventory asks for:\n{text}", hint="see docs/storage.md")
     _require_kvm(world.cluster, meant)
-    rebuilt = _rebuilt(world, meant, anew, restoring=restoring)
+    rebuilt = rebuilding.anew(world.cluster.owner, meant.hosts, anew)
+    if restoring:
+        rebuilt = _while_restoring(world.cluster, meant, rebuilt, lost)
     drifts, blind = drifted(world, meant)
     drifts = tuple(drift for drift in drifts if drift.object.removeprefix("guest ") not in rebuilt)
     backing_notes = check_backing(meant.wanted.guests, meant.hosts, world.shell, restarts(drifts) if restart else ())
@@ -236,19 +242,43 @@ def make_plan(
     found = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
     found = rebuilding.throwing_away(found, world.cluster, observed, rebuilt)
     found = lasting(repaired(found, drifts, restart=restart), observed, expires)
-    found = departure.taking_away(found, world.cluster, observed, remove)
+    found = with_pods(departure.taking_away(found, world.cluster, observed, remove), world.ways())
     if not limit:
         return found
-    everything = plan(whole.wanted, emptied, restoring=restoring, anew=rebuilt)
+    # Others may have lost disks, or be gone: this plan is not about them.
+    hidden = {*rebuilt, *lost, *observed.guestless(world.cluster.cluster)}
+    everything = plan(whole.wanted, emptied, restoring=restoring, anew=hidden)
     everything = rebuilding.throwing_away(everything, world.cluster, observed, rebuilt)
     return limits.limited(found, everything, world.cluster, observed, limit)
 
 
-def _rebuilt(world: World, meant: Intent, asked: Mapping[str, str], *, restoring: bool) -> Mapping[str, str]:
-    """The nodes that are made anew. While the control plane is put back nobody can be drained, so that workers wait."""
-    found = rebuilding.anew(world.cluster.owner, meant.hosts, asked)
-    ready = {node for node, mark in found.items() if mark == GONE} | {world.cluster.control_plane.name}
-    return {node: mark for node, mark in found.items() if not restoring or node in ready}
+def with_pods(found: Plan, ways: Ways) -> Plan:
+    """The plan with the pods that go with the nodes that it takes away: those are drained without another question."""
+    nodes = [action.name for action in found.of(departure.STAGE)]
+    if not nodes:
+        return found
+    kubectl = ways.kubectl()
+    return departure.with_pods(found, {node: [str(pod) for pod in evictions(kubectl, node)] for node in nodes})
+
+
+def _while_restoring(
+    cluster: Cluster, meant: Intent, anew: Mapping[str, str], lost: Collection[str]
+) -> Mapping[str, str]:
+    """The same while the control plane is put back: nobody can be drained, so that workers wait; it is made anew itself where its disk
+    is gone, but for data volumes that are left, or its guest.
+    """
+    name = cluster.control_plane.name
+    found = {node: mark for node, mark in anew.items() if node == name or mark == GONE}
+    guest = next((guest for guest in meant.wanted.guests if guest.node == name), None)
+    if guest is not None and meant.hosts[guest.host].domain(guest.domain) is None:
+        return {name: GONE} | found
+    return {name: BUT_DATA} | found if name in lost else found
+
+
+def _spared(cluster: Cluster, lost: Collection[str]) -> tuple[str, ...]:
+    """The nodes that a restore is about, if not all: workers whose disks are gone are rebuilt when they can join again."""
+    left = tuple(node.name for node in cluster.nodes if node == cluster.control_plane or node.name not in lost)
+    return left if len(left) < len(cluster.nodes) else ()
 
 
 def _require_kvm(cluster: Cluster, meant: Intent) -> None:

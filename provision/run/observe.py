@@ -25,7 +25,7 @@ from provision.kubernetes import (
     observe,
     profile_for,
 )
-from provision.kubernetes.kubectl import EVERYWHERE, ready_nodes, title
+from provision.kubernetes.kubectl import EVERYWHERE, known_nodes, title
 from provision.libvirt_xml import DomainSeen, judged_domains, judged_networks
 from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.wanted import Mesh
@@ -193,16 +193,16 @@ def observe_inside(
     for_each([*running, *([None] if spec.control_plane in running else [])], look)
     made = found.get(spec.control_plane.name, NodeSeen()).member
     guestless = None in there.values() or any(seen.strays for seen in found.values())
-    ready = _ready(shells[spec.control_plane.name], cluster) if made and guestless else frozenset()
-    return Observed(hosts, found, stale[0] if made else None, ready=ready)
+    known = _known(shells[spec.control_plane.name], cluster) if made and guestless else {}
+    return Observed(hosts, found, stale[0] if made else None, known=known)
 
 
-def _ready(shell: Ssh, cluster: Cluster) -> frozenset[str]:
-    """The nodes that Kubernetes calls Ready; none where it cannot be asked, which is found out by who needs it."""
+def _known(shell: Ssh, cluster: Cluster) -> Mapping[str, bool]:
+    """The nodes that Kubernetes knows, and whether each is Ready; none where it cannot be asked, which is found out by who needs it."""
     try:
-        return ready_nodes(kubectl_for(cluster.kubernetes.generation, shell))
+        return known_nodes(kubectl_for(cluster.kubernetes.generation, shell))
     except (KubernetesError, ShellError):
-        return frozenset()
+        return {}
 
 
 def _observe_node(shell: Ssh, spec: Spec, member: Member, cluster: Cluster, sessions: Sessions) -> NodeSeen:

@@ -23,12 +23,13 @@ from provision.kubernetes import (
     trusted_authority,
     wait_on,
 )
+from provision.libvirt_xml import DomainSeen
 from provision.plan import Plan
 from provision.run.age import decrypted, is_encrypted
 from provision.run.backup_file import Backup, Manifest, read, unpacked
 from provision.run.engine import World, check_agreement, go_through, make_plan, refuse_halted
 from provision.run.lease import leased
-from provision.run.observe import kubernetes_spec
+from provision.run.observe import all_domains, kubernetes_spec
 from provision.run.site import recorded
 from provision.run.stages.doors import Doors
 from provision.run.stages.kubernetes import READY_S
@@ -131,7 +132,7 @@ def _refuse_moved(found: Plan, of: Manifest) -> None:
 def _refuse_older_authority(world: World, of: Manifest) -> None:
     """Raises ConflictError when the workers belong to a cluster that was made after the backup: they would know it no more."""
     domains = world.domains()
-    running = {d.stamp.node for d in domains if d.active and world.cluster.owner.owns(d.stamp)}
+    nodes = _running_workers(world.cluster, domains)
 
     def differs(node: str) -> bool:
         try:
@@ -141,13 +142,17 @@ def _refuse_older_authority(world: World, of: Manifest) -> None:
             return False
         return trusted not in ("", of.authority)
 
-    nodes = [node.name for node in world.cluster.workers if node.name in running]
     strangers = [node for node, other in zip(nodes, for_each(nodes, differs), strict=True) if other]
     if strangers:
         raise ConflictError(
             f"{', '.join(strangers)}: member of a cluster with another authority than that of the backup of {of.taken}",
             hint="the cluster was made anew since; take a younger backup, or destroy the cluster first",
         )
+
+
+def _running_workers(cluster: Cluster, domains: Collection[DomainSeen]) -> list[str]:
+    running = {domain.stamp.node for domain in domains if domain.active and cluster.owner.owns(domain.stamp)}
+    return [node.name for node in cluster.workers if node.name in running]
 
 
 def restore(world: World, agreed: Return, *, patience_s: float = 0.0) -> None:
@@ -188,10 +193,10 @@ def _put_back(doors: Doors, found: Plan, shells: Mapping[str, Ssh], backup: Back
 
 
 def _gather(doors: Doors, shells: Mapping[str, Ssh]) -> None:
-    """Waits for the API server, has every other member look at it anew, and waits until all are Ready."""
+    """Waits for the API server, has every other member that runs look at it anew, and waits until all are Ready."""
     control_plane = doors.cluster.control_plane.name
     _await_ready(doors, [control_plane])
-    others = [node.name for node in doors.cluster.workers]
+    others = _running_workers(doors.cluster, all_domains(doors.cluster.owner, doors.hypervisors))
     trusts = for_each(others, lambda node: trusted_authority(shells[node]))
     members = [node for node, trusted in zip(others, trusts, strict=True) if trusted]  # the rest joins as by provision
 

@@ -97,7 +97,7 @@ class Living:
         cluster = cluster.model_copy(update={"id": cluster.id or Identity(cluster, "x.yaml").known()})
         return replace(self.world, cluster=cluster, hypervisors=hypervisors)
 
-    def plan(self, world: World, restart: bool = False) -> Plan:
+    def plan(self, world: World, restart: bool = False, ready: bool = True) -> Plan:
         """As `make_plan`, with the guests' words in place of what nobody can ask here."""
         meant = intent(world)
         spec = kubernetes_spec(world.cluster, meant.wanted, meant.sealed)
@@ -107,8 +107,8 @@ class Living:
         stale = [
             title(one) for one in mesh_manifests(world.cluster, meant.sealed) if made.get(title(one)) != digest(one)
         ]
-        ready = frozenset(member.name for member in self.spec.members)
-        observed = Observed(meant.hosts, there, tuple(f"{one} differs" for one in stale), ready=ready)
+        known = dict.fromkeys((member.name for member in self.spec.members), ready)
+        observed = Observed(meant.hosts, there, tuple(f"{one} differs" for one in stale), known=known)
         found = departure.taking_away(plan(meant.wanted, observed), world.cluster, observed, ())
         return repaired(found, drifted(world, meant)[0], restart=restart)
 
@@ -480,6 +480,18 @@ def carried_out(living: Living, world: World, found: Plan) -> None:
 def test_nothing_is_to_be_done_while_nothing_is_changed(living: Living) -> None:
     found = living.plan(living.world)
     assert (found.changes, found.pending) == ((), ())
+
+
+@pytest.mark.parametrize("nodes", [2, 3])
+def test_a_host_is_missed_by_nodes_that_do_not_answer_whether_they_left_with_it_or_not(
+    living: Living, nodes: int
+) -> None:
+    def change(new: Said, folder: Path) -> None:
+        host_taken_out(new, folder)
+        new["nodes"] = [node | {"host": "hv1"} for node in living.said["nodes"][:nodes]]
+
+    with pytest.raises(ConflictError, match="w2 is a node of the cluster, NotReady, and its guest is on no host"):
+        living.plan(living.of(living.changed(change)), ready=False)
 
 
 def test_a_restart_is_what_makes_a_pending_change_whole(living: Living) -> None:

@@ -124,10 +124,11 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[action.where]
     guest = plan.desired.guest(action.name)
     if action.verb is Verb.CREATE:
-        former = _thrown_away(guest, doors) if action.basis == rebuilding.ANEW else None
+        anew = action.basis == rebuilding.ANEW
+        former = _thrown_away(guest, doors) if anew else None
         guest = _with_bundle(guest, plan, doors)
         stamp = _put_seed(guest, plan, doors)
-        if former is not None and guest.node == doors.cluster.control_plane.name:
+        if anew and guest.node == doors.cluster.control_plane.name:
             stamp = replace(stamp, rebuild=PUT_BACK)
         hypervisor.define_domain(domain_xml(guest, stamp), new=former is None)
     elif action.verb is Verb.CHANGE:
@@ -150,6 +151,12 @@ def _thrown_away(guest: GuestSpec, doors: Doors) -> DomainSeen | None:
     return found
 
 
+def _having_bundle(guest: GuestSpec, kept: GuestSpec, doors: Doors) -> GuestSpec:
+    """The guest with the bundle's disk that it keeps, or with the inventory's where that is gone from the pool."""
+    there = doors.hypervisors[guest.host].volume_names(guest.pool)
+    return kept if _file(kept.bundle_path) in there else replace(kept, bundle_path=guest.bundle_path)
+
+
 def _with_bundle(guest: GuestSpec, plan: Plan, doors: Doors) -> GuestSpec:
     """The guest with the copy of the bundle that its pool has; one that has a bundle already, as it is."""
     name = _file(guest.bundle_path)
@@ -167,7 +174,7 @@ def _redefine(action: Action, plan: Plan, doors: Doors) -> None:
             f"{guest.host}: domain {guest.domain} was changed by somebody else since the plan was made",
             hint="look at the new plan: run the command again",
         )
-    guest = _with_bundle(effective(guest, found), plan, doors)
+    guest = _with_bundle(_having_bundle(guest, effective(guest, found), doors), plan, doors)
     stamp = replace(
         found.stamp,
         digest=digest(guest),

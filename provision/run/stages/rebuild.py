@@ -12,11 +12,11 @@ from operator import attrgetter
 
 from provision.base.errors import ConflictError, ShellError
 from provision.base.events import Changed, Warned
-from provision.kubernetes import Kubectl, drain, forget_node, ready_nodes, set_aside
+from provision.kubernetes import Kubectl, drain, forget_node, set_aside
 from provision.libvirt_xml import DomainSeen, judged_domains
 from provision.plan import Action, Plan, basis_of, rebuilding
 from provision.run.stages.doors import Doors
-from provision.run.stages.removal import belongings, take_away
+from provision.run.stages.removal import answers, belongings, take_away
 from provision.run.stages.steps import each_node
 from provision.specs import GONE, domain_name, stamp_text
 
@@ -37,7 +37,7 @@ def _throw_away(action: Action, doors: Doors) -> None:
     doomed = belongings(host, node, doors, going=lambda there: rebuilding.doomed(there, node, action.kind))
     kubectl = None if node == doors.cluster.control_plane.name else doors.kubectl()
     if kubectl is not None and found is not None and not _marked(found):
-        _empty(node, kubectl, doors)
+        _empty(found, node, kubectl, doors)
     mark(found, MARKS[action.kind], host, doors)
     if kubectl is not None:
         forget_node(kubectl, node, doors.emit)
@@ -92,10 +92,9 @@ def _marked(found: DomainSeen) -> bool:
     return stamp is not None and bool(stamp.rebuild)
 
 
-def _empty(node: str, kubectl: Kubectl, doors: Doors) -> None:
+def _empty(found: DomainSeen, node: str, kubectl: Kubectl, doors: Doors) -> None:
     """Moves its pods elsewhere, as far as somebody is there to end them."""
-    if node not in ready_nodes(kubectl):
-        doors.emit(Warned(f"{node} is not Ready, so nobody there would end a pod: it is not drained"))
+    if not answers(node, kubectl, doors.emit, runs=found.active):
         return
     shell = doors.shells()[node]
     try:

@@ -1,6 +1,6 @@
-"""Stage removal: nodes that the inventory no longer has and that were named go: drained, deleted from Kubernetes, stopped, their volumes
-and their guest removed, and last their routes on the nodes that stay. Killed anywhere, the same command goes on: the guest, by which the
-node is known to be there, goes after all that hangs on it.
+"""Stage removal: nodes that the inventory no longer has and that were named go: drained if they are Ready, deleted from Kubernetes,
+stopped, their volumes and their guest removed, and last their routes on the nodes that stay. Killed anywhere, the same command goes on: the
+guest, by which the node is known to be there, goes after all that hangs on it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from provision.base.parallel import for_each
 from provision.base.shell import Shell
 from provision.hosts import Hypervisor, observe_disks, release, remove_copy, remove_group, remove_logical
 from provision.inventory import Host
-from provision.kubernetes import Kubectl, drain, kubectl_for, prepare, profile_for
+from provision.kubernetes import Kubectl, drain, kubectl_for, prepare, profile_for, ready_nodes
 from provision.plan import CACHED, HostSeen, Plan, Removal, departure, hindrances, removals
 from provision.run.observe import kubernetes_spec, observe_hosts
 from provision.run.site import Estate
@@ -51,13 +51,21 @@ def run(plan: Plan, doors: Doors) -> None:
 def _take_leave(member: Member, kubectl: Kubectl, doors: Doors) -> None:
     hypervisor, guest = doors.hypervisors[member.host], domain_name(doors.cluster.cluster, member.name)
     doomed = belongings(member.host, member.name, doors)
-    if hypervisor.runs(guest):
+    if answers(member.name, kubectl, doors.emit, runs=hypervisor.runs(guest)):
         drain(kubectl, member.name, doors.emit)
     kubectl.delete("node", member.name)
     doors.emit(Changed("cluster", f"node {member.name}", "delete from Kubernetes"))
     hypervisor.stop_domain(guest)
     for one in sorted(doomed, key=lambda one: -one.order):  # the guest last
         take_away(one, hypervisor, doors.host_shell, doors.emit)
+
+
+def answers(node: str, kubectl: Kubectl, emit: Emit, *, runs: bool) -> bool:
+    """Whether somebody on a node would end its pods, so that it can be drained; a warning says why not."""
+    why = "" if runs and node in ready_nodes(kubectl) else "not Ready" if runs else "off"
+    if why:
+        emit(Warned(f"{node} is {why}, so nobody there would end a pod: it is not drained"))
+    return not why
 
 
 def belongings(

@@ -75,7 +75,6 @@ def test_the_living_control_plane_goes_back(place: Place, backup: Path) -> None:
 def test_a_control_plane_whose_disk_is_gone_comes_back_and_its_worker_ran_on(place: Place, backup: Path) -> None:
     before = boot_id(place)
     place.virsh("destroy", "lab-cp1")
-    place.virsh("undefine", "lab-cp1")
     for line in place.virsh("vol-list", "meshctl").splitlines():
         if line.strip().startswith("lab.cp1."):
             place.virsh("vol-delete", line.split()[0], "--pool", "meshctl")

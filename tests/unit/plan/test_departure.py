@@ -52,7 +52,7 @@ def test_without_a_word_it_stays_and_is_noted() -> None:
 def test_by_name_it_goes_and_the_plan_says_with_what() -> None:
     (action,) = planned("w9").changes
     assert (action.stage, action.verb, action.where, action.name) == ("removal", Verb.REMOVE, "hv1", "w9")
-    assert "drained, deleted from Kubernetes" in action.reason
+    assert "drained if it is Ready, deleted from Kubernetes" in action.reason
     assert "guest lab-w9" in action.reason
     assert "lab-w1" not in action.reason
     assert not [note for note in planned("w9").notes if "w9" in note]

@@ -95,13 +95,13 @@ def volumes_but(*changed: VolumeSeen, without: tuple[str, ...] = ()) -> tuple[Vo
     return tuple(volume for name, volume in found.items() if name not in without)
 
 
-ROOT = wanted().volumes[0].name
+ROOT, NEW = (volume.name for volume in wanted().volumes)
 
 
 @pytest.mark.parametrize("size", [7, 300])
 def test_an_unmarked_copy_is_no_copy_whatever_its_size(size: int) -> None:
-    volumes = volumes_but(VolumeSeen(BASE, f"/srv/pool/{BASE}", size, 10.0), without=(mark_name(BASE), ROOT))
-    found = planned(complete(volumes=volumes))
+    volumes = volumes_but(VolumeSeen(BASE, f"/srv/pool/{BASE}", size, 10.0), without=(mark_name(BASE), NEW))
+    found = planned(complete(volumes=volumes, domains=(domain("cp1"),)))
     assert change(found, "base image") == [(Verb.CREATE, "debian-12 is not in pool meshctl: 0 MiB to send")]
     assert any(f"{BASE} is not complete" in note for note in found.notes)
 
@@ -114,7 +114,7 @@ def test_nothing_is_sent_where_nothing_is_made_from_it() -> None:
 def test_a_copy_that_was_written_to_is_verified_again_before_anything_is_made_on_it() -> None:
     touched = VolumeSeen(BASE, f"/srv/pool/{BASE}", 300, 12.0)
     assert planned(complete(volumes=volumes_but(touched))).changes == ()
-    found = planned(complete(volumes=volumes_but(touched, without=(ROOT,))))
+    found = planned(complete(volumes=volumes_but(touched, without=(NEW,)), domains=(domain("cp1"),)))
     assert change(found, "base image") == [
         (Verb.CHANGE, f"{BASE} was written to after it was verified: is verified again")
     ]
@@ -212,7 +212,8 @@ def test_a_guest_keeps_the_seed_it_was_made_with_and_the_plan_says_so() -> None:
     stamp = Stamp("lab", "w1", digest(old), old.address, "ssh-ed25519 AAAA", "old-seed.iso", BUNDLE)
     found = planned(complete(domains=(domain("cp1"), domain("w1", stamp=stamp))))
     assert found.changes == ()
-    assert any("older seed" in note for note in found.notes)
+    (note,) = (note for note in found.notes if "older seed" in note)
+    assert "login, sysctl and mounts are set live where they differ, name servers by `meshctl rebuild` only" in note
 
 
 def test_seeds_are_made_anew_until_their_guest_is_defined() -> None:

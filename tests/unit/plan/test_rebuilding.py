@@ -44,7 +44,7 @@ def planned(
     restoring: bool = False,
 ) -> Plan:
     """As `make_plan` does."""
-    observed = Observed({"hv1": seen or host()}, nodes, (), ready=frozenset(MEMBERS))
+    observed = Observed({"hv1": seen or host()}, nodes, (), known=dict.fromkeys(MEMBERS, True))
     anew = rebuilding.anew(OWNER, observed.hosts, asked)
     emptied = rebuilding.emptied(observed, OWNER, anew)
 

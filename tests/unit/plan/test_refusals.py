@@ -9,11 +9,15 @@ import pytest
 from provision.base.errors import ConflictError
 from provision.kubernetes.node import NodeState, parse
 from provision.kubernetes.spec import Spec
-from provision.plan import HostSeen, NodeSeen, Observed, Verb, check_name, members
+from provision.plan import HostSeen, NodeSeen, Observed, Verb, check_name, limits, members
 from provision.plan.compare import plan
 from provision.specs import Desired, Member, Owner, Stamp
 from tests.unit.plan.test_plan import MEMBERS, complete, domain
 from tests.unit.sample import CLUSTER, wanted
+
+
+def known(ready: str, unready: str = "") -> dict[str, bool]:
+    return dict.fromkeys(ready.split(), True) | dict.fromkeys(unready.split(), False)
 
 
 def refused(
@@ -21,8 +25,9 @@ def refused(
     host: HostSeen | None = None,
     nodes: dict[str, NodeSeen] | None = None,
     ready: str = "",
+    unready: str = "",
 ) -> list[str]:
-    observed = Observed({"hv1": host or complete()}, nodes or MEMBERS, (), ready=frozenset(ready.split()))
+    observed = Observed({"hv1": host or complete()}, nodes or MEMBERS, (), known=known(ready, unready))
     with pytest.raises(ConflictError) as caught:
         plan(desired or wanted(), observed)
     assert "docs/changes.md" in caught.value.hint
@@ -79,8 +84,30 @@ def test_a_ready_node_without_a_guest_lives_on_a_host_that_was_taken_out() -> No
     assert line.startswith("w1 is a Ready node of the cluster, but its guest is on no host of the inventory")
     (line,) = refused(ready="cp1 w1 w9")
     assert line.startswith("w9 is a Ready node")
-    gone = plan(wanted(), Observed({"hv1": alone}, {"cp1": NodeSeen(member=True)}, (), ready=frozenset(["cp1"])))
+    gone = plan(wanted(), Observed({"hv1": alone}, {"cp1": NodeSeen(member=True)}, (), known=known("cp1")))
     assert [action.name for action in gone.of("guests", "guest")] == ["w1"]
+
+
+def test_so_does_one_that_is_not_ready_unless_somebody_says_that_it_is_gone() -> None:
+    """The host may be off, and come back with it."""
+    alone = complete(domains=(domain("cp1"),))
+    cp1 = {"cp1": NodeSeen(member=True)}
+    (line,) = refused(host=alone, nodes=cp1, ready="cp1", unready="w1")
+    assert line == (
+        "w1 is a node of the cluster, NotReady, and its guest is on no host of the inventory: put its host back into hosts, then take the"
+        " node out of nodes and `provision --remove` it; if the guest is gone for good, `meshctl rebuild INVENTORY w1` makes it anew"
+    )
+    (line,) = refused(ready="cp1 w1", unready="w9")
+    assert line.startswith("w9 is a node of the cluster, NotReady")
+    assert line.endswith("if the guest is gone for good, `kubectl delete node w9`")
+    anew = plan(wanted(), Observed({"hv1": alone}, cp1, (), known=known("cp1", "w1")), anew={"w1"})
+    assert [action.name for action in anew.of("guests", "guest")] == ["w1"]
+    back = plan(wanted(), Observed({"hv1": alone}, cp1, (), known=known("cp1", "w1")), restoring=True)
+    assert [action.name for action in back.of("guests", "guest")] == ["w1"]
+    other = plan(limits.narrowed(wanted(), ("cp1",)), Observed({"hv1": alone}, cp1, (), known=known("cp1", "w1")))
+    assert other.of("guests", "guest") == ()
+    hung = plan(wanted(), Observed({"hv1": complete()}, MEMBERS, (), known=known("cp1", "w1")))
+    assert hung.changes == ()
 
 
 def test_workers_do_not_get_another_control_plane() -> None:
