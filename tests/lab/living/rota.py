@@ -10,20 +10,20 @@ import sys
 import time
 
 TURNS: tuple[tuple[str, ...], ...] = (
-    ("rebuild-worker", "rotate-key"),
-    ("rolling-restart", "run-options"),
-    ("remove-worker", "add-worker", "node-commands"),
-    ("backup-restore",),
-    ("rebuild-control-plane", "grow-disk"),
-    ("upgrade",),
-    ("two-clusters", "ttl-gc", "host-restart"),
-    ("runbook-restart-a-node", "runbook-grow-a-disk", "runbook-rotate-the-ssh-key", "runbook-renew-certificates"),
-    ("runbook-restore-from-backup", "runbook-rebuild-a-worker"),
-    ("runbook-rebuild-the-control-plane", "runbook-take-a-cluster-over-from-a-colleague"),
-    ("runbook-add-a-hypervisor", "runbook-replace-a-dead-nvme", "runbook-move-a-node-to-another-host"),
-    ("runbook-upgrade-a-patch-version",),
-    ("golden-image",),
+    ("rebuild-worker",),
+    ("rolling-restart",),
+    ("grow-disk", "rotate-key"),
 )
+
+ONLY_IN_ALL = (
+    *("rebuild-worker-resumed", "rebuild-control-plane", "run-options", "remove-worker", "add-worker", "node-commands"),
+    *("backup-restore", "upgrade", "two-clusters", "ttl-gc", "host-restart", "golden-image"),
+    *("runbook-restart-a-node", "runbook-grow-a-disk", "runbook-rotate-the-ssh-key", "runbook-renew-certificates"),
+    *("runbook-restore-from-backup", "runbook-rebuild-a-worker", "runbook-rebuild-the-control-plane"),
+    *("runbook-take-a-cluster-over-from-a-colleague", "runbook-upgrade-a-patch-version"),
+    *("runbook-add-a-hypervisor", "runbook-replace-a-dead-nvme", "runbook-move-a-node-to-another-host"),
+)
+"""Not seen green yet, each by itself: a scenario comes into a turn when it was."""
 
 
 def turn(at_s: float) -> tuple[str, ...]:

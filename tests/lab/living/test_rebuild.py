@@ -55,7 +55,7 @@ def test_a_worker_is_made_anew_though_the_run_is_killed_once_and_nobody_notices(
     assert converged(place)
 
 
-@pytest.mark.scenario("rebuild-worker")
+@pytest.mark.scenario("rebuild-worker-resumed")
 def test_provision_goes_on_with_what_was_begun(place: Place) -> None:
     killed_at(place, "node w2: delete from Kubernetes", "w2", command="rebuild")
     done = place.meshctl("provision", str(place.inventory), "--yes", "--json")
