@@ -10,7 +10,7 @@ from provision.cli.named import NAME
 from provision.cli.provision import ADOPT, LOCK_TIMEOUT
 from provision.cli.say import say
 
-STAGES = ("hosts", "images", "networks", "volumes", "guests", "loading", "cleaning", "image")
+STAGES = ("hosts", "images", "networks", "rebuild", "volumes", "guests", "loading", "cleaning", "image")
 """The names of `run.stages.baking`, written out because that loads libvirt, which --help does without; a test holds both to each other."""
 
 

@@ -21,7 +21,7 @@ from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.forget import forget_node
 from provision.kubernetes.kubeadm import credentials, initialise, join
 from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, logs_argv, nodes_ready, patiently, ready_nodes
-from provision.kubernetes.lookout import wait_on
+from provision.kubernetes.lookout import Watched, wait_on
 from provision.kubernetes.node import NodeState, Phase, is_member, observe
 from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
 from provision.kubernetes.prepare import load, prepare
@@ -48,6 +48,7 @@ __all__ = [
     "Profile",
     "Program",
     "Spec",
+    "Watched",
     "Workloads",
     "admin_conf",
     "awaken",

@@ -12,7 +12,7 @@ from provision.base.events import Emit, Output
 from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready
 from provision.guests import HostKeyMismatch, KeyRefused
-from provision.kubernetes.lookout import wait_on
+from provision.kubernetes.lookout import Watched, wait_on
 from provision.kubernetes.places import STATE
 from provision.kubernetes.token import redacted
 
@@ -59,12 +59,11 @@ def follow(
         return NotYet(log.last or f"{what} has said nothing yet") if outcome == "running" else Ready(outcome)
 
     return wait_on(
-        {node: shell},
+        Watched.by(generation, shell),
         look,
         what=f"{node}: {what}",
         within_s=within_s + GRACE_S,
         every_s=2.0,
-        generation=generation,
         emit=emit,
     )
 

@@ -28,7 +28,7 @@ from provision.kubernetes.api import (
     selector,
     starting,
 )
-from provision.kubernetes.lookout import wait_on
+from provision.kubernetes.lookout import Watched, wait_on
 
 T = TypeVar("T")
 
@@ -112,6 +112,11 @@ class Kubectl:
     shell: Shell
     certificates: Certificates | None = None
     generation: str = ""
+
+    @property
+    def watched(self) -> Watched:
+        """The control plane, for who waits for it."""
+        return Watched.by(self.generation, self.shell)
 
     def get(
         self, kind: str, name: str = "", *, namespace: str = "", labels: Mapping[str, str] | None = None
@@ -241,10 +246,7 @@ def patiently(kubectl: Kubectl, ask: Callable[[], T], *, within_s: float, emit: 
         except ApiStarting as error:
             return NotYet(error.message)
 
-    nodes = {kubectl.shell.where: kubectl.shell}
-    return wait_on(
-        nodes, attempt, what="the API server", within_s=within_s, every_s=2.0, generation=kubectl.generation, emit=emit
-    )
+    return wait_on(kubectl.watched, attempt, what="the API server", within_s=within_s, every_s=2.0, emit=emit)
 
 
 def admin_conf(shell: Shell) -> Secret:

@@ -89,12 +89,26 @@ def _crashing(container: str) -> str:
     return rest.partition("_")[0] if kind == "k8s" and attempt.isdigit() and int(attempt) >= RESTARTS else ""
 
 
+@dataclass(frozen=True)
+class Watched:
+    """The nodes that a wait is about, the one that all others need first, and how they are reached: asked only when they are looked at."""
+
+    names: tuple[str, ...]
+    shells: Callable[[], Mapping[str, Shell]]
+    generation: str = ""
+
+    @classmethod
+    def by(cls, generation: str, *shells: Shell) -> Watched:
+        """Those that these shells lead to."""
+        found = {shell.where: shell for shell in shells}
+        return cls(tuple(found), lambda: found, generation)
+
+
 @dataclass
 class Lookout:
-    """Looks at nodes while something is waited for; `nodes` by name, the one that all others need first."""
+    """Looks at nodes while something is waited for."""
 
-    nodes: Mapping[str, Shell]
-    generation: str = ""
+    nodes: Watched
     emit: Emit = nowhere
     slowness: float = 1.0
     _looked_s: float = field(default_factory=time.monotonic)
@@ -118,12 +132,12 @@ class Lookout:
         return StageTimeout(f"{error.message}\n{text}", hint=hint)
 
     def _watched(self, concerned: tuple[str, ...]) -> list[str]:
-        first, *others = self.nodes
+        first, *others = self.nodes.names
         return list(dict.fromkeys((first, *(node for node in others if not concerned or node in concerned))))[:AT_ONCE]
 
     def _diagnosis(self, node: str) -> Diagnosis | None:
         try:
-            return diagnose(self.nodes[node], self.generation)
+            return diagnose(self.nodes.shells()[node], self.nodes.generation)
         except MeshctlError:
             return None  # the wait's own words say that it cannot be reached
 
@@ -131,7 +145,7 @@ class Lookout:
         before = self._last.get(node, Glance("0"))
         try:
             argv = ["sh", "-c", _GLANCE, "glance", before.at, str(LOOP)]
-            found = read_glance(self.nodes[node].read(argv, within_s=GLANCE_WITHIN_S, check=False).stdout)
+            found = read_glance(self.nodes.shells()[node].read(argv, within_s=GLANCE_WITHIN_S, check=False).stdout)
         except MeshctlError:
             return
         self._last[node] = found
@@ -144,20 +158,19 @@ class Lookout:
             raise self._in_vain(node, twice)
 
     def _in_vain(self, node: str, names: frozenset[str]) -> KubernetesError:
-        advice = ". Also: ".join(advice_on(BY_NAME[name], (), self.generation) for name in sorted(names))
+        advice = ". Also: ".join(advice_on(BY_NAME[name], (), self.nodes.generation) for name in sorted(names))
         found = self._diagnosis(node)
         text = "\n".join(f"    {line}" for line in (found.shown if found else ()))
         return KubernetesError(f"{node}: it is waited in vain\n{text}".rstrip(), hint=found.hint if found else advice)
 
 
 def wait_on(
-    nodes: Mapping[str, Shell],
+    nodes: Watched,
     check: Callable[[], Ready[T] | NotYet],
     *,
     what: str,
     within_s: float,
     every_s: float = 3.0,
-    generation: str = "",
     emit: Emit = nowhere,
     hint: str = "",
 ) -> T:
@@ -165,7 +178,7 @@ def wait_on(
 
     Raises KubernetesError for what no waiting mends.
     """
-    lookout, started, last = Lookout(nodes, generation, emit), time.monotonic(), NotYet("")
+    lookout, started, last = Lookout(nodes, emit), time.monotonic(), NotYet("")
 
     def look() -> Ready[T] | NotYet:
         nonlocal last

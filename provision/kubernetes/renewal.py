@@ -10,7 +10,7 @@ from provision.base.waiting import NotYet, Ready
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.holders import RENEWING, sign_anew
 from provision.kubernetes.kubectl import Kubectl, nodes_ready
-from provision.kubernetes.lookout import wait_on
+from provision.kubernetes.lookout import Watched, wait_on
 from provision.kubernetes.places import STATE
 from provision.kubernetes.profile import Holder, Renewal
 from provision.kubernetes.put_back import awaken
@@ -58,11 +58,10 @@ def renew_worker(
         _sign(shell, holder, control_plane, renewal, emit)
     awaken(shell)
     wait_on(
-        {kubectl.shell.where: kubectl.shell, shell.where: shell},
+        Watched.by(kubectl.generation, kubectl.shell, shell),
         lambda: _heard(kubectl, shell.where, since),
         what=f"{shell.where}: its kubelet with the new certificate",
         within_s=BACK_S,
-        generation=kubectl.generation,
         emit=emit,
     )
     _finish(shell)
@@ -86,8 +85,8 @@ def _start_anew(shell: Shell, pod: str, kubectl: Kubectl, emit: Emit) -> None:
         return answer if isinstance(answer, NotYet) else Ready(None)
 
     wait_on(
-        {shell.where: shell}, look, what=f"{pod} and the API server with new certificates", within_s=BACK_S, every_s=2.0,
-        generation=kubectl.generation, emit=emit, hint=f"meshctl ssh INVENTORY {shell.where} -- sudo docker ps -a",
+        kubectl.watched, look, what=f"{pod} and the API server with new certificates", within_s=BACK_S, every_s=2.0, emit=emit,
+        hint=f"meshctl ssh INVENTORY {shell.where} -- sudo docker ps -a",
     )  # fmt: skip
     emit(Changed(shell.where, pod, "start anew"))
 

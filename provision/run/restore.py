@@ -14,6 +14,7 @@ from provision.base.parallel import for_each
 from provision.guests import Ssh, target
 from provision.inventory import Cluster
 from provision.kubernetes import (
+    Watched,
     awaken,
     finish,
     nodes_ready,
@@ -210,12 +211,10 @@ def _gather(doors: Doors, shells: Mapping[str, Ssh]) -> None:
 
 def _await_ready(doors: Doors, names: Collection[str]) -> None:
     kubectl = doors.kubectl()
-    shells = doors.shells()
     wait_on(
-        {name: shells[name] for name in names},
+        Watched(tuple(names), doors.shells, kubectl.generation),
         lambda: nodes_ready(kubectl, list(names)),
         what=f"{', '.join(names)} Ready with what was restored",
         within_s=READY_S,
-        generation=kubectl.generation,
         emit=doors.emit,
     )

@@ -13,7 +13,7 @@ from provision.base.events import Changed, Warned
 from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Ssh
-from provision.kubernetes import Kubectl, is_member, kubectl_for, nodes_ready, set_aside, take_back, wait_on
+from provision.kubernetes import Kubectl, Watched, is_member, kubectl_for, nodes_ready, set_aside, take_back, wait_on
 from provision.plan import Action, Plan
 from provision.run.stages.doors import Doors, Guest, Ways
 from provision.run.stages.verify import ask_mesh
@@ -108,11 +108,10 @@ class _Turn:
         ways = self.ways
         boot = self.shells[node].read(["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
         wait_on(
-            {self.kubectl.shell.where: self.kubectl.shell, node: self.shells[node]},
+            Watched.by(self.kubectl.generation, self.kubectl.shell, self.shells[node]),
             lambda: nodes_ready(self.kubectl, [node], {node: boot}),
             what=f"{node}: Ready again",
             within_s=READY_S,
-            generation=self.kubectl.generation,
             emit=ways.emit,
         )
         if not _has_mesh(self.kubectl, node, ways):

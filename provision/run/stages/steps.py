@@ -10,7 +10,7 @@ from provision.base.errors import KubernetesError, MeshctlError, StageTimeout
 from provision.base.events import StepFinished
 from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready
-from provision.kubernetes import wait_on
+from provision.kubernetes import Watched, wait_on
 from provision.plan import Plan
 from provision.run.stages.doors import Doors
 
@@ -72,15 +72,13 @@ def await_nodes(
     """Waits until a look at these nodes finds them ready, all in one question. Those that are not in time, or never will be, are given
     up, if the run goes on without them; gives the answer for the rest.
     """
-    started, shells, generation = time.monotonic(), doors.shells(), doors.cluster.kubernetes.generation
-    watched = {node: shells[node] for node in dict.fromkeys((doors.cluster.control_plane.name, *nodes))}
+    started, names = time.monotonic(), tuple(dict.fromkeys((doors.cluster.control_plane.name, *nodes)))
+    watched = Watched(names, doors.shells, doors.cluster.kubernetes.generation)
 
     def wait() -> T:
         left = doors.given_up.without(nodes)
         what = f"{step} on {'every node' if len(left) > 1 else ''.join(left)}"
-        return wait_on(
-            watched, lambda: look(left), what=what, within_s=within_s, generation=generation, emit=doors.emit
-        )
+        return wait_on(watched, lambda: look(left), what=what, within_s=within_s, emit=doors.emit)
 
     try:
         answer = wait()

@@ -20,6 +20,7 @@ from provision.kubernetes import (
     Kubectl,
     Profile,
     Spec,
+    Watched,
     kubectl_for,
     load_images,
     nodes_ready,
@@ -115,6 +116,9 @@ def _await(member: Member, shell: Ssh, kubectl: Kubectl, spec: Spec, doors: Door
     }
     for what, look in looks.items():
         wait_on(
-            {kubectl.shell.where: kubectl.shell, member.name: shell}, look, what=f"{member.name}: {what}", within_s=READY_S,
-            generation=spec.generation, emit=doors.emit,
-        )  # fmt: skip
+            Watched.by(spec.generation, kubectl.shell, shell),
+            look,
+            what=f"{member.name}: {what}",
+            within_s=READY_S,
+            emit=doors.emit,
+        )

@@ -239,8 +239,10 @@ def test_an_agent_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
             in_agent(key_of(key))
 
 
+# Who starts the tests in the background has them ignore Ctrl-C.
 WAITER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from provision.guests.keys import Identity
 from provision.guests.ssh import Ssh, Target
 address, port, host_key, user, public, file, step = sys.argv[1:]

@@ -209,7 +209,8 @@ def test_certificates_are_signed_anew_with_the_same_names_and_keys_and_everybody
         cluster[W1], PROFILE.renewal.worker, cluster[CP], PROFILE.renewal, cluster.kubectl, cluster.events.append
     )
     after = ends(cluster)
-    assert {days for name, days in after.items() if not name.endswith(" ca")} == {364}
+    # A whole year is left of what was signed in this very second.
+    assert {days for name, days in after.items() if not name.endswith(" ca")} <= {364, 365}
     assert (subjects(cluster), cluster.ca()) == (who, ca)
     soon(lambda: nodes_ready(cluster.kubectl, ["cp1", "w1"]))
     assert not unfinished(cluster[CP])

@@ -14,7 +14,7 @@ from provision.base.shell import Local, Shell
 from provision.base.waiting import NotYet
 from provision.guests import Identity, Ssh, Target
 from provision.kubernetes import lookout
-from provision.kubernetes.lookout import SLOWEST, Glance, read_glance, wait_on
+from provision.kubernetes.lookout import SLOWEST, Glance, Watched, read_glance, wait_on
 
 BAD_CA = "x509: certificate signed by unknown authority"
 REFUSED = "dial tcp 10.0.0.2:6443: connect: connection refused"
@@ -60,7 +60,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def wait(node: Shell, within_s: float = 1.0, emit: Emit = nowhere) -> None:
     wait_on(
-        {NAME: node},
+        Watched.by("", node),
         lambda: NotYet("not Ready", (NAME,)),
         what="nodes Ready",
         within_s=within_s,

@@ -7,9 +7,11 @@ from typing import Any, cast
 
 import pytest
 
+from provision.base.calls import Calls
 from provision.base.errors import KubernetesError, MeshctlError, SomeFailed, StageTimeout
 from provision.base.events import Event, GaveUp, StepFinished
 from provision.base.waiting import NotYet, Ready
+from provision.guests import Sessions, nobody
 from provision.run.stages.doors import Doors
 from provision.run.stages.given_up import GivenUp
 from provision.run.stages.steps import await_nodes, each_host, each_node
@@ -22,7 +24,9 @@ NODES = ("cp1", "w1", "w2")
 def doors(events: list[Event], *, keep_going: bool = True) -> Doors:
     """Doors that lead nowhere: how work is arranged needs none."""
     none = cast(Any, None)
-    return Doors(CLUSTER, {}, none, events.append, none, none, GivenUp(keep_going=keep_going))
+    return Doors(
+        CLUSTER, {}, Sessions(CLUSTER, Calls(), nobody), events.append, none, none, GivenUp(keep_going=keep_going)
+    )
 
 
 def failing(*bad: str) -> Callable[[str], None]:
