@@ -56,7 +56,7 @@ def bake(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Boot the inventory's base image once, load the bundle into it, and keep its disk: new nodes begin with that.
+    """Boot the inventory's base image once, load the bundle into it, and keep its disk: new nodes begin with that. Experimental.
 
     The guest is one of its own, in a network of its own, and is gone at the end. Guests that there are keep what they have.
     """
