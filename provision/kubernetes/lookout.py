@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 from provision.base.errors import KubernetesError, MeshctlError, StageTimeout
@@ -115,6 +116,11 @@ class Lookout:
     _last: dict[str, Glance] = field(default_factory=dict)
     _told: set[tuple[str, str]] = field(default_factory=set)
 
+    @cached_property
+    def _shells(self) -> Mapping[str, Shell]:
+        """Asked for once in a wait: it may read all hosts."""
+        return self.nodes.shells()
+
     def glance(self, concerned: tuple[str, ...] = ()) -> None:
         """Looks, when it is time, at the nodes that the wait is about. Raises KubernetesError when one says twice what no waiting mends."""
         if time.monotonic() - self._looked_s < GLANCE_S:
@@ -137,7 +143,7 @@ class Lookout:
 
     def _diagnosis(self, node: str) -> Diagnosis | None:
         try:
-            return diagnose(self.nodes.shells()[node], self.nodes.generation)
+            return diagnose(self._shells[node], self.nodes.generation)
         except MeshctlError:
             return None  # the wait's own words say that it cannot be reached
 
@@ -145,7 +151,7 @@ class Lookout:
         before = self._last.get(node, Glance("0"))
         try:
             argv = ["sh", "-c", _GLANCE, "glance", before.at, str(LOOP)]
-            found = read_glance(self.nodes.shells()[node].read(argv, within_s=GLANCE_WITHIN_S, check=False).stdout)
+            found = read_glance(self._shells[node].read(argv, within_s=GLANCE_WITHIN_S, check=False).stdout)
         except MeshctlError:
             return
         self._last[node] = found
