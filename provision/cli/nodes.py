@@ -149,7 +149,8 @@ def restart(
         world = may_be_down(seeing(whole, UNSEEN)[0], max_unavailable)
         guests = [standing(world, node) for node in nodes]
         check_running(guests)
-        workers = [node for node in nodes if node != world.cluster.control_plane.name]
+        planes = {node.name for node in world.cluster.control_planes}
+        workers = [node for node in nodes if node not in planes]
         say(_in_turn(world, guests, to_evict(world, workers) if workers else {}), err=True)
         if not yes:
             confirm(world.emit, f"Start {', '.join(nodes)} anew?")
@@ -158,11 +159,14 @@ def restart(
 
 def _in_turn(world: World, guests: Sequence[Standing], evicted: Mapping[str, Sequence[Eviction]]) -> str:
     """What a restart does, in its order."""
-    last, lines = world.cluster.control_plane.name, list[str]()
-    at_once = min(world.cluster.kubernetes.max_unavailable, sum(guest.node != last for guest in guests))
-    for guest in sorted(guests, key=lambda guest: guest.node == last):
-        if guest.node == last:
-            lines.append(f"  ~ {guest.node} on {guest.host}: started anew, last and alone; the API is away meanwhile")
+    last, lines = {node.name for node in world.cluster.control_planes}, list[str]()
+    at_once = min(world.cluster.kubernetes.max_unavailable, sum(guest.node not in last for guest in guests))
+    away = (
+        "the API is away meanwhile" if len(last) == 1 else "the API is away for seconds, if it had the virtual address"
+    )
+    for guest in sorted(guests, key=lambda guest: guest.node in last):
+        if guest.node in last:
+            lines.append(f"  ~ {guest.node} on {guest.host}: started anew, last and alone; {away}")
         else:
             lines.append(
                 f"  ~ {guest.node} on {guest.host}: drained, started anew" + f", {at_once} at once" * (at_once > 1)

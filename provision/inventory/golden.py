@@ -28,7 +28,8 @@ def golden(cluster: Cluster, host: str | None = None) -> Cluster:
     where = host or cluster.control_plane.host or names[0]
     if where not in names:
         raise InventoryError(f"--host: there is no host {where}", hint=f"there are: {', '.join(names)}")
-    made = named(cluster, f"{PREFIX}{cluster.cluster}"[:63].rstrip("-"))
+    alone = cluster.kubernetes.model_copy(update={"control_plane_endpoint": None})
+    made = named(cluster.model_copy(update={"kubernetes": alone}), f"{PREFIX}{cluster.cluster}"[:63].rstrip("-"))
     plane = cluster.control_plane
     update = {
         "name": GOLDEN,

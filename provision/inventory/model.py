@@ -365,6 +365,11 @@ class Kubernetes(Strict):
         description="where pods get their addresses; each node has a subnet of its own, derived from its address",
     )
     service_cidr: Cidr = Field("10.96.0.0/12", description="where Services get their addresses")
+    control_plane_endpoint: Address | None = Field(
+        None,
+        description="the virtual address at which the API server is reached, whichever control plane has it; a free one of the network; "
+        "needed by several control planes, and what lets one become several later",
+    )
     max_unavailable: int = Field(
         1, ge=1, description="how many workers may be down at once while nodes are restarted one after the other"
     )
@@ -461,10 +466,15 @@ class Cluster(Strict):
 
     @property
     def control_plane(self) -> Node:
-        """The node that runs the API server."""
-        return next(node for node in self.nodes if node.role == "control-plane")
+        """The node that runs the API server; of several the first, with which the cluster begins."""
+        return self.control_planes[0]
+
+    @property
+    def control_planes(self) -> tuple[Node, ...]:
+        """All nodes that run an API server, in the inventory's order."""
+        return tuple(node for node in self.nodes if node.role == "control-plane")
 
     @property
     def workers(self) -> tuple[Node, ...]:
-        """All nodes but the control plane."""
+        """All nodes but the control planes."""
         return tuple(node for node in self.nodes if node.role == "worker")

@@ -40,8 +40,18 @@ def named(cluster: Cluster, name: str) -> Cluster:
         "network": cluster.network.model_copy(update={"name": f"mesh-{name}"}),
     }
     if cluster.network.mode == "bridge":  # the same range as the inventory's own: no address of that
+        _refuse_endpoint(cluster)
         update["nodes"] = tuple(node.model_copy(update={"address": None}) for node in cluster.nodes)
     return cluster.model_copy(update=update)
+
+
+def _refuse_endpoint(cluster: Cluster) -> None:
+    """Raises InventoryError for an address that the inventory's own cluster has, and that no other can be found for."""
+    if cluster.kubernetes.control_plane_endpoint is not None:
+        raise InventoryError(
+            "--name: kubernetes.control_plane_endpoint is the inventory's own cluster's, and mode bridge has no other range",
+            hint="an inventory with network.mode nat, or one of its own for this cluster, with another endpoint",
+        )
 
 
 def _better(name: str) -> str:
@@ -72,7 +82,9 @@ def placed_in(cluster: Cluster, cidr: str, bridge: str) -> Cluster:
     nodes = tuple(
         node.model_copy(update={"address": moved(node.address)}) if node.address else node for node in cluster.nodes
     )
-    return cluster.model_copy(update={"network": network, "nodes": nodes})
+    endpoint = cluster.kubernetes.control_plane_endpoint
+    kubernetes = cluster.kubernetes.model_copy(update={"control_plane_endpoint": endpoint and moved(endpoint)})
+    return cluster.model_copy(update={"network": network, "nodes": nodes, "kubernetes": kubernetes})
 
 
 def bridge_names(name: str) -> Iterator[str]:

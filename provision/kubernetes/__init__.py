@@ -16,6 +16,7 @@ from provision.kubernetes.cloning import forget_docker
 from provision.kubernetes.control_state import ControlState, copied
 from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.drain import DRAIN_S, cordon, cordoned, disown, drain, set_aside, take_back, uncordon
+from provision.kubernetes.etcd_members import require_quorum_without, take_away_member
 from provision.kubernetes.evictions import Eviction, evictions
 from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.forget import forget_node
@@ -28,11 +29,15 @@ from provision.kubernetes.prepare import load, prepare
 from provision.kubernetes.profile import Profile, Workloads
 from provision.kubernetes.profiles import kubectl_for, profile_for
 from provision.kubernetes.put_back import awaken, finish, put_back, trusted_authority
-from provision.kubernetes.spec import Archive, Credentials, Program, Spec
+from provision.kubernetes.serving import await_serving, first_serving
+from provision.kubernetes.spec import CONTROL_PLANE, Archive, Credentials, Program, Spec
 from provision.kubernetes.upgrade import load_images, renew_proxy, runs_version, upgrade
+from provision.kubernetes.virtual_address import UNIT as KEEPALIVED
 
 __all__ = [
+    "CONTROL_PLANE",
     "DRAIN_S",
+    "KEEPALIVED",
     "WARN_DAYS",
     "ApiStarting",
     "Archive",
@@ -51,6 +56,7 @@ __all__ = [
     "Watched",
     "Workloads",
     "admin_conf",
+    "await_serving",
     "awaken",
     "copied",
     "cordon",
@@ -62,6 +68,7 @@ __all__ = [
     "evictions",
     "expiries",
     "finish",
+    "first_serving",
     "forget_docker",
     "forget_node",
     "initialise",
@@ -82,8 +89,10 @@ __all__ = [
     "reach",
     "ready_nodes",
     "renew_proxy",
+    "require_quorum_without",
     "runs_version",
     "set_aside",
+    "take_away_member",
     "take_back",
     "trusted_authority",
     "uncordon",

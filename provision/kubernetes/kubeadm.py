@@ -8,13 +8,14 @@ and begins anew. It is never started over something that is there: 1.5 would mak
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provision.base.errors import KubernetesError, StageTimeout
 from provision.base.events import Changed, Emit, Warned
 from provision.base.secret import Secret
 from provision.base.shell import Shell
 from provision.kubernetes.diagnose import diagnose
+from provision.kubernetes.etcd_members import take_away_member
 from provision.kubernetes.files import DETACHED_SCRIPT
 from provision.kubernetes.follow import Detached, follow, in_words
 from provision.kubernetes.kubectl import Kubectl, patiently
@@ -23,7 +24,8 @@ from provision.kubernetes.places import STATE
 from provision.kubernetes.preflight import preflight
 from provision.kubernetes.prepare import prepare
 from provision.kubernetes.profile import Profile
-from provision.kubernetes.spec import Credentials, Spec
+from provision.kubernetes.shared_keys import read_keys, write_keys
+from provision.kubernetes.spec import CONTROL_PLANE, Credentials, Spec
 from provision.kubernetes.token import new_token
 from provision.specs import Member
 
@@ -74,7 +76,7 @@ def initialise(
         profile,
         spec,
         member,
-        _Task("kubeadm init", profile.generation, profile.init_argv(), config, lambda: None),
+        _Task("kubeadm init", profile.generation, profile.init_argv(), config, lambda: None, lambda: None),
         within_s,
         emit,
     )
@@ -88,11 +90,12 @@ def join(
     credentials: Credentials,
     emit: Emit,
     *,
-    within_s: float = JOIN_S,
+    within_s: float | None = None,
 ) -> None:
-    """Makes a worker a member, if it is none yet. Raises as `initialise` does.
+    """Makes a node a member, if it is none yet. Raises as `initialise` does.
 
-    A Node of its name that a former guest left is removed first: 1.5 refuses to join beside it, 1.20 while it is Ready.
+    A Node of its name that a former guest left is removed first: 1.5 refuses to join beside it, 1.20 while it is Ready. A control plane's
+    former member of etcd goes too: one that was added and never started counts for the majority, and another cannot be added beside it.
     """
 
     def config() -> Secret:
@@ -102,14 +105,23 @@ def join(
         api = credentials.api
         if api is not None and patiently(api, lambda: _forget(api, member.name), within_s=API_S, emit=emit):
             emit(Changed(member.name, "Node object of a former guest", "remove"))
+        if credentials.keys is not None:
+            leave()
+            write_keys(shell, credentials.keys)
+
+    limit = within_s or (INIT_S if member.role == CONTROL_PLANE else JOIN_S)
+
+    def leave() -> None:
+        if credentials.api is not None and profile.etcd is not None and member.role == CONTROL_PLANE:
+            take_away_member(credentials.api.shell, profile.etcd, member.name, member.address, emit)
 
     _bring(
         shell,
         profile,
         spec,
         member,
-        _Task("kubeadm join", profile.generation, profile.join_argv(), config, clear_way),
-        within_s,
+        _Task("kubeadm join", profile.generation, profile.join_argv(member.role), config, clear_way, leave),
+        limit,
         emit,
     )
 
@@ -121,10 +133,15 @@ def _forget(api: Kubectl, name: str) -> bool:
     return there
 
 
-def credentials(shell: Shell, profile: Profile, emit: Emit, *, within_s: float = API_S) -> Credentials:
-    """What workers join with, from the control plane; waits while the API server starts. 1.20: makes a new token."""
+def credentials(
+    shell: Shell, profile: Profile, emit: Emit, *, within_s: float = API_S, keys: bool = False
+) -> Credentials:
+    """What nodes join with, from a control plane; waits while the API server starts. 1.20: makes a new token. `keys`: with what another
+    control plane needs.
+    """
     kubectl = Kubectl(shell, profile.certificates, profile.generation)
-    return patiently(kubectl, lambda: profile.credentials(kubectl), within_s=within_s, emit=emit)
+    found = patiently(kubectl, lambda: profile.credentials(kubectl), within_s=within_s, emit=emit)
+    return replace(found, keys=read_keys(shell)) if keys else found
 
 
 @dataclass(frozen=True)
@@ -134,6 +151,8 @@ class _Task:
     argv: tuple[str, ...]
     config: Callable[[], Secret]
     clear_way: Callable[[], None]
+    leave: Callable[[], None]
+    """Before what began is reset: as long as its own member of etcd answers, the others are a majority that can let it go."""
 
 
 def _bring(
@@ -150,6 +169,7 @@ def _bring(
     if state.phase is Phase.FOREIGN:
         raise _foreign(state)
     if state.phase is Phase.HALF:
+        task.leave()
         _reset(shell, profile, spec, member, emit)
     if state.phase is not Phase.RUNNING:
         preflight(shell, profile, member)

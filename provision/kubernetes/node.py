@@ -21,6 +21,8 @@ from provision.kubernetes.files import (
 from provision.kubernetes.places import STATE
 from provision.kubernetes.profile import Profile, archives_for
 from provision.kubernetes.spec import CONTROL_PLANE, WORKER, Archive, File, Program, Spec
+from provision.kubernetes.virtual_address import PROGRAM, holds_address
+from provision.kubernetes.virtual_address import UNIT as KEEPALIVED
 from provision.specs import Member
 
 UNIT = "meshctl-kubeadm.service"
@@ -37,7 +39,7 @@ RESTORE = "restore"
 
 DOCKER, KUBELET = "docker.service", "kubelet.service"
 _WANTS = "/etc/systemd/system/multi-user.target.wants"
-_UNITS = (DOCKER, KUBELET, NETWORK_UNIT, UNIT)
+_UNITS = (DOCKER, KUBELET, NETWORK_UNIT, UNIT, KEEPALIVED)
 
 # Constant: paths come as arguments. Each line is `KIND<tab>VALUE`. A missing program or file is an absent line, and
 # what follows from that is decided in Python. Units come before stamps: kubeadm's unit writes its stamp and then ends,
@@ -58,7 +60,8 @@ done
 for path in /etc/kubernetes/manifests/kube-apiserver.*; do
     [ -e "$path" ] && sed -n 's/.*--service-cluster-ip-range=\\([0-9./]*\\).*/\\1/p' "$path" | each service-cidr
 done
-for unit in {KUBELET} {NETWORK_UNIT}; do
+[ -x {PROGRAM} ] && say has {PROGRAM}
+for unit in {KUBELET} {NETWORK_UNIT} {KEEPALIVED}; do
     [ -e "{_WANTS}/$unit" ] && say enabled "$unit"
 done
 iptables -w -S FORWARD 2>/dev/null | each forward
@@ -194,7 +197,7 @@ def compare(profile: Profile, spec: Spec, member: Member, said: Mapping[str, tup
         *([f"{len(stale_files)} file(s) to write"] if stale_files else []),
         *(["/etc/hosts lacks nodes"] if hosts != hosts_now else []),
         *([f"{DOCKER_CONFIG} to change"] if docker is not None else []),
-        *_services(member, said),
+        *_services(spec, member, said),
         *_network(spec, member, said),
     )
     return NodeState(
@@ -221,8 +224,9 @@ def _missing_archives(archives: tuple[Archive, ...], said: Mapping[str, tuple[st
     return tuple(a for a in archives if a.sha256 not in loaded or not (silent or images.issuperset(a.references)))
 
 
-def _services(member: Member, said: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    running = [DOCKER, NETWORK_UNIT]
+def _services(spec: Spec, member: Member, said: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    shared = [KEEPALIVED] if holds_address(spec, member) else []
+    running = [DOCKER, NETWORK_UNIT, *shared]
     if _phase(member, said) is Phase.MEMBER:
         running.append(KUBELET)  # before that it cannot run, and crash-loops by design
     for unit in running:
@@ -231,7 +235,7 @@ def _services(member: Member, said: Mapping[str, tuple[str, ...]]) -> Iterator[s
     for unit, marker in ((DOCKER, DOCKER_PENDING), (KUBELET, KUBELET_PENDING)):
         if marker in said:
             yield f"{unit} is to be started anew"
-    for unit in (KUBELET, NETWORK_UNIT):
+    for unit in (KUBELET, NETWORK_UNIT, *shared):
         if unit not in said.get("enabled", ()):
             yield f"{unit} is not enabled"
 

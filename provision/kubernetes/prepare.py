@@ -19,6 +19,8 @@ from provision.kubernetes.node import DOCKER, DOCKER_PENDING, KUBELET, KUBELET_P
 from provision.kubernetes.places import STATE
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import Archive, File, Program, Spec
+from provision.kubernetes.virtual_address import UNIT as KEEPALIVED
+from provision.kubernetes.virtual_address import holds_address
 from provision.specs import Member
 
 MOUNT = "/run/meshctl/bundle"
@@ -84,14 +86,15 @@ systemctl restart {DOCKER}
 rm -f {STATE}/{DOCKER_PENDING}
 """
 
-# $1: the stamp, which comes last; $2: kubelet.service when it is to be restarted. The rest are names of files, stdin is a tar of them
+# $1: the stamp, which comes last; $2: kubelet.service when it is to be restarted; $3: keepalived.service where it is to hold an address:
+# a reload lets it keep that. The rest are names of files, stdin is a tar of them
 # under temporary names: each is complete when it gets its own. Every process counts on an emulated guest (0.1 s when it is busy), so
 # this is one command for all. The kubelet looks for static pods on workers too, and writes a line into the journal twice a second where
 # it finds no folder for them.
 _SETTLE = f"""
 set -eu
-stamp=$1 restart=$2
-shift 2
+stamp=$1 restart=$2 shared=$3
+shift 3
 mkdir -p /etc/kubernetes/manifests {STATE}
 if [ -n "$restart" ]; then echo 1 > {STATE}/{KUBELET_PENDING}; fi
 if [ $# -gt 0 ]; then
@@ -101,6 +104,7 @@ fi
 systemctl daemon-reload
 systemctl enable {KUBELET} {NETWORK_UNIT}
 systemctl restart {NETWORK_UNIT}
+if [ -n "$shared" ]; then systemctl enable "$shared" && systemctl reload-or-restart "$shared"; fi
 if [ -n "$restart" ]; then systemctl restart "$restart"; fi
 rm -f {STATE}/{KUBELET_PENDING}
 echo "$stamp" > {STATE}/prepared.new
@@ -113,11 +117,14 @@ def prepare(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Em
     state = observe(shell, profile, spec, member)
     if not state.unprepared:
         return state
+    shared = holds_address(spec, member)
+    if shared and not state.first("has"):
+        raise _no_keepalived(member, spec)
     if _docker(shell, state, emit):
         state = observe(shell, profile, spec, member)  # only now can it say which images it has
     if state.bundle_wanted:
         from_bundle(shell, state, state.missing_programs, emit)
-    _settle(shell, state, spec.stamp, emit)
+    _settle(shell, state, spec.stamp, KEEPALIVED if shared else "", emit)
     after = observe(shell, profile, spec, member)
     if after.unprepared:
         raise KubernetesError(
@@ -125,6 +132,13 @@ def prepare(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Em
             hint=f"`meshctl ssh … {member.name}` and look at `journalctl -b`",
         )
     return after
+
+
+def _no_keepalived(member: Member, spec: Spec) -> KubernetesError:
+    return KubernetesError(
+        f"{member.name}: this base image has no keepalived, which holds kubernetes.control_plane_endpoint {spec.endpoint}",
+        hint=f"`meshctl image build debian-12`, and then `meshctl rebuild INVENTORY {member.name}`, or destroy what was begun",
+    )
 
 
 def load(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Emit) -> None:
@@ -237,8 +251,8 @@ def _tar(files: Iterable[File]) -> bytes:
     return packed.getvalue()
 
 
-def _settle(shell: Shell, state: NodeState, stamp: tuple[str, ...], emit: Emit) -> None:
-    """Writes files, and starts anew what works with them."""
+def _settle(shell: Shell, state: NodeState, stamp: tuple[str, ...], shared: str, emit: Emit) -> None:
+    """Writes files, and starts anew what works with them; `shared` is the unit that holds a virtual address, empty for none."""
     hosts = () if state.hosts is None else (File("/etc/hosts", state.hosts),)
     files = (*state.stale_files, *hosts)
     # A program counts as missing until the stamp says that its service was started anew with it.
@@ -246,7 +260,7 @@ def _settle(shell: Shell, state: NodeState, stamp: tuple[str, ...], emit: Emit) 
     kubelet = any("kubelet" in path for path in paths)
     stale = kubelet or state.pending(KUBELET_PENDING) or not state.active(KUBELET)
     restart = KUBELET if state.joined and stale else ""
-    argv = ["sh", "-c", _SETTLE, "settle", "\n".join(stamp), restart, *(file.path for file in files)]
+    argv = ["sh", "-c", _SETTLE, "settle", "\n".join(stamp), restart, shared, *(file.path for file in files)]
     shell.run(argv, stdin=_tar(files) if files else b"", within_s=600)
     if files:
         emit(Changed(state.member.name, f"{len(files)} files", "write"))

@@ -107,7 +107,7 @@ class Profile(Protocol):
         """The file that `join_argv` names."""
         ...
 
-    def join_argv(self) -> tuple[str, ...]:
+    def join_argv(self, role: str) -> tuple[str, ...]:
         """The command that `join_config` belongs to."""
         ...
 
@@ -115,9 +115,9 @@ class Profile(Protocol):
         """The command that undoes either, asking nothing."""
         ...
 
-    def upgrade_work(self, role: str) -> str:
+    def upgrade_work(self, role: str, *, first: bool) -> str:
         """Shell text that moves what kubeadm has made on a node of this role to the version "$1", over again if need be; empty where
-        only programs change. It ends by itself.
+        only programs change. It ends by itself. `first`: it is the control plane that moves what the whole cluster has.
         """
         ...
 

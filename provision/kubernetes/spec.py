@@ -63,13 +63,14 @@ class Archive:
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a worker needs to join: a bootstrap token, from 1.20 on the CA's public key hash (``sha256:…``), and the
-    API, to remove a Node object that a former guest of its name left.
+    """What a node needs to join: a bootstrap token, from 1.20 on the CA's public key hash (``sha256:…``), and the
+    API, to remove a Node object that a former guest of its name left. A control plane also needs `keys`, what control planes share.
     """
 
     token: Secret
     ca_cert_hash: str = ""
     api: Kubectl | None = None
+    keys: Secret | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Spec:
     """A cluster as this room needs it. `version` is exact (``v1.20.2``): a label would make kubeadm ask the internet.
 
     `nameservers` are those that pods inherit; the node's own resolv.conf may name a resolver on loopback. `leaving` are nodes that are
-    made no longer, and reached as long as they are there.
+    made no longer, and reached as long as they are there. `endpoint` is the virtual address of the control planes, empty where there is
+    none; `emulated`: a guest runs without KVM, many times slower.
     """
 
     version: str
@@ -89,6 +91,8 @@ class Spec:
     programs: tuple[Program, ...]
     archives: tuple[Archive, ...]
     leaving: tuple[Member, ...] = ()
+    endpoint: str = ""
+    emulated: bool = False
 
     @property
     def generation(self) -> str:
@@ -102,8 +106,18 @@ class Spec:
 
     @property
     def control_plane(self) -> Member:
-        """The member that runs the API server."""
+        """The member that runs the API server; of several the first, with which the cluster begins."""
         return next(member for member in self.members if member.role == CONTROL_PLANE)
+
+    @property
+    def control_planes(self) -> tuple[Member, ...]:
+        """All members that run an API server, those that leave too."""
+        return tuple(member for member in self.reached if member.role == CONTROL_PLANE)
+
+    @property
+    def api_address(self) -> str:
+        """Where nodes and people reach the API server."""
+        return self.endpoint or self.control_plane.address
 
     @property
     def reached(self) -> tuple[Member, ...]:

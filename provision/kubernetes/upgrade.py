@@ -92,7 +92,7 @@ def upgrade(
     kubeadm = tuple(program for program in state.missing_programs if program.path == "bin/kubeadm")
     if kubeadm or state.missing_archives:
         from_bundle(shell, state, kubeadm, emit)
-    work = profile.upgrade_work(member.role)
+    work = profile.upgrade_work(member.role, first=member == spec.control_plane)
     if work:
         _move(shell, work, spec, member, within_s, emit)
     prepare(shell, profile, spec, member, emit)

@@ -16,6 +16,7 @@ from provision.kubernetes.kubelet import RESOLV_CONF, drop_in, kubelet_unit
 from provision.kubernetes.profile import CONFIG, Authority, Holder, Needs, Renewal, Workloads
 from provision.kubernetes.spec import CONTROL_PLANE, Credentials, File, Spec
 from provision.kubernetes.token import new_token
+from provision.kubernetes.virtual_address import address_files
 from provision.specs import Member
 
 API = "kubeadm.k8s.io/v1beta2"
@@ -26,10 +27,23 @@ ETCD_ARGUMENTS = {"heartbeat-interval": "500", "election-timeout": "5000"}
 """Milliseconds, 5 times the defaults. A single etcd elects nobody, but it gives up a request after 5 s plus two
 election timeouts (etcd's `ReqTimeout`), and while guests start on one disk its fsync takes longer than the usual 7 s."""
 
+ETCD_EMULATED = {"heartbeat-interval": "1000", "election-timeout": "10000"}
+"""Of several members, where a guest is emulated: one whose disk is busy stands still for seconds, and each election that this costs keeps
+the API from being written to. Under KVM, ETCD_ARGUMENTS, as a leader that is lost is missed for as long as the timeout."""
+
 ALONE = {"leader-elect": "false"}
 """For controller-manager and scheduler. There is one of each, so nobody to elect: the election writes to etcd every two
 seconds, and ends the process when a renewal takes longer than ten. On busy emulated guests each was restarted three times
 within a quarter of an hour; that the election did it was not read from a log."""
+
+ELECTED = {
+    "leader-elect": "true",
+    "leader-elect-lease-duration": "60s",
+    "leader-elect-renew-deadline": "40s",
+    "leader-elect-retry-period": "8s",
+}
+"""The same where there may be several: four times the defaults (15, 10 and 2 s), for the reason above. Who is lost is replaced after a
+minute; until then nothing is scheduled anew, and everything goes on."""
 
 GATES = {"PublicKeysECDSA": True}
 """kubeadm's own gates (alpha from 1.19 on: which kind of keys it makes, and no more). P-256 instead of RSA: emulated, kubeadm
@@ -72,6 +86,9 @@ exec timeout -s INT -k 30 1740 kubeadm upgrade apply "$1" --yes --experimental-p
 """
 _NODE = """\
 exec timeout -s INT -k 30 600 kubeadm upgrade node
+"""
+_NODE_OF_SEVERAL = f"""\
+exec timeout -s INT -k 30 1740 kubeadm upgrade node --experimental-patches {PATCHES}
 """
 
 # The drop-in that Kubernetes' own packages ship for 1.20, word for word.
@@ -119,12 +136,13 @@ class Profile120:
         rotating=("/var/lib/kubelet/pki/kubelet-client-current.pem",),
     )
 
-    def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:  # noqa: ARG002 (the interface)
+    def node_files(self, spec: Spec, member: Member) -> tuple[File, ...]:
         """See `Profile.node_files`."""
         pods = {"kube-apiserver": _API_SERVER, "etcd": _ETCD}
         patches = tuple(File(f"{PATCHES}/{pod}+strategic.yaml", text) for pod, text in pods.items())
         return (
             *(patches if member.role == CONTROL_PLANE else ()),
+            *address_files(spec, member),
             kubelet_unit(),
             drop_in("10-kubeadm", _KUBEADM_DROP_IN),
             drop_in("20-meshctl", f'[Service]\nEnvironment="KUBELET_EXTRA_ARGS=--node-ip={member.address}"\n'),
@@ -145,12 +163,13 @@ class Profile120:
         subnets of its own choice, and ours follow from the addresses.
         """
         ttl = f"{int(TOKEN_TTL.total_seconds())}s"
+        elects = ELECTED if spec.endpoint else ALONE
         documents = (
             {
                 "apiVersion": API,
                 "kind": "InitConfiguration",
                 "bootstrapTokens": [{"token": token.reveal(), "ttl": ttl}],
-                "localAPIEndpoint": {"advertiseAddress": member.address, "bindPort": 6443},
+                "localAPIEndpoint": _here(member),
                 "nodeRegistration": self._registration(spec, member),
             },
             {
@@ -159,11 +178,12 @@ class Profile120:
                 "kubernetesVersion": spec.version,
                 "featureGates": GATES,
                 "networking": {"serviceSubnet": spec.service_cidr, "dnsDomain": "cluster.local"},
-                "etcd": {"local": {"extraArgs": ETCD_ARGUMENTS}},
-                "controllerManager": {"extraArgs": {**ALONE}},
-                "scheduler": {"extraArgs": {**ALONE}},
+                "etcd": {"local": {"extraArgs": {**_etcd_arguments(spec)}}},
+                "controllerManager": {"extraArgs": {**elects}},
+                "scheduler": {"extraArgs": {**elects}},
                 # kubeadm gives up after 4 minutes by default; emulated guests need 90 s when all goes well.
-                "apiServer": {"timeoutForControlPlane": "10m0s"},
+                "apiServer": {"timeoutForControlPlane": "10m0s", **_names(spec)},
+                **({"controlPlaneEndpoint": f"{spec.endpoint}:6443"} if spec.endpoint else {}),
             },
             {
                 "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -190,7 +210,7 @@ class Profile120:
     def join_config(self, spec: Spec, member: Member, credentials: Credentials) -> Secret:
         """See `Profile.join_config`."""
         discovery = {
-            "apiServerEndpoint": f"{spec.control_plane.address}:6443",
+            "apiServerEndpoint": f"{spec.api_address}:6443",
             "token": credentials.token.reveal(),
             "caCertHashes": [credentials.ca_cert_hash],
         }
@@ -200,20 +220,25 @@ class Profile120:
                 "kind": "JoinConfiguration",
                 "discovery": {"bootstrapToken": discovery},
                 "nodeRegistration": self._registration(spec, member),
+                # Without a certificateKey: what control planes share is there already (`shared_keys`).
+                **({"controlPlane": {"localAPIEndpoint": _here(member)}} if member.role == CONTROL_PLANE else {}),
             }
         )
 
-    def join_argv(self) -> tuple[str, ...]:
+    def join_argv(self, role: str) -> tuple[str, ...]:
         """See `Profile.join_argv`."""
-        return ("kubeadm", "join", "--config", CONFIG)
+        patches = ("--experimental-patches", PATCHES) if role == CONTROL_PLANE else ()
+        return ("kubeadm", "join", "--config", CONFIG, *patches)
 
     def reset_argv(self, role: str) -> tuple[str, ...]:  # noqa: ARG002 (the interface)
         """See `Profile.reset_argv`."""
         return ("kubeadm", "reset", "--force")
 
-    def upgrade_work(self, role: str) -> str:
+    def upgrade_work(self, role: str, *, first: bool) -> str:
         """See `Profile.upgrade_work`. kubeadm leaves the DNS add-on out by itself where it finds none."""
-        return _APPLY if role == CONTROL_PLANE else _NODE
+        if role != CONTROL_PLANE:
+            return _NODE
+        return _APPLY if first else _NODE_OF_SEVERAL
 
     def credentials(self, kubectl: Kubectl) -> Credentials:
         """See `Profile.credentials`: makes a token as `kubeadm token create` does, but over stdin."""
@@ -228,6 +253,23 @@ class Profile120:
             {} if coredns or member.role != CONTROL_PLANE else {"ignorePreflightErrors": ["ImagePull"]}
         )
         return {"name": member.name, **ignored}
+
+
+def _here(member: Member) -> dict[str, Any]:
+    """Where a control plane's own API server is."""
+    return {"advertiseAddress": member.address, "bindPort": 6443}
+
+
+def _etcd_arguments(spec: Spec) -> dict[str, str]:
+    return ETCD_EMULATED if spec.endpoint and spec.emulated else ETCD_ARGUMENTS
+
+
+def _names(spec: Spec) -> dict[str, Any]:
+    """What the API servers' certificates hold beside what kubeadm writes into each: its own name and address, and the endpoint."""
+    if not spec.endpoint:
+        return {}
+    said = [spec.endpoint, *(word for one in spec.control_planes for word in (one.name, one.address))]
+    return {"certSANs": said}
 
 
 def _token_secret(token: Secret, expires: datetime.datetime) -> dict[str, Any]:

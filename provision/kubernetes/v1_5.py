@@ -208,7 +208,7 @@ class Profile15:
             }
         )
 
-    def join_argv(self) -> tuple[str, ...]:
+    def join_argv(self, role: str) -> tuple[str, ...]:  # noqa: ARG002 (the interface)
         """See `Profile.join_argv`."""
         return ("kubeadm", "join", "--config", CONFIG, "--skip-preflight-checks")
 
@@ -219,7 +219,7 @@ class Profile15:
         remove = "true" if role != CONTROL_PLANE else "false"
         return ("kubeadm", "reset", "--skip-preflight-checks", f"--remove-node={remove}")
 
-    def upgrade_work(self, role: str) -> str:
+    def upgrade_work(self, role: str, *, first: bool) -> str:  # noqa: ARG002 (the interface)
         """See `Profile.upgrade_work`. kubeadm 1.5 has no upgrade: what it wrote is given the other images, the API server's first."""
         return _UPGRADE if role == CONTROL_PLANE else ""
 

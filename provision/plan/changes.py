@@ -114,6 +114,13 @@ TABLE: dict[str, tuple[Row, ...]] = {
             " and takes away guest, volumes and routes",
             "removed",
         ),
+        Row(
+            ("nodes",),
+            LIVE,
+            "with `kubernetes.control_plane_endpoint`: one control plane becomes three, each joins after the one before; back to one the"
+            " same way, by `provision --remove`; without it refused (3)",
+            "control planes added",
+        ),
         Row(("nodes[].name",), LIVE, "one node is added and one removed"),
         Row(("nodes[].role",), REFUSED, "put it back, or remove the node and add it again"),
         Row(("nodes[].vcpus", "nodes[].memory"), RESTART, "where it fits"),
@@ -185,6 +192,12 @@ TABLE: dict[str, tuple[Row, ...]] = {
             ("kubernetes.pod_cidr", "kubernetes.service_cidr"),
             REFUSED,
             "every pod, Service and certificate has addresses of it: put it back, or destroy the cluster to change it",
+        ),
+        Row(
+            ("kubernetes.control_plane_endpoint",),
+            REFUSED,
+            "certificates, every node's kubeconfig and kubeadm's own settings have it: put it back, or make another cluster with it and"
+            " move what runs there",
         ),
     ),
     "The mesh": (

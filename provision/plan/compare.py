@@ -306,13 +306,15 @@ def _boot(node: str, seen: NodeSeen | None) -> Action:
 
 
 UNCORDON = "uncordon"
+INIT, JOIN = "kubeadm init", "kubeadm join"
 
 
 def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:
     late = behind(wanted, observed)
+    founder = founding(wanted, observed)
     for member in sorted(wanted.members, key=lambda member: member.role):
         seen = observed.nodes.get(member.name)
-        task = "kubeadm init" if member.role == "control-plane" else "kubeadm join"
+        task = INIT if member.name == founder else JOIN
         yield _preparation(member.name, seen)
         if seen is not None and seen.member:
             yield Action("kubernetes", Verb.LEAVE, member.name, task, member.name, "is a member")
@@ -324,6 +326,14 @@ def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:
         else:
             reason = f"not a member yet; pods in {member.pod_subnet}"
             yield Action("kubernetes", Verb.CREATE, member.name, task, member.name, reason)
+
+
+def founding(wanted: Desired, observed: Observed) -> str:
+    """The control plane with which the cluster begins, or began: the first, unless another one is a member and it is not: a cluster has
+    one beginning, and who is made anew joins it.
+    """
+    names = [member.name for member in wanted.control_planes]
+    return names[0] if names and observed.first_member(names) in ("", names[0]) else ""
 
 
 def _preparation(node: str, seen: NodeSeen | None) -> Action:

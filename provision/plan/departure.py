@@ -31,7 +31,8 @@ def leaving(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> tuple[Member, ..
     return tuple(
         Member(
             stamp.node,
-            "worker",
+            # Only a control plane's stamp has an endpoint, and without one there is a single control plane, which never leaves.
+            "control-plane" if stamp.endpoint else "worker",
             host,
             stamp.address,
             stamp.pod_subnet or pod_subnet(cluster.network, pod_cidr, stamp.address),
@@ -49,8 +50,7 @@ def taking_away(plan: Plan, cluster: Cluster, observed: Observed, names: Collect
     for name in sorted(set(names) - set(there)):
         raise _not_leaving(name, cluster, there)
     control_plane = cluster.control_plane.name
-    seen = observed.nodes.get(control_plane)
-    if names and (seen is None or not seen.member):
+    if names and not observed.first_member(node.name for node in cluster.control_planes):
         raise ConflictError(
             f"{control_plane} is no control plane yet, so nothing can be drained: {', '.join(sorted(names))} may be the cluster's last one",
             hint=f"`meshctl provision` without --remove makes {control_plane} first, or says why it cannot be reached",
@@ -78,9 +78,8 @@ def _not_leaving(name: str, cluster: Cluster, there: Collection[str]) -> Conflic
 def _action(member: Member, cluster: Cluster, observed: Observed) -> Action:
     found = removals(cluster.owner, [(cluster.host(member.host), observed.hosts[member.host])], purge=False)
     what = ", ".join(f"{one.kind} {one.name}" for one in found if one.node == member.name)
-    reason = (
-        f"not in the inventory: drained if it is Ready, deleted from Kubernetes, its routes taken away; removed: {what}"
-    )
+    etcd = ", its member of etcd and the virtual address taken away" if member.role == "control-plane" else ""
+    reason = f"not in the inventory: drained if it is Ready{etcd}, deleted from Kubernetes, its routes taken away; removed: {what}"
     return Action(STAGE, Verb.REMOVE, member.host, "node", member.name, reason)
 
 

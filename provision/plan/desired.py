@@ -62,6 +62,8 @@ def members(
     ours = Taken(pod_subnets=frozenset(kept.values()))
 
     def free(address: str) -> bool:
+        if address == cluster.kubernetes.control_plane_endpoint:
+            return False
         subnet = pod_subnet(network, pod_cidr, address)
         return not taken.has(address, subnet) and not ours.has(address, subnet)
 
@@ -140,6 +142,7 @@ def desired(
         members=places,
         service_cidr=cluster.kubernetes.service_cidr,
         kubernetes=cluster.kubernetes.version,
+        endpoint=cluster.kubernetes.control_plane_endpoint or "",
     )
 
 

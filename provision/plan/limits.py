@@ -84,7 +84,7 @@ def _mesh(action: Action, cluster: Cluster, joining: list[str], names: Collectio
 def _require_control_plane(cluster: Cluster, observed: Observed, joining: list[str], names: Collection[str]) -> None:
     control_plane = cluster.control_plane.name
     seen = observed.nodes.get(control_plane, NodeSeen())
-    if joining and not seen.member and control_plane not in names:
+    if joining and not _serving(cluster, observed) and control_plane not in names:
         why = seen.unreachable or "it is no control plane yet"
         raise ConflictError(
             f"{', '.join(joining)} cannot join: {control_plane}: {why}",
@@ -92,11 +92,15 @@ def _require_control_plane(cluster: Cluster, observed: Observed, joining: list[s
         )
 
 
+def _serving(cluster: Cluster, observed: Observed) -> str:
+    return observed.first_member(node.name for node in cluster.control_planes)
+
+
 def _require_version(
     cluster: Cluster, observed: Observed, joining: list[str], version: str, names: Collection[str]
 ) -> None:
     """A kubelet must not be newer than the API server (Kubernetes' version skew policy)."""
-    control_plane = cluster.control_plane.name
+    control_plane = _serving(cluster, observed) or cluster.control_plane.name
     found = observed.nodes.get(control_plane, NodeSeen()).version
     if joining and control_plane not in names and found not in ("", version):
         raise ConflictError(

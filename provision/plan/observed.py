@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from provision.base.units import MIB
@@ -104,6 +104,10 @@ class Observed:
         """The nodes that Kubernetes knows and that have no guest on any host."""
         there = {domain.stamp.node for _, domain in self.stamped(cluster) if domain.stamp is not None}
         return frozenset(self.known) - there
+
+    def first_member(self, names: Iterable[str]) -> str:
+        """The first of these nodes that is a member of the cluster, "" when none is."""
+        return next((name for name in names if self.nodes.get(name, NodeSeen()).member), "")
 
     def stamped(self, cluster: str) -> Iterator[tuple[str, DomainSeen]]:
         """Our domains: host and domain."""

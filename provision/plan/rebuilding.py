@@ -110,8 +110,11 @@ def _action(node: str, host: str, cluster: Cluster, observed: Observed, mark: st
 
 
 def _words(node: str, cluster: Cluster, there: Collection[Removal], going: Collection[Removal]) -> Iterator[str]:
-    if node == cluster.control_plane.name:
+    planes = [one.name for one in cluster.control_planes]
+    if planes == [node]:
         yield "stopped; its cluster's state is put back on the new guest"
+    elif node in planes:
+        yield "drained if it is Ready, its member of etcd taken away, deleted from Kubernetes, stopped"
     else:
         yield "drained if it is Ready, deleted from Kubernetes, stopped"
     if going:
@@ -121,10 +124,12 @@ def _words(node: str, cluster: Cluster, there: Collection[Removal], going: Colle
 
 
 def _require_control_plane(cluster: Cluster, observed: Observed, nodes: Collection[str]) -> None:
-    name = cluster.control_plane.name
-    workers = ", ".join(sorted(set(nodes) - {name}))
+    planes = [one.name for one in cluster.control_planes]
+    name = planes[0]
+    workers = ", ".join(sorted(set(nodes) - ({name} if len(planes) == 1 else set())))
     seen = observed.nodes.get(name, NodeSeen())
-    if workers and not seen.member:
+    left = [one for one in planes if len(planes) == 1 or one not in nodes]
+    if workers and not observed.first_member(left):
         raise ConflictError(
             f"{workers} cannot be rebuilt, as it could not join again: {name}: {seen.unreachable or 'it is no control plane'}",
             hint=f"`meshctl status` shows {name}; `meshctl restore INVENTORY FILE` makes it anew from a backup",

@@ -14,7 +14,7 @@ from provision.plan.growth import smaller
 from provision.plan.losses import Loss, losses
 from provision.plan.observed import HostSeen, Observed
 from provision.plan.upgrades import refused_versions
-from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, digest, domain_name
+from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, Stamp, digest, domain_name
 
 
 def check_name(owner: Owner, hosts: Mapping[str, HostSeen]) -> None:
@@ -41,6 +41,8 @@ def refusals(
         for host, seen in observed.hosts.items():
             if (found := seen.domain(guest.domain)) is not None and found.stamp is not None:
                 yield from _guest(guest, host, found)
+                if guest.node in {member.name for member in wanted.control_planes}:
+                    yield from _endpoint(guest, host, found.stamp, wanted.endpoint)
     for volume in wanted.volumes:
         yield from smaller(volume, observed.hosts[volume.host])
     for member in wanted.members:
@@ -55,10 +57,10 @@ def refusals(
 
 def lost_disks(wanted: Desired, observed: Observed, anew: Collection[str]) -> Iterator[str]:
     """Each guest whose disks are gone, in a sentence with the way to it anew; but for those that are made `anew`."""
-    roles = {member.name: member.role for member in wanted.members}
+    only = [member.name for member in wanted.control_planes] if len(wanted.control_planes) == 1 else []
     for node, loss in losses(wanted, observed.hosts).items():
         if node not in anew:
-            yield f"{_lost(loss)}: {_way_back(loss, roles[node])}"
+            yield f"{_lost(loss)}: {_way_back(loss, only=node in only)}"
 
 
 def _lost(loss: Loss) -> str:
@@ -67,9 +69,10 @@ def _lost(loss: Loss) -> str:
     return f"{loss.host}: guest {loss.node} cannot start: {loss.what} is gone"
 
 
-def _way_back(loss: Loss, role: str) -> str:
+def _way_back(loss: Loss, *, only: bool) -> str:
+    """`only`: the node is the only control plane."""
     rebuild = f"`meshctl rebuild INVENTORY {loss.node}`"
-    if role != "control-plane":
+    if not only:
         return f"{rebuild} makes the node anew"
     restore = "`meshctl restore INVENTORY FILE` makes the control plane anew from a backup"
     return f"while it answers {rebuild} takes its state along, else {restore}" if loss.runs else restore
@@ -110,6 +113,18 @@ def _guest(guest: GuestSpec, host: str, found: DomainSeen) -> Iterator[str]:
         yield (
             f"{host}: guest {guest.node} has its root volume at {found.disks[0]}, the inventory now says {guest.disks[0].path}: volumes are"
             " not moved: put the pool back, or remove the node and add it again"
+        )
+
+
+def _endpoint(guest: GuestSpec, host: str, stamp: Stamp, endpoint: str) -> Iterator[str]:
+    """A control plane that was made with another virtual address, or without one."""
+    if (stamp.cluster, stamp.node) == (guest.cluster, guest.node) and stamp.endpoint != endpoint:
+        was = f"with kubernetes.control_plane_endpoint {stamp.endpoint}" if stamp.endpoint else "without one"
+        now = endpoint or "none"
+        yield (
+            f"{host}: control plane {guest.node} was made {was}, the inventory now says {now}: certificates, every node's kubeconfig"
+            " and kubeadm's own settings hang on it, so it is not changed: put it back, or make another cluster with it and move what runs"
+            " there"
         )
 
 
@@ -176,19 +191,21 @@ def _lost_sight_of(wanted: Desired, observed: Observed, anew: Collection[str]) -
 def _headless(wanted: Desired, observed: Observed) -> Iterator[str]:
     """Workers of a cluster whose control plane is gone: another one would have another authority, and never know them."""
     there = _with_guests(wanted, observed)
-    control_plane = next((member.name for member in wanted.members if member.role == "control-plane"), "")
-    if control_plane and control_plane not in there:
+    names = [member.name for member in wanted.control_planes]
+    if names and there.isdisjoint(names):
         members = [name for name, seen in observed.nodes.items() if seen.member and name in there]
         if members:
             yield (
-                f"{control_plane}, the control plane, has no guest on any host of the inventory, but {', '.join(sorted(members))} are"
+                f"{', '.join(names)}, the control plane, has no guest on any host of the inventory, but {', '.join(sorted(members))} are"
                 " members of its cluster, and a new one would be another cluster: put its host back into hosts, or `meshctl restore`"
             )
 
 
 def _half_rebuilt(wanted: Desired, observed: Observed) -> Iterator[str]:
     """A control plane that is being rebuilt: what is made of it now would be another cluster, or a copy that misses what came since."""
-    names = {member.name for member in wanted.members if member.role == "control-plane"}
+    names = {member.name for member in wanted.control_planes}
+    if len(names) > 1:  # the others have the cluster: it goes on as a worker does
+        return
     stamps = [domain.definition.stamp for _, domain in observed.stamped(wanted.cluster)]
     for stamp in stamps:
         if stamp is not None and stamp.node in names and stamp.rebuild:

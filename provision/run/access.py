@@ -12,7 +12,7 @@ from provision.base.errors import CommandFailed, InventoryError, KubernetesError
 from provision.base.secret import Secret
 from provision.guests import Identity, Target, identity, proxy, target
 from provision.inventory import Cluster
-from provision.kubernetes import admin_conf
+from provision.kubernetes import admin_conf, first_serving
 from provision.kubernetes import kubeconfig as texts
 from provision.libvirt_xml import DomainSeen
 from provision.run.engine import World
@@ -30,6 +30,13 @@ def node_target(world: World, node: str, domains: Iterable[DomainSeen] | None = 
             raise
         hint = f"it may be on {' or '.join(sorted(world.silent))}, from which there is no answer"
         raise Unreachable(f"{node}: none of the hosts that answer has it", hint=hint) from error
+
+
+def asked(world: World, domains: Iterable[DomainSeen] | None = None) -> str:
+    """The control plane that is asked: of several the first that serves."""
+    there = world.domains() if domains is None and len(world.cluster.control_planes) > 1 else domains
+    names = [node.name for node in world.cluster.control_planes]
+    return first_serving(names, lambda name: world.sessions.to(node_target(world, name, there)))
 
 
 def check_name(cluster: Cluster, node: str) -> None:
@@ -90,9 +97,9 @@ def _kept(folder: str, name: str, content: str) -> str:
 
 def read_kubeconfig(world: World) -> Secret:
     """The administrator's kubeconfig, its names made from the cluster's; its server is the control plane's address in the
-    guests' network.
+    guests' network, of several the one that they share.
     """
-    shell = world.sessions.to(node_target(world, world.cluster.control_plane.name))
+    shell = world.sessions.to(node_target(world, asked(world)))
     try:
         name = world.cluster.cluster
         return Secret(texts.dumped(texts.of_cluster(name, admin_conf(shell).reveal())))

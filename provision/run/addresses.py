@@ -37,8 +37,10 @@ def _ours(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> Iterator[Stamp]:
 def taken_by_others(cluster: Cluster, hosts: Mapping[str, HostSeen]) -> Taken:
     """What guests have that are no node of this inventory: other clusters', of whatever name, and nodes of ours that left it."""
     stamps = list(_strangers(cluster, hosts))
+    endpoint = cluster.kubernetes.control_plane_endpoint
+    shared = {stamp.endpoint for stamp in stamps if not (cluster.owner.owns(stamp) and stamp.endpoint == endpoint)}
     return Taken(
-        frozenset(stamp.address for stamp in stamps if stamp.address),
+        frozenset(stamp.address for stamp in stamps if stamp.address) | (shared - {""}),
         frozenset(stamp.pod_subnet for stamp in stamps if stamp.pod_subnet),
     )
 
@@ -72,6 +74,35 @@ def answering_addresses(
     raise InventoryError(
         f"network.cidr: {cluster.network.cidr}: {len(found)} of the addresses that nodes would get are in use already",
         hint="`network.nodes: FIRST-LAST` names the part of the network that is yours to give",
+    )
+
+
+def require_endpoint(
+    cluster: Cluster,
+    hosts: Mapping[str, HostSeen],
+    pinnings: Iterable[Pinning],
+    shell: Callable[[str], Shell | None],
+) -> None:
+    """Raises InventoryError when the address that the control planes are to share is somebody's: by the stamps of all guests, and, as long
+    as no control plane of ours can hold it, by who answers for it. Hosts without a shell are not asked.
+    """
+    endpoint = cluster.kubernetes.control_plane_endpoint
+    if endpoint is None:
+        return
+    if endpoint in taken_by_others(cluster, hosts).addresses:
+        raise _endpoint_taken(endpoint, "another guest or cluster on these hosts")
+    if any(stamp.endpoint for stamp in _ours(cluster, hosts)):
+        return
+    used = sorted({pin.host for pin in pinnings})
+    heard = _heard(used, {host: _bridge(cluster, hosts[host]) for host in used}, [endpoint], shell)
+    if endpoint in heard:
+        raise _endpoint_taken(endpoint, heard[endpoint])
+
+
+def _endpoint_taken(endpoint: str, who: str) -> InventoryError:
+    return InventoryError(
+        f"kubernetes.control_plane_endpoint: {endpoint} is in use already: by {who}",
+        hint="it needs to be a free address of network.cidr, which the control plane that serves takes",
     )
 
 

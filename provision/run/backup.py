@@ -12,7 +12,7 @@ from provision.base.events import Changed, Warned
 from provision.base.units import approximate_size
 from provision.kubernetes import copied, profile_for
 from provision.run import backup_file
-from provision.run.access import node_target
+from provision.run.access import asked, node_target
 from provision.run.age import encrypted
 from provision.run.backup_file import Backup
 from provision.run.engine import World
@@ -58,12 +58,13 @@ def back_up(world: World, path: Path, recipients: Sequence[str]) -> Kept:
 
 def taken(world: World) -> Backup:
     """A backup of the cluster as it is. Raises ConflictError when nobody can say whose cluster it is."""
-    cluster, node = world.cluster, world.cluster.control_plane.name
+    cluster = world.cluster
     if not cluster.owner.id:
         raise ConflictError(
             f"cluster {cluster.cluster} has no owner's id, so nobody could tell whose backup it is",
             hint="`meshctl provision` gives it one",
         )
+    node = asked(world)  # any member of etcd has all of it
     target = node_target(world, node)
     state = copied(world.sessions.to(target), profile_for(cluster.kubernetes.generation).etcd)
     return backup_file.described(cluster.cluster, cluster.owner.id, node, target.address, state, datetime.now(UTC))

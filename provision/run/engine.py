@@ -60,7 +60,13 @@ from provision.plan import (
     restarts,
     trespasses,
 )
-from provision.run.addresses import answering_addresses, remembered_addresses, remembered_pods, taken_by_others
+from provision.run.addresses import (
+    answering_addresses,
+    remembered_addresses,
+    remembered_pods,
+    require_endpoint,
+    taken_by_others,
+)
 from provision.run.identity import Identity, identified
 from provision.run.lease import leased
 from provision.run.logins import require_login
@@ -111,7 +117,12 @@ class World(Site):
         if self.template is None:
             return self
         found = with_own_network(self.template, self.hypervisors)
-        return replace(self, cluster=self.cluster.model_copy(update={"network": found.network, "nodes": found.nodes}))
+        return replace(
+            self,
+            cluster=self.cluster.model_copy(
+                update={one: getattr(found, one) for one in ("network", "nodes", "kubernetes")}
+            ),
+        )
 
 
 @contextmanager
@@ -160,7 +171,7 @@ def _reach_out(world: World) -> None:
         stamp = domain.stamp
         if domain.active and not domain.halted and world.cluster.owner.owns(stamp) and stamp.host_key:
             # On the control plane the node and the mesh's objects are read at once.
-            readers = 2 if stamp.node == world.cluster.control_plane.name else 1
+            readers = 2 if stamp.node in {one.name for one in world.cluster.control_planes} else 1
             world.sessions.begin(target(world.cluster, stamp.node, [domain]), readers)
 
 
@@ -195,6 +206,7 @@ def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
     placement = placed(world.cluster, topologies, current)
     pools = look_at_pools(world.cluster, hosts, placement.pinnings, world.hypervisors, world.shell, wipe=wipe)
     answering = answering_addresses(world.cluster, hosts, placement.pinnings, world.shell)
+    require_endpoint(world.cluster, hosts, placement.pinnings, world.shell)
     wanted = _desired(world, hosts, topologies, placement, artifacts, pools.allotments, answering)
     return Intent(wanted, placement, sealed, topologies, current, pools, answering)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from provision.base.errors import KubernetesError
 from provision.base.shell import OnLine, Shell
 from provision.kubernetes import kubectl_for, logs_argv
-from provision.run.access import node_target
+from provision.run.access import asked, node_target
 from provision.run.engine import World
 from provision.run.nodes import Standing
 
@@ -56,7 +56,7 @@ def _log(world: World, node: str, what: str, part: Part, *, follow: bool) -> tup
         return world.sessions.to(node_target(world, node)), journal_argv(JOURNALS[what], part, follow=follow)
     domains = world.domains()
     node_target(world, node, domains)
-    shell = world.sessions.to(node_target(world, world.cluster.control_plane.name, domains))
+    shell = world.sessions.to(node_target(world, asked(world, domains), domains))
     namespace = world.cluster.mesh.namespace
     pods = kubectl_for(world.cluster.kubernetes.generation, shell).items(
         "pods", namespace=namespace, labels={"app": L5D}

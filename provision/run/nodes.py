@@ -21,7 +21,7 @@ from provision.kubernetes import (
     uncordon,
 )
 from provision.libvirt_xml import DomainSeen, judged_domains
-from provision.run.access import check_name, node_target
+from provision.run.access import asked, check_name, node_target
 from provision.run.engine import World
 from provision.run.lease import leased
 from provision.run.site import recorded
@@ -115,9 +115,8 @@ def drain_nodes(
 def restart_nodes(world: World, guests: Sequence[Standing], *, patience_s: float, force: bool = False) -> None:
     """Starts guests anew as `in_turn` says: each is emptied, back and proven before the next goes down."""
     with _held(world, "restart", patience_s):
-        shells = {guest.node: _shell(world, guest.node) for guest in guests}
-        name = world.cluster.control_plane.name
-        in_turn(guests, {name: _shell(world, name)} | shells, world.ways(), settle, force=force)
+        ways = world.ways()
+        in_turn(guests, ways.shells(), ways, settle, force=force)
 
 
 def check_running(guests: Sequence[Standing]) -> None:
@@ -138,7 +137,7 @@ def _shell(world: World, node: str) -> Ssh:
 
 
 def _kubectl(world: World) -> Kubectl:
-    return kubectl_for(world.cluster.kubernetes.generation, _shell(world, world.cluster.control_plane.name))
+    return kubectl_for(world.cluster.kubernetes.generation, _shell(world, asked(world)))
 
 
 def _by_a_person(world: World, node: str) -> None:

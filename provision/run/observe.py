@@ -15,11 +15,13 @@ from provision.guests import Boot, KeyRefused, Sessions, Ssh, disk_sizes, observ
 from provision.hosts import Hypervisor, abandoned, with_core_kinds
 from provision.inventory import Cluster, Host
 from provision.kubernetes import (
+    CONTROL_PLANE,
     Archive,
     Kubectl,
     NodeState,
     Program,
     Spec,
+    first_serving,
     judge_pods,
     kubectl_for,
     observe,
@@ -163,6 +165,8 @@ def kubernetes_spec(cluster: Cluster, wanted: Desired, sealed: Bundle) -> Spec:
         nameservers=network.nameservers or ((network.gateway_address,) if network.mode == "nat" else ()),
         bundle_digest=sealed.digest,
         programs=tuple(Program(path, digest) for path, digest in digests.items() if path.startswith(("bin/", "cni/"))),
+        endpoint=wanted.endpoint,
+        emulated=any(guest.virtualization != "kvm" for guest in wanted.guests),
         archives=tuple(Archive(path, digests[path], tuple(refs)) for path, refs in sorted(archives.items())),
     )
 
@@ -180,20 +184,22 @@ def observe_inside(
     shells = {m.name: sessions.to(target(cluster, m.name, domains)) for m in running}
     found = {name: NodeSeen(unreachable=f"its guest is {why}") for name, why in halts.items()}
     stale: list[tuple[str, ...]] = []
+    planes = [m.name for m in running if m.role == CONTROL_PLANE]
 
     def look(member: Member | None) -> None:
         if member is None:
-            stale.append(_observe_mesh(shells[spec.control_plane.name], cluster, sealed))
+            stale.append(_observe_mesh(shells[asked], cluster, sealed))
         else:
             found[member.name] = _observe_node(shells[member.name], spec, member, cluster, sessions)
 
     if running:
         sessions.ask_now()
+    asked = first_serving(planes, shells.__getitem__) if planes else ""
     # The mesh is asked for beside the nodes: on an emulated CPU each of these takes seconds.
-    for_each([*running, *([None] if spec.control_plane in running else [])], look)
-    made = found.get(spec.control_plane.name, NodeSeen()).member
+    for_each([*running, *([None] if asked else [])], look)
+    made = found.get(asked, NodeSeen()).member
     guestless = None in there.values() or any(seen.strays for seen in found.values())
-    known = _known(shells[spec.control_plane.name], cluster) if made and guestless else {}
+    known = _known(shells[asked], cluster) if made and guestless else {}
     return Observed(hosts, found, stale[0] if made else None, known=known)
 
 

@@ -45,16 +45,36 @@ class Rebuild:
 
 
 def plan_rebuild(world: World, nodes: Sequence[str], *, keep_data: bool) -> Rebuild:
-    """What is to be done. Raises ConflictError for what cannot come back: a worker without a control plane, a control plane whose state
-    nobody can copy.
+    """What is to be done. Raises ConflictError for what cannot come back: a worker without a control plane, the only control plane whose
+    state nobody can copy, several control planes at once.
     """
     mark = BUT_DATA if keep_data else THROWN_AWAY
-    if world.cluster.control_plane.name in nodes:
+    planes = [node.name for node in world.cluster.control_planes]
+    if planes[0] in nodes:
+        refuse_leaving_control_planes(world, f"rebuild {planes[0]}")
+    if planes[0] in nodes and len(planes) == 1:
         return _of_control_plane(world, nodes, mark)
+    if len(going := [node for node in nodes if node in planes]) > 1:
+        raise ConflictError(
+            f"{', '.join(going)} are control planes, of which one is rebuilt at a time: etcd needs more than half of them",
+            hint=f"`meshctl rebuild INVENTORY {going[0]}` first; the next when `meshctl status` shows it Ready",
+        )
     found = make_plan(world, limit=nodes, anew=dict.fromkeys(nodes, mark))
     refuse_halted(found)
     going = [action.name for action in found.of(rebuilding.STAGE)]
     return Rebuild(tuple(nodes), mark, found, to_evict(world, going) if going else {})
+
+
+def refuse_leaving_control_planes(world: World, what: str) -> None:
+    """Raises ConflictError while the cluster has more control planes than the inventory: what is meant for the only one is wrong then."""
+    names = {node.name for node in world.cluster.nodes}
+    stamps = [one.stamp for one in world.domains() if world.cluster.owner.owns(one.stamp)]
+    left = sorted(one.node for one in stamps if one is not None and one.endpoint and one.node not in names)
+    if left:
+        raise ConflictError(
+            f"cannot {what} while {', '.join(left)}, which the inventory no longer has, is a control plane of the cluster too",
+            hint=f"`meshctl provision INVENTORY {' '.join(f'--remove {one}' for one in left)}` first, or put it back into nodes",
+        )
 
 
 def _of_control_plane(world: World, nodes: Sequence[str], mark: str) -> Rebuild:
@@ -147,10 +167,17 @@ def _workers(world: World, agreed: Rebuild) -> None:
     found = make_plan(world, limit=agreed.nodes, anew=dict.fromkeys(agreed.nodes, agreed.mark))
     check_agreement(found, agreed.plan)
     doors = world.doors(bundle.load(bundle.find(world.cluster.kubernetes.bundle)))
-    for lot in lots(agreed.nodes, world.cluster.kubernetes.max_unavailable):
+    for lot in _lots(world, agreed.nodes):
         alone = len(lot) == len(agreed.nodes)
         part = found if alone else make_plan(world, limit=lot, anew=dict.fromkeys(lot, agreed.mark))
         go_through(part, STAGES, doors)
+
+
+def _lots(world: World, nodes: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Workers so many at once as may be down, then a control plane by itself."""
+    planes = {node.name for node in world.cluster.control_planes}
+    yield from lots([node for node in nodes if node not in planes], world.cluster.kubernetes.max_unavailable)
+    yield from ([node] for node in nodes if node in planes)
 
 
 def _control_plane(world: World, agreed: Rebuild, path: Path) -> None:

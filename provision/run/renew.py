@@ -9,7 +9,7 @@ from functools import partial
 from provision.base.events import Warned
 from provision.base.parallel import for_each
 from provision.guests import Ssh, target
-from provision.kubernetes import Expiry, expiries, kubectl_for, profile_for
+from provision.kubernetes import Expiry, await_serving, expiries, kubectl_for, profile_for
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.renewal import renew_control_plane, renew_worker, unfinished
 from provision.run.access import node_target
@@ -20,6 +20,9 @@ from provision.run.status import table
 
 LEFT_DAYS = 110
 """30 % of the year that kubeadm signs for: kubelets renew theirs when 10 to 30 % is left, cert-manager at a third."""
+
+SERVES_S = 900.0
+"""As a node that was started anew is waited for."""
 
 AUTHORITIES = frozenset({"ca", "front-proxy-ca", "etcd/ca"})
 """By their names among `expiries`. They live ten years, and all that they signed ends with them: nobody renews those."""
@@ -64,23 +67,25 @@ def plan_renewal(world: World, *, left_days: int = LEFT_DAYS, force: bool = Fals
                     Warned(f"{node}: the authority {one}: it is not renewed", "make the cluster anew before that")
                 )
     begun = dict(zip(shells, for_each(shells.values(), unfinished), strict=True))
-    control_plane = world.cluster.control_plane.name
+    planes = {node.name for node in world.cluster.control_planes}
     nodes = [
         node
         for node in shells
-        if (node == control_plane or profile.renewal.worker)
+        if (node in planes or profile.renewal.worker)
         and (force or begun[node] or any(_due(one, left_days) for one in seen[node]))
     ]
     return Renewals(seen, tuple(nodes))
 
 
 def _shells(world: World) -> dict[str, Ssh]:
-    """A session to each node that is there, the control plane first. Raises Unreachable when that is not."""
-    domains, control_plane = world.domains(), world.cluster.control_plane.name
+    """A session to each node that is there, the control planes first. Raises Unreachable when one of these is not: what is renewed of
+    one is renewed of all.
+    """
+    domains = world.domains()
     there = {d.stamp.node for d in domains if d.active and world.cluster.owner.owns(d.stamp)}
-    first = world.sessions.to(node_target(world, control_plane, domains))
+    first = {one.name: world.sessions.to(node_target(world, one.name, domains)) for one in world.cluster.control_planes}
     others = [node.name for node in world.cluster.workers if node.name in there]
-    return {control_plane: first} | {name: world.sessions.to(target(world.cluster, name, domains)) for name in others}
+    return first | {name: world.sessions.to(target(world.cluster, name, domains)) for name in others}
 
 
 def _certificates(profile: Profile, shell: Ssh) -> tuple[Expiry, ...]:
@@ -94,13 +99,16 @@ def _due(one: Expiry, left_days: int) -> bool:
 def renew(world: World, agreed: Renewals, *, patience_s: float = 0.0) -> Seen:
     """Renews the certificates of the nodes that were agreed to, holding the hosts; gives how all are then."""
     command, shells = f"renew {world.cluster.cluster}", _shells(world)
-    generation, control_plane = world.cluster.kubernetes.generation, shells[world.cluster.control_plane.name]
-    profile, kubectl = profile_for(generation), kubectl_for(generation, control_plane)
+    generation, first = world.cluster.kubernetes.generation, shells[world.cluster.control_plane.name]
+    profile, planes = profile_for(generation), {node.name for node in world.cluster.control_planes}
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "renew"):
         for node in agreed.nodes:
-            if shells[node] is control_plane:
-                renew_control_plane(control_plane, profile.renewal, kubectl, world.emit)
+            if node in planes:
+                own = kubectl_for(generation, shells[node])
+                renew_control_plane(shells[node], profile.renewal, own, world.emit)
+                if len(planes) > 1:  # the next one's etcd goes away too for a moment
+                    await_serving(shells[node], generation, world.emit, within_s=SERVES_S)
             else:
-                holders = profile.renewal.worker
-                renew_worker(shells[node], holders, control_plane, profile.renewal, kubectl, world.emit)
+                holders, kubectl = profile.renewal.worker, kubectl_for(generation, first)
+                renew_worker(shells[node], holders, first, profile.renewal, kubectl, world.emit)
     return dict(zip(shells, for_each(shells.values(), partial(_certificates, profile)), strict=True))

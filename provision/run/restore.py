@@ -112,11 +112,25 @@ def refuse_strange(cluster: Cluster, found: Manifest) -> None:
 def plan_restore(world: World, backup: Backup) -> Return:
     """What is to be done. Raises ConflictError for a backup that does not belong here."""
     refuse_strange(world.cluster, backup.manifest)
+    _refuse_several(world)
     found = make_plan(world, restoring=True)
     refuse_halted(found)
     _refuse_moved(found, backup.manifest)
     _refuse_older_authority(world, backup.manifest)
     return Return(backup, found.until(GUEST_NAMES))
+
+
+def _refuse_several(world: World) -> None:
+    """Raises ConflictError for a cluster of several control planes: etcd's data of one do not go beside what the others have."""
+    stamps = [one.stamp for one in world.domains() if world.cluster.owner.owns(one.stamp)]
+    names = {node.name for node in world.cluster.control_planes}
+    names |= {one.node for one in stamps if one is not None and one.endpoint}
+    if len(names) > 1:
+        raise ConflictError(
+            f"a backup is not put back on a cluster of {len(names)} control planes ({', '.join(sorted(names))}): their etcds"
+            " have one state, which is that of all of them",
+            hint="one that is lost: `meshctl rebuild INVENTORY NODE`; most of them: docs/control-planes.md",
+        )
 
 
 def _refuse_moved(found: Plan, of: Manifest) -> None:

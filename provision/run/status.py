@@ -10,7 +10,7 @@ from provision.base.errors import InventoryError, KubernetesError, ShellError
 from provision.base.shell import Shell
 from provision.kubernetes import WARN_DAYS, Expiry, expiries, kubectl_for
 from provision.libvirt_xml import DomainSeen
-from provision.run.access import node_target
+from provision.run.access import asked, node_target
 from provision.run.engine import World
 from provision.run.observe import observe_hosts
 
@@ -66,9 +66,8 @@ def cluster_status(world: World) -> ClusterStatus:
     certificates: tuple[Expiry, ...] = ()
     error = ""
     try:
-        shell = world.sessions.to(
-            node_target(world, world.cluster.control_plane.name, [domain for _, domain in ours.values()])
-        )
+        domains = [domain for _, domain in ours.values()]
+        shell = world.sessions.to(node_target(world, asked(world, domains), domains))
         certificates = expiries(shell)  # first: an API server whose certificate has expired says nothing
         nodes, pods = _ask_kubernetes(world, shell)
     except (ShellError, KubernetesError, InventoryError) as failure:

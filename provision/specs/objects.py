@@ -261,7 +261,8 @@ class Member:
 class Desired:
     """Everything that should exist for a cluster; `owner_id` is its owner's (`Owner`). `leaving` are guests that are there and that the
     inventory no longer has. `service_cidr` is where Services get their addresses. `kubernetes` is its version (``v1.20.2``). `expires` is
-    until when the cluster is needed, a moment: empty for one that nobody throws away.
+    until when the cluster is needed, a moment: empty for one that nobody throws away. `endpoint` is the virtual address of its control
+    planes, empty where there is none.
     """
 
     cluster: str
@@ -278,6 +279,7 @@ class Desired:
     leaving: tuple[Member, ...] = ()
     service_cidr: str = ""
     expires: str = ""
+    endpoint: str = ""
 
     @property
     def base_image(self) -> Artifact:
@@ -292,6 +294,11 @@ class Desired:
     def guest(self, node: str) -> GuestSpec:
         """The guest of a node."""
         return self._by_node[node]
+
+    @property
+    def control_planes(self) -> tuple[Member, ...]:
+        """The members that run an API server, in the inventory's order."""
+        return tuple(member for member in self.members if member.role == "control-plane")
 
     @functools.cached_property
     def _by_node(self) -> Mapping[str, GuestSpec]:

@@ -16,7 +16,7 @@ STAMP_URI = "urn:meshctl:stamp:1"
 STAMP = f"{{{STAMP_URI}}}stamp"
 STAMPED = (
     *("cluster", "node", "digest", "address", "host_key", "seed", "bundle"),
-    *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet", "rebuild"),
+    *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet", "rebuild", "endpoint"),
 )
 KEPT = ("created", "expires", "pool", "store")
 """The attributes of `Upkeep`. A meshctl that does not know them passes them over."""
@@ -32,6 +32,7 @@ _FORMS = {
     "cluster": _NAME,
     "node": _NAME,
     "address": rf"{_BYTE}(\.{_BYTE}){{3}}",
+    "endpoint": rf"{_BYTE}(\.{_BYTE}){{3}}",
     "host_key": r"[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?",
     "seed": r"[A-Za-z0-9._-]+",
     "vcpu_pins": r"\d{1,5}(,\d{1,5})*",
@@ -69,6 +70,7 @@ class Stamp:
     defined it, whatever somebody made of its elements since; empty on those that an older meshctl defined.
     `owner` is the id of the cluster's owner (`Owner`), empty from before there were ids; `pod_subnet` is where the node's pods live.
     `rebuild` says how far a rebuild has come that has not ended (THROWN_AWAY and those beside it), empty where there is none.
+    `endpoint` is, on a control plane's guest, the virtual address that it was made with; empty where there is none.
     """
 
     cluster: str
@@ -84,6 +86,7 @@ class Stamp:
     owner: str = ""
     pod_subnet: str = ""
     rebuild: str = ""
+    endpoint: str = ""
     upkeep: Upkeep = field(default_factory=Upkeep)
 
 

@@ -29,6 +29,12 @@ CONTROL_PLANE_MIB = 2048
 CONTROL_PLANE_VCPUS = {"1.20": 2}
 """kubeadm's own requirement, by generation (cmd/kubeadm/app/constants, ControlPlaneNumCPU); kubeadm 1.5 has none."""
 
+SEVERAL = frozenset({"1.20"})
+"""Generations whose kubeadm makes several control planes, with an etcd on each (`kubeadm join` with `controlPlane`: from 1.15 on)."""
+
+MOST_CONTROL_PLANES = 5
+"""A write waits for the majority, so that more make it slower; etcd's own advice is seven at the most, and five mostly (its FAQ)."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -101,6 +107,8 @@ def problems(parts: Parts) -> Iterator[Problem]:
         yield from _one_network(parts, parts.network)
         yield from _fixed_addresses(parts, parts.network)
         yield from _node_range(parts, parts.network)
+        if parts.kubernetes is not None and parts.kubernetes.control_plane_endpoint is not None:
+            yield from _endpoint(parts, parts.network, parts.kubernetes.control_plane_endpoint)
     yield from _overlaps(parts)
     if parts.kubernetes is not None:
         yield from _cluster_ranges(parts, parts.kubernetes)
@@ -137,15 +145,56 @@ def _control_planes(parts: Parts) -> Iterator[Problem]:
     if not planes and roles and set(roles) <= {"worker"}:
         hint = "give one node `role: control-plane`"
         yield parts.document.problem(("nodes",), "there is no control plane", hint, key=True)
-    for index in planes[1:]:
-        if parts.kubernetes is not None and parts.kubernetes.generation == "1.5":
-            message = "a second control plane: kubeadm of Kubernetes 1.5 cannot make one"
-        else:
-            message = "a second control plane: meshctl makes clusters with one so far"
-        yield parts.document.problem(("nodes", index, "role"), message, "make it a worker")
+    if parts.kubernetes is not None:
+        yield from _several(parts, parts.kubernetes, planes)
     for index, node in parts.nodes.items():
         if node.role == "control-plane":
             yield from _size_of_control_plane(parts, index, node)
+
+
+def _several(parts: Parts, kubernetes: Kubernetes, planes: list[int]) -> Iterator[Problem]:
+    """Several control planes, and the address that they share."""
+    count, generation = len(planes), kubernetes.generation
+    able = generation in SEVERAL
+    if kubernetes.control_plane_endpoint is not None and not able:
+        message = f"kubeadm of Kubernetes {generation} knows no address that control planes share"
+        yield parts.document.problem(("kubernetes", "control_plane_endpoint"), message, "take it out")
+    if count > 1 and not able:
+        for index in planes[1:]:
+            message = f"a second control plane: kubeadm of Kubernetes {generation} cannot make one"
+            yield parts.document.problem(("nodes", index, "role"), message, "make it a worker")
+    elif count > MOST_CONTROL_PLANES:
+        message = f"{count} control planes: each write to etcd would wait for {count // 2 + 1} of them"
+        yield parts.document.problem(
+            ("nodes", planes[MOST_CONTROL_PLANES], "role"), message, f"{MOST_CONTROL_PLANES} at the most"
+        )
+    elif count > 1 and count % 2 == 0:
+        message = f"{count} control planes: etcd needs more than half of them, so {count} bear no more losses than {count - 1}"
+        hint = (
+            f"{count - 1} or {count + 1} of them: make it a worker, or add one" if count < MOST_CONTROL_PLANES else ""
+        )
+        yield parts.document.problem(("nodes", planes[-1], "role"), message, hint)
+    if count > 1 and able and kubernetes.control_plane_endpoint is None:
+        message = f"{count} control planes need one address at which whoever of them is there is reached"
+        hint = "control_plane_endpoint: ADDRESS, a free one of network.cidr"
+        yield parts.document.problem(("kubernetes",), message, hint, key=True)
+
+
+def _endpoint(parts: Parts, network: Network, endpoint: str) -> Iterator[Problem]:
+    """The shared address is a free one of the nodes' network: it moves from node to node."""
+    location: Location = ("kubernetes", "control_plane_endpoint")
+    cidr = netaddr.IPNetwork(network.cidr)
+    owners = {network.gateway_address: "the gateway"}
+    owners |= {address: "a name server" for address in network.nameservers if address not in owners}
+    owners |= {node.address: node.name for node in parts.nodes.values() if node.address}
+    if netaddr.IPAddress(endpoint) not in cidr or endpoint in (str(cidr[0]), str(cidr[-1])):
+        message = f"{endpoint} is not a host address of {network.cidr}, the nodes' network"
+        yield parts.document.problem(location, message, f"for example {cidr[-2]}, if it is free")
+    elif endpoint in owners:
+        message = f"{endpoint} belongs to {owners[endpoint]}"
+        yield parts.document.problem(
+            location, message, "it needs to be nobody's: the control plane that serves takes it"
+        )
 
 
 def _unavailable(parts: Parts, kubernetes: Kubernetes) -> Iterator[Problem]:
@@ -265,8 +314,9 @@ def _node_range(parts: Parts, network: Network) -> Iterator[Problem]:
     nodes = [
         _Named(name.encode(errors="replace").decode()) for name in dict.fromkeys(filter(None, parts.names("nodes")))
     ]
+    endpoint = parts.kubernetes.control_plane_endpoint if parts.kubernetes is not None else None
     try:
-        node_addresses(network, nodes)
+        node_addresses(network, nodes, free=lambda address: address != endpoint)
     except TooSmall as error:
         field = "nodes" if network.nodes else "cidr"
         message = f"{error}, but there are {len(nodes)} nodes"

@@ -13,7 +13,7 @@ from provision.bundle import Bundle
 from provision.guests import Sessions, Ssh, target
 from provision.hosts import Hypervisor
 from provision.inventory import Cluster
-from provision.kubernetes import Kubectl, kubectl_for
+from provision.kubernetes import Kubectl, first_serving, kubectl_for
 from provision.libvirt_xml import DomainSeen
 from provision.plan import Plan
 from provision.run.observe import all_domains
@@ -76,13 +76,18 @@ class Ways:
     host_shell: Callable[[str], Shell]
     """The shell of a host; raises StorageError where there is none."""
 
-    def shells(self) -> Mapping[str, Ssh]:
+    def shells(self) -> Shells:
         """A session to every node, by name (one bulk read per host)."""
         return Shells(self.cluster, self.sessions, all_domains(self.cluster.owner, self.hypervisors))
 
-    def kubectl(self) -> Kubectl:
-        """Kubectl on the control plane."""
-        return kubectl_for(self.cluster.kubernetes.generation, self.shells()[self.cluster.control_plane.name])
+    def asked(self, *, but: str = "") -> str:
+        """The control plane that is asked: of several the first that serves, and never the one that is excepted, if there is another."""
+        names = [node.name for node in self.cluster.control_planes]
+        return first_serving([name for name in names if name != but] or names, self.shells().__getitem__)
+
+    def kubectl(self, *, but: str = "") -> Kubectl:
+        """Kubectl on the control plane that is asked; `but` as for `asked`."""
+        return kubectl_for(self.cluster.kubernetes.generation, self.shells()[self.asked(but=but)])
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Doors(Ways):
         return self.given_up.without(node.name for node in self.cluster.nodes if plan.concerns(node.name))
 
     def give_up(self, node: str, stage: str, error: MeshctlError) -> None:
-        """Lets the run go on without a node, or raises its failure: where that was not asked for, and for the control plane."""
-        if node == self.cluster.control_plane.name:
+        """Lets the run go on without a node, or raises its failure: where that was not asked for, and for a control plane."""
+        if node in {one.name for one in self.cluster.control_planes}:
             raise error
         self.given_up.add(node, stage, error, self.emit)

@@ -128,7 +128,7 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
         former = _thrown_away(guest, doors) if anew else None
         guest = _with_bundle(guest, plan, doors)
         stamp = _put_seed(guest, plan, doors)
-        if anew and guest.node == doors.cluster.control_plane.name:
+        if anew and [guest.node] == [node.name for node in doors.cluster.control_planes]:
             stamp = replace(stamp, rebuild=PUT_BACK)
         hypervisor.define_domain(domain_xml(guest, stamp), new=former is None)
     elif action.verb is Verb.CHANGE:
@@ -236,6 +236,7 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
         _file(guest.bundle_path),
         owner=plan.desired.owner_id,
         pod_subnet=member.pod_subnet,
+        endpoint=plan.desired.endpoint if member.role == "control-plane" else "",
         upkeep=_upkeep(guest, None, plan, doors),
     )
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from operator import attrgetter
 
+from provision.base.errors import ConflictError
+from provision.base.parallel import for_each
+from provision.guests import Ssh
 from provision.kubernetes import (
+    CONTROL_PLANE,
+    Profile,
+    Spec,
+    await_serving,
     credentials,
     initialise,
+    is_member,
     join,
-    kubectl_for,
     nodes_ready,
     prepare,
     profile_for,
     take_back,
 )
-from provision.plan import UNCORDON, Plan
+from provision.plan import INIT, JOIN, UNCORDON, Plan
 from provision.run.observe import kubernetes_spec
 from provision.run.stages.doors import Doors
 from provision.run.stages.guests import settle
@@ -33,30 +41,36 @@ def run(plan: Plan, doors: Doors) -> None:
     spec = kubernetes_spec(doors.cluster, plan.desired, doors.bundle)
     profile = profile_for(spec.generation)
     shells = doors.shells()
-    control_plane = shells[spec.control_plane.name]
     exchange_disks(plan, doors)
     upgrade_nodes(plan, spec, doors)
     unsettled = {action.where for action in plan.of("guests", "boot")} - {spec.control_plane.name}
+    founder = next((action.name for action in plan.of(NAME, INIT)), "")
+    if founder:
+        _require_no_other(spec, founder, unsettled, plan, doors)
 
     def make_ready(member: Member) -> None:
         if member.name in unsettled:
             settle(plan.desired.guest(member.name), shells[member.name], doors)
         prepare(shells[member.name], profile, spec, member, doors.emit)
-        if member == spec.control_plane:
-            initialise(control_plane, profile, spec, member, doors.emit)
+        if member.name == founder:
+            initialise(shells[member.name], profile, spec, member, doors.emit)
 
     name = attrgetter("name")
     software = {action.name for action in plan.of(NAME, "node software")}
     prepared = [member for member in spec.members if plan.concerns(member.name) or member.name in software]
     each_node(doors, NAME, "preparation", prepared, make_ready, name)
-    joining = {action.name for action in plan.of(NAME, "kubeadm join")}
-    if joining:
-        means = credentials(control_plane, profile, doors.emit)
-        workers = [member for member in spec.members if member.name in joining]
+    joining = {action.name for action in plan.of(NAME, JOIN)}
+    control_planes = [member for member in spec.members if member.name in joining and member.role == CONTROL_PLANE]
+    for one in control_planes:  # one after the other: etcd takes one member at a time
+        each_node(
+            doors, NAME, "join", [one], lambda m: _join_control_plane(m, shells[m.name], profile, spec, doors), name
+        )
+    if workers := [member for member in spec.members if member.name in joining and member not in control_planes]:
+        means = credentials(shells[doors.asked()], profile, doors.emit)
         each_node(
             doors, NAME, "join", workers, lambda m: join(shells[m.name], profile, spec, m, means, doors.emit), name
         )
-    kubectl = kubectl_for(spec.generation, control_plane)
+    kubectl = doors.kubectl()
     each_node(
         doors,
         NAME,
@@ -66,3 +80,34 @@ def run(plan: Plan, doors: Doors) -> None:
         name,
     )
     await_nodes(doors, NAME, "Ready", doors.nodes(plan), lambda names: nodes_ready(kubectl, names), READY_S)
+
+
+def _require_no_other(spec: Spec, founder: str, unsettled: Collection[str], plan: Plan, doors: Doors) -> None:
+    """Raises ConflictError when another control plane has a cluster, which could not be seen when the plan was made: it still booted."""
+    if len(spec.control_planes) == 1:
+        return
+    shells = doors.shells()
+    there = {domain.stamp.node for domain in shells.domains if domain.stamp and doors.cluster.owner.owns(domain.stamp)}
+    others = [one.name for one in spec.control_planes if one.name in there and one.name != founder]
+
+    def has_cluster(name: str) -> bool:
+        if name in unsettled:
+            settle(plan.desired.guest(name), shells[name], doors)
+        return is_member(shells[name])
+
+    found = [name for name, has in zip(others, for_each(others, has_cluster), strict=True) if has]
+    if found:
+        raise ConflictError(
+            f"{founder} would begin another cluster: {', '.join(found)} is a control plane of this one already",
+            hint=f"look at the new plan, by which {founder} joins: run the command again",
+        )
+
+
+def _join_control_plane(member: Member, shell: Ssh, profile: Profile, spec: Spec, doors: Doors) -> None:
+    """Makes a node one more control plane, with its member of etcd, and waits until its own API server serves: the next one's etcd must
+    not be added before this one is in touch with the others.
+    """
+    asked = doors.shells()[doors.asked(but=member.name)]
+    means = credentials(asked, profile, doors.emit, keys=True)
+    join(shell, profile, spec, member, means, doors.emit)
+    await_serving(shell, spec.generation, doors.emit, within_s=READY_S)

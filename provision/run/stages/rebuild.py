@@ -16,9 +16,15 @@ from provision.kubernetes import Kubectl, drain, forget_node, set_aside
 from provision.libvirt_xml import DomainSeen, judged_domains
 from provision.plan import Action, Plan, basis_of, rebuilding
 from provision.run.stages.doors import Doors
-from provision.run.stages.removal import answers, belongings, take_away
+from provision.run.stages.removal import (
+    answers,
+    belongings,
+    leave_control,
+    require_majority_without,
+    take_away,
+)
 from provision.run.stages.steps import each_node
-from provision.specs import GONE, domain_name, stamp_text
+from provision.specs import GONE, Member, domain_name, stamp_text
 
 NAME, TITLE = rebuilding.STAGE, "rebuild: nodes thrown away, to be made anew"
 
@@ -27,19 +33,28 @@ MARKS = {kind: mark for mark, kind in rebuilding.KINDS.items()}
 
 def run(plan: Plan, doors: Doors) -> None:
     """Throws away the nodes that the plan makes anew, at once."""
-    each_node(doors, NAME, "thrown away", plan.of(NAME), lambda action: _throw_away(action, doors), attrgetter("name"))
+    each_node(
+        doors, NAME, "thrown away", plan.of(NAME), lambda action: _throw_away(action, plan, doors), attrgetter("name")
+    )
 
 
-def _throw_away(action: Action, doors: Doors) -> None:
+def _member(node: str, plan: Plan) -> Member:
+    return next(member for member in plan.desired.members if member.name == node)
+
+
+def _throw_away(action: Action, plan: Plan, doors: Doors) -> None:
     node, host = action.name, action.where
     door = doors.hypervisors[host]
     found = _as_planned(action, doors)
     doomed = belongings(host, node, doors, going=lambda there: rebuilding.doomed(there, node, action.kind))
-    kubectl = None if node == doors.cluster.control_plane.name else doors.kubectl()
+    kubectl = None if [node] == [one.name for one in doors.cluster.control_planes] else doors.kubectl(but=node)
+    member = _member(node, plan)
     if kubectl is not None and found is not None and not _marked(found):
+        require_majority_without(member, kubectl)
         _empty(found, node, kubectl, doors)
     mark(found, MARKS[action.kind], host, doors)
     if kubectl is not None:
+        leave_control(member, kubectl, doors, runs=found is not None and found.active)
         forget_node(kubectl, node, doors.emit)
     if found is not None:
         door.stop_domain(found.name)

@@ -9,13 +9,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
-from provision.base.errors import ConflictError
+from provision.base.errors import ConflictError, Unreachable
 from provision.base.events import Changed, Emit, Warned
 from provision.base.parallel import for_each
 from provision.base.shell import Shell
 from provision.hosts import Hypervisor, observe_disks, release, remove_copy, remove_group, remove_logical
 from provision.inventory import Host
-from provision.kubernetes import Kubectl, drain, kubectl_for, prepare, profile_for, ready_nodes
+from provision.kubernetes import (
+    CONTROL_PLANE,
+    KEEPALIVED,
+    Kubectl,
+    drain,
+    patiently,
+    prepare,
+    profile_for,
+    ready_nodes,
+    require_quorum_without,
+    take_away_member,
+)
 from provision.plan import CACHED, HostSeen, Plan, Removal, departure, hindrances, removals
 from provision.run.observe import kubernetes_spec, observe_hosts
 from provision.run.site import Estate
@@ -26,12 +37,15 @@ from provision.storage import StorageSeen
 
 NAME, TITLE = departure.STAGE, "removal of nodes that the inventory no longer has"
 
+MOVES_S = 300.0
+"""How long the API may be away when a control plane leaves: etcd elects another leader (10 s), and the virtual address moves (40 s)."""
+
 
 def run(plan: Plan, doors: Doors) -> None:
     """Takes one node after the other away, so that what runs there finds room elsewhere; then their routes, on all others at once."""
     names = {action.name for action in plan.of(NAME)}
     shells, generation = doors.shells(), doors.cluster.kubernetes.generation
-    kubectl = kubectl_for(generation, shells[doors.cluster.control_plane.name])
+    kubectl = doors.kubectl()
     for member in plan.desired.leaving:
         if member.name in names:
             _take_leave(member, kubectl, doors)
@@ -51,13 +65,38 @@ def run(plan: Plan, doors: Doors) -> None:
 def _take_leave(member: Member, kubectl: Kubectl, doors: Doors) -> None:
     hypervisor, guest = doors.hypervisors[member.host], domain_name(doors.cluster.cluster, member.name)
     doomed = belongings(member.host, member.name, doors)
+    require_majority_without(member, kubectl)
     if answers(member.name, kubectl, doors.emit, runs=hypervisor.runs(guest)):
         drain(kubectl, member.name, doors.emit)
+    leave_control(member, kubectl, doors, runs=hypervisor.runs(guest))
     kubectl.delete("node", member.name)
     doors.emit(Changed("cluster", f"node {member.name}", "delete from Kubernetes"))
     hypervisor.stop_domain(guest)
     for one in sorted(doomed, key=lambda one: -one.order):  # the guest last
         take_away(one, hypervisor, doors.host_shell, doors.emit)
+
+
+def require_majority_without(member: Member, kubectl: Kubectl) -> None:
+    """Raises KubernetesError, with nothing changed, when a control plane cannot be spared: etcd would have no majority without it."""
+    etcd = profile_for(kubectl.generation).etcd
+    if member.role == CONTROL_PLANE and etcd is not None:
+        require_quorum_without(kubectl.shell, etcd, member.name, member.address)
+
+
+def leave_control(member: Member, kubectl: Kubectl, doors: Doors, *, runs: bool) -> None:
+    """Takes from a control plane, one of several, what makes it one: the virtual address, given up at once as it would be missed for
+    longer, and its place in etcd. Done in part, the same again does the rest; of a worker there is nothing to take.
+    """
+    etcd = profile_for(kubectl.generation).etcd
+    if member.role != CONTROL_PLANE or etcd is None:
+        return
+    if runs:
+        try:
+            doors.shells()[member.name].run(["systemctl", "disable", "--now", KEEPALIVED], check=False)
+        except Unreachable as error:
+            doors.emit(Warned(f"{error.message}: if it has the virtual address, that moves when it stops"))
+    take_away_member(kubectl.shell, etcd, member.name, member.address, doors.emit)
+    patiently(kubectl, lambda: kubectl.get("nodes"), within_s=MOVES_S, emit=doors.emit)
 
 
 def answers(node: str, kubectl: Kubectl, emit: Emit, *, runs: bool) -> bool:

@@ -5,7 +5,7 @@ that was ended left empty, the next one takes back. What a person has cordoned s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from provision.base.errors import StageTimeout, Unreachable
@@ -13,7 +13,21 @@ from provision.base.events import Changed, Warned
 from provision.base.parallel import for_each
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Ssh
-from provision.kubernetes import Kubectl, Watched, is_member, kubectl_for, nodes_ready, set_aside, take_back, wait_on
+from provision.kubernetes import (
+    Kubectl,
+    Watched,
+    await_serving,
+    first_serving,
+    is_member,
+    kubectl_for,
+    nodes_ready,
+    profile_for,
+    require_quorum_without,
+    set_aside,
+    take_back,
+    wait_on,
+)
+from provision.libvirt_xml import DomainSeen
 from provision.plan import Action, Plan
 from provision.run.stages.doors import Doors, Guest, Ways
 from provision.run.stages.verify import ask_mesh
@@ -36,18 +50,25 @@ def restart(plan: Plan, actions: tuple[Action, ...], doors: Doors, settle: Settl
 def in_turn(
     guests: Sequence[Guest], shells: Mapping[str, Ssh], ways: Ways, settle: Settle, *, force: bool = False
 ) -> None:
-    """Starts guests anew: workers first, `kubernetes.max_unavailable` at once, each lot back before the next goes down; the control
-    plane last and alone. `force`: what does not shut down in time is stopped hard, and who does not answer is not emptied.
+    """Starts guests anew: workers first, `kubernetes.max_unavailable` at once, each lot back before the next goes down; control
+    planes last, each alone, so that the others of several serve. `force`: what does not shut down in time is stopped hard, and
+    who does not answer is not emptied.
 
-    `shells` must hold the control plane's, and each guest's.
+    `shells` must hold the control planes', and each guest's.
     """
-    name = ways.cluster.control_plane.name
-    turn = _Turn(ways, shells, kubectl_for(ways.cluster.kubernetes.generation, shells[name]), settle, force)
-    workers = [guest for guest in guests if guest.node != name]
+    names, generation = [node.name for node in ways.cluster.control_planes], ways.cluster.kubernetes.generation
+
+    def asked(but: str = "") -> Kubectl:
+        able = [name for name in names if name != but] or names
+        return kubectl_for(generation, shells[first_serving(able, shells.__getitem__)])
+
+    workers = [guest for guest in guests if guest.node not in names]
+    turn = _Turn(ways, shells, asked(), settle, force)
     for lot in lots(workers, ways.cluster.kubernetes.max_unavailable):
         for_each(lot, turn.worker)
     for guest in guests:
-        if guest.node == name:
+        if guest.node in names:
+            turn = replace(turn, kubectl=asked(but=guest.node))
             turn.control_plane(guest)
 
 
@@ -77,8 +98,26 @@ class _Turn:
             take_back(shell, self.kubectl, node, self.ways.emit)
 
     def control_plane(self, guest: Guest) -> None:
-        """Starts it anew. It is not emptied: while it is down nobody moves a pod, and its own may be the only ones of their kind."""
+        """Starts it anew. It is not emptied: while the only one is down nobody moves a pod, and its own may be the only ones of their
+        kind. Of several it is waited for until its own API server serves, as the next one takes its etcd away too.
+        """
+        if len(self.ways.cluster.control_planes) == 1:
+            self._anew(guest)
+            return
+        self._require_majority(guest)
         self._anew(guest)
+        await_serving(self.shells[guest.node], self.kubectl.generation, self.ways.emit, within_s=READY_S)
+
+    def _require_majority(self, guest: Guest) -> None:
+        """Raises KubernetesError when the others could not write without it."""
+        etcd = profile_for(self.kubectl.generation).etcd
+        if etcd is not None and self._is_member(guest.node) and not self.force:
+            address = next(one.stamp.address for one in self._domains() if one.stamp and one.stamp.node == guest.node)
+            require_quorum_without(self.kubectl.shell, etcd, guest.node, address)
+
+    def _domains(self) -> tuple[DomainSeen, ...]:
+        owner = self.ways.cluster.owner
+        return tuple(one for one in self.ways.shells().domains if owner.owns(one.stamp))
 
     def _is_member(self, node: str) -> bool:
         return is_member(self.shells[node]) and is_member(self.kubectl.shell)

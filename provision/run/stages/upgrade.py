@@ -17,11 +17,12 @@ from provision.base.waiting import NotYet, Ready
 from provision.guests import Ssh
 from provision.hosts import copy_path
 from provision.kubernetes import (
+    CONTROL_PLANE,
     Kubectl,
     Profile,
     Spec,
     Watched,
-    kubectl_for,
+    await_serving,
     load_images,
     nodes_ready,
     profile_for,
@@ -79,14 +80,14 @@ def _restamped(stamp: Stamp, old: GuestSpec, new: GuestSpec, path: str) -> Stamp
 def upgrade_nodes(plan: Plan, spec: Spec, doors: Doors) -> None:
     """Moves the members that are behind to the inventory's version."""
     names = {action.name for action in plan.of("kubernetes", UPGRADE)}
+    # The first control plane moves what the whole cluster has; the others follow it, and are behind it in the inventory too.
     behind = sorted((member for member in spec.members if member.name in names), key=lambda one: one.role)
     if not behind:
         return
     shells, profile = doors.shells(), profile_for(spec.generation)
-    kubectl = kubectl_for(spec.generation, shells[spec.control_plane.name])
     for_each(behind, lambda member: load_images(shells[member.name], profile, spec, member, doors.emit))
     for member in behind:
-        _one(member, shells[member.name], kubectl, profile, spec, doors)
+        _one(member, shells[member.name], doors.kubectl(but=member.name), profile, spec, doors)
 
 
 def _one(member: Member, shell: Ssh, kubectl: Kubectl, profile: Profile, spec: Spec, doors: Doors) -> None:
@@ -98,9 +99,11 @@ def _one(member: Member, shell: Ssh, kubectl: Kubectl, profile: Profile, spec: S
             renew_proxy(kubectl, member.name, spec.version, doors.emit)
         _await(member, shell, kubectl, spec, doors, routed=routed)
 
-    # While the control plane is moved nobody moves pods, and its own may be the only ones of their kind.
-    if member == spec.control_plane:
+    # While the only control plane is moved nobody moves pods, and its own may be the only ones of their kind.
+    if member.role == CONTROL_PLANE:
         work()
+        if len(spec.control_planes) > 1:
+            await_serving(shell, spec.generation, doors.emit, within_s=READY_S)
     else:
         ours = set_aside(shell, kubectl, member.name, doors.emit)
         work()

@@ -48,7 +48,7 @@ def run(plan: Plan, doors: Doors) -> None:
 
 def _pod_network(nodes: Sequence[str], shells: Mapping[str, Ssh], doors: Doors) -> None:
     """From these nodes each other one of them is reached, and the control plane in any case: one node alone proves nothing."""
-    kubectl, control_plane = doors.kubectl(), doors.cluster.control_plane.name
+    kubectl, control_plane = doors.kubectl(), doors.asked()
     pods = await_nodes(
         doors,
         NAME,

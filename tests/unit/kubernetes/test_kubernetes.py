@@ -122,7 +122,7 @@ def test_no_command_line_holds_the_token(generation: str) -> None:
     profile = profile_for(generation)
     words = (
         *profile.init_argv(),
-        *profile.join_argv(),
+        *profile.join_argv("worker"),
         *profile.reset_argv("worker"),
         *profile.reset_argv("control-plane"),
     )

@@ -124,10 +124,12 @@ def test_a_second_time_nothing_is_changed(cluster: Cluster, newer: Spec) -> None
 
 def test_an_api_server_that_does_not_come_back_is_said_with_what_was_done(cluster: Cluster, newer: Spec) -> None:
     cluster[CP].run(["sh", "-c", "cd /var/lib/meshctl && rm upgrade.done && sed -i 1s/9/8/ prepared"])
-    broken = PROFILE.upgrade_work("control-plane").replace("left=300", "left=1").replace('"^Server', '"^Nobody')
+    broken = (
+        PROFILE.upgrade_work("control-plane", first=True).replace("left=300", "left=1").replace('"^Server', '"^Nobody')
+    )
 
     class Broken(type(PROFILE)):  # type: ignore[misc]
-        def upgrade_work(self, role: str) -> str:
+        def upgrade_work(self, role: str, *, first: bool) -> str:  # noqa: ARG002 (the interface)
             del role
             return broken
 
