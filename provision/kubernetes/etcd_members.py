@@ -112,7 +112,7 @@ def take_away_member(shell: Shell, etcd: Certificates, node: str, address: str, 
 
 
 def _asked(shell: Shell, etcd: Certificates, what: str, question: dict[str, str]) -> dict[str, Any]:
-    url = f"https://127.0.0.1:{CLIENT_PORT}/v3/{what}"
+    url = f"https://127.0.0.1:{CLIENT_PORT}/v3/cluster/{what}"
     argv = ["curl", *_means(etcd), "--data", json.dumps(question), url]
     ask = shell.read if what == "member/list" else shell.run
     said = answers(ask(argv, within_s=ASK_S + 15.0, check=False).stdout)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from provision.inventory import Cluster, Node
+from provision.placement.apart import apart
 from provision.placement.explain import reasons
 from provision.placement.fitness import check_hosts
 from provision.placement.layout import HostLayout, layout
@@ -30,6 +31,7 @@ def place(cluster: Cluster, topologies: Mapping[str, Topology], current: Sequenc
     `topologies` are by host name; `current` are the guests that the hosts have now, ours and others'. Raises PlacementError
     for hosts of another architecture, and when the inventory names CPUs or NUMA nodes that a host does not have.
     """
+    cluster = apart(cluster, current)
     check_hosts(cluster.hosts, {host.name: topologies[host.name] for host in cluster.hosts})
     hosts = _rooms(cluster, topologies)
     by_name = {host.host.name: host for host in hosts}

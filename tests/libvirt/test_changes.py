@@ -67,7 +67,9 @@ def said(folder: Path) -> Said:
         ],
         "storage": {"require": "any"},
         "ssh": {"public_key": KEY, "proxy_command": ["false"]},
-        "kubernetes": {"version": "v1.20.2", "bundle": str(folder / "bundle")},
+        "kubernetes": {
+            "version": "v1.20.2", "bundle": str(folder / "bundle"), "control_plane_endpoint": "10.77.0.250",
+        },
     }  # fmt: skip
 
 
@@ -206,6 +208,11 @@ def second_key(new: Said, folder: Path) -> None:
     new["ssh"] = {"key_file": str(folder / "key"), "proxy_command": ["false"]}
 
 
+def two_more_control_planes(new: Said, _folder: Path) -> None:
+    first = new["nodes"][0]
+    new["nodes"] += [first | {"name": name, "host": "hv2"} for name in ("cp2", "cp3")]
+
+
 def another_host(new: Said, folder: Path) -> None:
     new["hosts"].append({"name": "hv3", "uri": f"test://{folder}/hv3.xml", "reserved_memory": "0MiB"})
 
@@ -296,6 +303,8 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("network.nameservers", ""): put("network", "nameservers", to=["10.99.0.53"]),
     ("nodes", "added"): lambda new, _: new["nodes"].append(worker()),
     ("nodes", "removed"): lambda new, _: new["nodes"].pop(),
+    ("nodes", "control planes added"): two_more_control_planes,
+    ("kubernetes.control_plane_endpoint", ""): put("kubernetes", "control_plane_endpoint", to="10.77.0.251"),
     ("nodes[].name", ""): put("nodes", 2, "name", to="w9"),
     ("nodes[].role", ""): roles_swapped,
     ("nodes[].vcpus", ""): put("nodes", 1, "vcpus", to=3),

@@ -126,7 +126,6 @@ def test_every_problem_is_reported_at_once_and_in_order() -> None:
         ("  cidr: 10.77.0.0/24", "  cidr: 10.77.0.0", (7, 9), "network.cidr", "prefix length", "10.77.0.0/24"),
         ("  uri: qemu:///system", "  uri: xen:///", (5, 8), "hosts[0].uri", "not a libvirt URI", "qemu:///system"),
         # rules between fields
-        ("role: worker", "role: control-plane", (14, 9), "nodes[1].role", "so far", "worker"),
         ("role: control-plane", "role: worker", (8, 1), "nodes", "there is no control plane", "role: control-plane"),
         ("- name: w1", "- name: cp1", (13, 9), "nodes[1].name", "taken by nodes[0] (line 9)", "unique"),
         ("  memory: 2GiB", "  host: hv2\n  memory: 2GiB", (15, 9), "nodes[1].host", "there is no host hv2", "hv1?"),

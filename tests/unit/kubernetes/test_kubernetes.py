@@ -27,6 +27,7 @@ from provision.kubernetes.node import compare, parse
 from provision.kubernetes.preflight import judge
 from provision.kubernetes.profile import archives_for
 from provision.kubernetes.token import new_token, redacted
+from provision.kubernetes.virtual_address import holds_address
 from provision.specs.objects import Member
 
 CP = Member("cp1", "control-plane", "hv1", "10.77.0.61", "10.244.61.0/24")
@@ -185,14 +186,14 @@ def answer(spec: Spec, member: Member, **changes: str) -> str:
     profile = profile_for(spec.generation)
     archives = archives_for(profile, spec, member.role)
     kinds = {
-        "active": "active\nactive\nactive\ninactive",
+        "active": "active\nactive\nactive\ninactive" + ("\nactive" if holds_address(spec, member) else "\ninactive"),
         "prepared": "\n".join(spec.stamp),
         "loaded": "\n".join(archive.sha256 for archive in archives),
         "image": "\n".join(reference for archive in archives for reference in archive.references),
         "kubeadm.started": "2017-01-01",
         "kubeadm.done": "0",
         "kubeadm-file": "/etc/kubernetes/admin.conf\n/etc/kubernetes/kubelet.conf",
-        "enabled": "kubelet.service\nmeshctl-network.service",
+        "enabled": "kubelet.service\nmeshctl-network.service\nkeepalived.service",
         "forward": "-P FORWARD ACCEPT\n-A FORWARD -j KUBE-FORWARD",
         "route": "\n".join(f"{route} dev mesh0 " for route in routes(spec, member)),
         "file": "\n".join(f"{file.sha256}  {file.path}" for file in files_for(profile, spec, member)),

@@ -129,7 +129,7 @@ def test_an_api_server_that_does_not_come_back_is_said_with_what_was_done(cluste
     )
 
     class Broken(type(PROFILE)):  # type: ignore[misc]
-        def upgrade_work(self, role: str, *, first: bool) -> str:  # noqa: ARG002 (the interface)
+        def upgrade_work(self, role: str, *, first: bool) -> str:
             del role
             return broken
 

@@ -1,0 +1,174 @@
+"""A cluster of three control planes on libvirt's test driver: what is planned for it, from its beginning to the loss of one of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import pytest
+import yaml
+
+from provision import images
+from provision.base.errors import ConflictError, InventoryError
+from provision.images.builder import path as image_path
+from provision.inventory import load
+from provision.plan import INIT, JOIN, HostSeen, NodeSeen, Observed, Plan, departure, limits, plan, rebuilding
+from provision.run.engine import World, intent, opened
+from provision.run.observe import kubernetes_spec
+from provision.run.rebuild import plan_rebuild, refuse_leaving_control_planes
+from provision.run.restore import _refuse_several
+from provision.specs import THROWN_AWAY, Stamp
+from tests.libvirt.conftest import NODE
+from tests.libvirt.test_changes import Living, Said, made, said, sealed_in, two_more_control_planes
+
+PLANES = ("cp1", "cp2", "cp3")
+
+
+@dataclass(frozen=True)
+class Three(Living):
+    """The same with what its nodes are."""
+
+    def of(self, text: Said) -> World:
+        """The same hosts with another inventory."""
+        return replace(self.world, cluster=load(str(self.folder / "x.yaml"), yaml.safe_dump(text)))
+
+    def seen(self, nodes: Mapping[str, NodeSeen], world: World | None = None) -> Observed:
+        """As the hosts are now, with these words of nodes; the others are members."""
+        members = {
+            node.name: NodeSeen(member=True, role=node.role, version="v1.20.2")
+            for node in (world or self.world).cluster.nodes
+        }
+        return Observed(self.hosts(world), members | dict(nodes), ())
+
+    def hosts(self, world: World | None = None) -> Mapping[str, HostSeen]:
+        return intent(world or self.world).hosts
+
+    def planned(self, observed: Observed, anew: tuple[str, ...] = ()) -> Plan:
+        meant = intent(self.world)
+        marks = dict.fromkeys(anew, THROWN_AWAY)
+        found = plan(meant.wanted, observed, anew=marks)
+        return rebuilding.throwing_away(found, self.world.cluster, observed, marks)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
+    folder = tmp_path_factory.mktemp("three")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MESHCTL_CACHE", str(folder / "cache"))
+        patch.setenv("MESHCTL_STATE", str(folder / "state"))
+        for name in ("hv1", "hv2"):
+            (folder / f"{name}.xml").write_text(NODE)
+        sealed_in(folder / "bundle")
+        image = image_path(images.recipe("debian-12"))
+        image.parent.mkdir(parents=True)
+        image.write_bytes(b"an image")
+        text = said(folder)
+        text["nodes"].pop(1)
+        two_more_control_planes(text, folder)
+        with opened(load(str(folder / "x.yaml"), yaml.safe_dump(text)), lambda _: None) as world:
+            living = made(world, folder, text)
+            yield Three(living.world, living.folder, living.said, living.spec)
+
+
+def tasks(found: Plan) -> dict[str, str]:
+    return {action.name: action.kind for action in found.actions if action.kind in (INIT, JOIN)}
+
+
+def without(three: Three, *nodes: str) -> Said:
+    text = copy.deepcopy(three.said)
+    text["nodes"] = [node for node in text["nodes"] if node["name"] not in nodes]
+    return text
+
+
+def test_every_control_planes_guest_says_the_endpoint_that_it_was_made_with(three: Three) -> None:
+    stamps = [one.stamp for one in three.world.domains() if one.stamp]
+    assert {one.node: one.endpoint for one in stamps} == {**dict.fromkeys(PLANES, "10.77.0.250"), "w2": ""}
+
+
+def test_the_first_begins_and_the_others_join(three: Three) -> None:
+    nobody = dict.fromkeys((*PLANES, "w2"), NodeSeen())
+    assert tasks(three.planned(three.seen(nobody))) == {"cp1": INIT, "cp2": JOIN, "cp3": JOIN, "w2": JOIN}
+
+
+def test_a_first_that_is_none_joins_the_cluster_that_another_has(three: Three) -> None:
+    """Else it would begin a second one under the same address."""
+    found = three.planned(three.seen({"cp1": NodeSeen()}))
+    assert tasks(found)["cp1"] == JOIN
+    assert found.of("kubernetes", INIT) == ()
+
+
+def test_a_rebuilt_first_joins_too_and_its_state_is_put_back_by_nobody(three: Three) -> None:
+    found = three.planned(three.seen({}), anew=("cp1",))
+    assert [(action.stage, action.name) for action in found.of("rebuild")] == [("rebuild", "cp1")]
+    assert "its member of etcd taken away" in found.of("rebuild")[0].reason
+    assert [action.name for action in found.of("kubernetes", JOIN)] == ["cp1"]
+    assert found.of("kubernetes", INIT) == ()
+
+
+def test_a_worker_of_a_limited_run_joins_by_whichever_control_plane_is_there(three: Three) -> None:
+    meant = intent(three.world)
+    lost = three.seen({"cp1": NodeSeen(unreachable="cp1: no route"), "w2": NodeSeen()})
+    narrow = plan(limits.narrowed(meant.wanted, ("w2",)), lost)
+    found = limits.limited(narrow, plan(meant.wanted, lost), three.world.cluster, lost, ("w2",))
+    assert [action.name for action in found.of("kubernetes", JOIN)] == ["w2"]
+    none = three.seen(dict.fromkeys((*PLANES, "w2"), NodeSeen()))
+    with pytest.raises(ConflictError, match="w2 cannot join: cp1"):
+        limits.limited(narrow, plan(meant.wanted, none), three.world.cluster, none, ("w2",))
+
+
+def test_one_rebuild_is_of_one_control_plane(three: Three) -> None:
+    with pytest.raises(ConflictError, match="cp1, cp2 are control planes, of which one is rebuilt at a time"):
+        plan_rebuild(three.world, ["cp1", "w2", "cp2"], keep_data=False)
+
+
+def test_a_backup_is_not_put_back_on_several(three: Three) -> None:
+    with pytest.raises(ConflictError, match=r"not put back on a cluster of 3 control planes \(cp1, cp2, cp3\)"):
+        _refuse_several(three.world)
+
+
+def test_one_that_leaves_is_a_control_plane_till_it_is_gone_and_the_only_one_left_is_not_taken_for_it(
+    three: Three,
+) -> None:
+    world = three.of(without(three, "cp2", "cp3"))
+    meant = intent(world)
+    assert {member.name: member.role for member in meant.wanted.leaving} == dict.fromkeys(
+        ("cp2", "cp3"), "control-plane"
+    )
+    spec = kubernetes_spec(world.cluster, meant.wanted, meant.sealed)
+    assert {member.name for member in spec.control_planes} == set(PLANES)
+    observed = replace(three.seen({}, world), hosts=meant.hosts)
+    found = departure.taking_away(plan(meant.wanted, observed), world.cluster, observed, ["cp3", "cp2"])
+    assert all("its member of etcd and the virtual address" in one.reason for one in found.of("removal"))
+    with pytest.raises(ConflictError, match="cannot rebuild cp1 while cp2, cp3, which the inventory no longer has"):
+        refuse_leaving_control_planes(world, "rebuild cp1")
+    with pytest.raises(ConflictError, match="cluster of 3 control planes"):
+        _refuse_several(world)
+
+
+def test_another_cluster_gets_neither_a_node_nor_an_endpoint_at_that_address(three: Three) -> None:
+    other = without(three, "cp2", "cp3") | {"cluster": "other", "id": "f" * 16}
+    with pytest.raises(InventoryError, match=r"control_plane_endpoint: 10\.77\.0\.250 is in use already: by another"):
+        intent(three.of(other))
+    other["kubernetes"] = other["kubernetes"] | {"control_plane_endpoint": "10.77.0.249"}
+    other["network"] = other["network"] | {"nodes": "10.77.0.249-10.77.0.252"}
+    assert {member.address for member in intent(three.of(other)).wanted.members} == {"10.77.0.251", "10.77.0.252"}
+
+
+def test_a_cluster_without_an_endpoint_does_not_get_one(three: Three) -> None:
+    observed = three.seen({})
+    domains = [
+        replace(one, stamp=replace(one.stamp, endpoint=""))
+        if isinstance(one.stamp, Stamp) and one.stamp.node == "cp1"
+        else one
+        for one in observed.hosts["hv1"].domains
+    ]
+    hosts = dict(observed.hosts) | {"hv1": replace(observed.hosts["hv1"], domains=tuple(domains))}
+    with pytest.raises(ConflictError, match=r"cp1 was made without one, the inventory now says 10\.77\.0\.250"):
+        three.planned(replace(observed, hosts=hosts))
+
+
+def test_the_first_ones_host_may_be_lost(three: Three) -> None:
+    """Of one control plane alone that is a refusal: workers would never know another."""
+    observed = three.seen({}).without("demo", ["cp1"])
+    assert tasks(three.planned(observed))["cp1"] == JOIN
