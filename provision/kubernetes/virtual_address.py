@@ -21,7 +21,7 @@ INTERFACE = "mesh0"
 """How the seed calls a guest's link (network-config.j2)."""
 
 ADVERT_S = 3
-"""Seconds between adverts; three that stay away, and up to one more, are the end of the one who sends them (RFC 5798 §6.1). keepalived's
+"""Seconds between adverts; three that stay away, and up to one more, are the end of the one who sends them (RFC 3768 §6.1). keepalived's
 default is 1: an emulated guest whose disk is busy stands still for that long and longer."""
 
 CHECK_EVERY_S, CHECK_WITHIN_S, FALL = 10, 9, 3

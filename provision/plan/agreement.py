@@ -58,7 +58,8 @@ def _in_things(now: Mapping[str, str], then: Mapping[str, str]) -> Iterator[str]
 def _things(wanted: Desired) -> Iterator[tuple[str, Hashable]]:
     yield "the owner's id", wanted.owner_id
     yield "the addresses of Services", wanted.service_cidr
-    yield "the control planes' shared address", wanted.endpoint
+    if wanted.endpoint:
+        yield "the control planes' shared address", wanted.endpoint
     yield from ((f"pool {one.name} of {one.host}", one) for one in wanted.pools)
     yield from ((f"network {one.name} of {one.host}", one) for one in wanted.networks)
     yield from ((f"{one.kind} {one.title}", replace(one, path="")) for one in wanted.artifacts)
