@@ -24,9 +24,11 @@ ADVERT_S = 3
 """Seconds between adverts; three that stay away, and up to one more, are the end of the one who sends them (RFC 3768 §6.1). keepalived's
 default is 1: an emulated guest whose disk is busy stands still for that long and longer."""
 
-CHECK_EVERY_S, CHECK_WITHIN_S, FALL = 10, 9, 3
+CHECK_EVERY_S, CHECK_WITHIN_S, FALL = 10, 9, 5
 """Seconds between checks, seconds that one may take, and how many must fail in a row. Each check is a TLS handshake, which costs an
-emulated CPU a tenth of a second. An API server that ended, on a machine that goes on, so loses the address within 40 s."""
+emulated CPU a tenth of a second. An API server that ended, on a machine that goes on, so loses the address within a minute, if the kubelet
+has not started it anew before. No sooner: when a second member is added to etcd the first one cannot write until that has started, for
+which kubeadm has 40 s (`etcdHealthyCheckRetries` by `etcdHealthyCheckInterval`), and needs the address then."""
 
 # Run as nobody. It asks on loopback whether somebody serves, and tells him nothing: whose certificate he shows does not matter, and the
 # authority's certificate is not there before `kubeadm init`.

@@ -38,7 +38,7 @@ from provision.storage import StorageSeen
 NAME, TITLE = departure.STAGE, "removal of nodes that the inventory no longer has"
 
 MOVES_S = 300.0
-"""How long the API may be away when a control plane leaves: etcd elects another leader (10 s), and the virtual address moves (40 s)."""
+"""How long the API may be away when a control plane leaves: etcd elects another leader (10 s), and the virtual address moves (a minute)."""
 
 
 def run(plan: Plan, doors: Doors) -> None:

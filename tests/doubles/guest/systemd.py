@@ -38,6 +38,9 @@ def systemctl(words: list[str]) -> None:
                 units["loaded"] = _fingerprint()
         case ["enable", *names] if names:
             _enable([_full(name) for name in names])
+        case ["disable", "--now", unit]:
+            stop(_full(unit))
+            Path(f"/etc/systemd/system/multi-user.target.wants/{_full(unit)}").unlink(missing_ok=True)
         case ["start", unit]:
             if active(_full(unit)) != "active":
                 start(_full(unit))
