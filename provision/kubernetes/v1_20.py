@@ -88,7 +88,7 @@ _NODE = """\
 exec timeout -s INT -k 30 600 kubeadm upgrade node
 """
 _NODE_OF_SEVERAL = f"""\
-exec timeout -s INT -k 30 1740 kubeadm upgrade node --experimental-patches {PATCHES}
+exec timeout -s INT -k 30 1740 kubeadm upgrade node --experimental-patches {PATCHES} --ignore-preflight-errors=ImagePull
 """
 
 # The drop-in that Kubernetes' own packages ship for 1.20, word for word.

@@ -50,7 +50,7 @@ JOINING = {
     ),
     "second-control-plane": Told(
         seen="unable to add a new control plane instance a cluster that doesn't have a stable controlPlaneEndpoint address",
-        means="The cluster was not made for a second control plane.",
+        means="The cluster was not made for a second control plane: that needs `kubernetes.control_plane_endpoint` from its beginning.",
         why="kubeadm needs an address that belongs to no single node, given at init.",
     ),
     "dns": Told(

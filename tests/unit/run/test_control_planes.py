@@ -10,9 +10,11 @@ import pytest
 from provision.base.errors import ConflictError, KubernetesError, Unreachable
 from provision.base.events import Changed, Event, Warned
 from provision.kubernetes import Kubectl
+from provision.run.stages import rolling
 from provision.run.stages.kubernetes import _require_no_other
 from provision.run.stages.removal import leave_control, require_majority_without
 from provision.specs import Stamp
+from tests.doubles.sandbox import NodeShell
 from tests.unit.kubernetes.test_control_planes import CP2, CP3, PROFILE, THREE, Ground, ground, put
 from tests.unit.kubernetes.test_kubernetes import CP, W1
 from tests.unit.sample import CLUSTER
@@ -23,6 +25,11 @@ KUBECTL = """#!/bin/sh
 case "$*" in *" get nodes "*) echo '{"items": []}';; *) echo "strict double: kubectl $*" >&2; exit 1;; esac
 """
 ON = "mkdir -p /etc/systemd/system && printf '[Service]\\nExecStart=/bin/sleep 600\\n' > /etc/systemd/system/keepalived.service"
+
+MEMBER = """
+mkdir -p /etc/kubernetes/pki/etcd && cd /etc/kubernetes && touch admin.conf /var/lib/meshctl/kubeadm.done
+touch pki/etcd/ca.crt pki/etcd/healthcheck-client.crt pki/etcd/healthcheck-client.key
+"""
 
 
 class Here(dict[str, Any]):
@@ -89,6 +96,51 @@ def test_of_a_worker_there_is_nothing_to_take(three: Ground) -> None:
     require_majority_without(W1, kubectl(three))
     leave_control(W1, kubectl(three), ways, runs=True)
     assert (events, len(three.members())) == ([], 3)
+
+
+# ── started anew ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def started(three: Ground, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The guests that were started anew, in their order, by nobody: there are none here."""
+    found: list[str] = []
+    for shell in three.shells.values():
+        shell.run(["sh", "-c", MEMBER])
+    monkeypatch.setattr(NodeShell, "close", lambda _: None, raising=False)
+    monkeypatch.setattr(rolling, "start_anew", lambda guest, *_, **__: found.append(guest.node))
+    monkeypatch.setattr(rolling._Turn, "_serves", lambda *_: None)
+    return found
+
+
+def ways_of(three: Ground) -> Any:
+    ways, _ = doors(cast("dict[str, Any]", three.shells))
+    nodes = [CLUSTER.nodes[0].model_copy(update={"name": one.name, "address": one.address}) for one in (CP, CP2, CP3)]
+    cluster = CLUSTER.model_copy(update={"nodes": (*nodes, CLUSTER.nodes[1])})
+    found = Here(cast("dict[str, Any]", three.shells))
+    found.domains = tuple(SimpleNamespace(stamp=Stamp("lab", one.name, "d", one.address)) for one in (CP, CP2, CP3))
+    return SimpleNamespace(cluster=cluster, shells=lambda: found, emit=ways.emit)
+
+
+def again(three: Ground, *nodes: str) -> None:
+    ways = ways_of(three)
+    guests = cast(Any, [SimpleNamespace(node=node) for node in nodes])
+    rolling.in_turn(guests, ways.shells(), ways, lambda *_: None)
+
+
+def test_control_planes_are_started_anew_one_after_the_other(three: Ground, started: list[str]) -> None:
+    again(three, "cp3", "cp1", "cp2")
+    assert started == ["cp3", "cp1", "cp2"]
+
+
+def test_none_that_the_others_cannot_spare_is_started_anew(three: Ground, started: list[str]) -> None:
+    three.etcd(sick=[CP3.address], serves=["cp1", "cp2"])
+    with pytest.raises(KubernetesError, match="without cp1 etcd would have 2 members"):
+        again(three, "cp1")
+    assert started == []
+    three.etcd(serves=["cp1", "cp2", "cp3"])
+    again(three, "cp3")  # the one that is ill itself
+    assert started == ["cp3"]
 
 
 def test_no_cluster_is_begun_beside_one_that_another_control_plane_has(three: Ground) -> None:
