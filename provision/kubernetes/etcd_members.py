@@ -118,7 +118,8 @@ def _asked(shell: Shell, etcd: Certificates, what: str, question: dict[str, str]
     said = answers(ask(argv, within_s=ASK_S + 15.0, check=False).stdout)
     if not said or said[0].status == 0:
         why = said[0].body if said else "curl gave no answer"
-        raise KubernetesError(f"{shell.where}: etcd does not answer: {why}", hint="does it run? `docker ps -a` there")
+        hint = _hint(why) if "timed out" in why else "does it run? `docker ps -a` there"
+        raise KubernetesError(f"{shell.where}: etcd does not answer to {what}: {why}", hint=hint)
     if said[0].status != _OK:
         raise KubernetesError(f"{shell.where}: etcd refuses {what}: {_reason(said[0].body)}", hint=_hint(said[0].body))
     found = json.loads(said[0].body)
