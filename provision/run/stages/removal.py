@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
-from provision.base.errors import ConflictError, Unreachable
+from provision.base.errors import ConflictError, ShellError
 from provision.base.events import Changed, Emit, Warned
 from provision.base.parallel import for_each
 from provision.base.shell import Shell
@@ -93,7 +93,7 @@ def leave_control(member: Member, kubectl: Kubectl, doors: Doors, *, runs: bool)
     if runs:
         try:
             doors.shells()[member.name].run(["systemctl", "disable", "--now", KEEPALIVED], check=False)
-        except Unreachable as error:
+        except ShellError as error:
             doors.emit(Warned(f"{error.message}: if it has the virtual address, that moves when it stops"))
     take_away_member(kubectl.shell, etcd, member.name, member.address, doors.emit)
     patiently(kubectl, lambda: kubectl.get("nodes"), within_s=MOVES_S, emit=doors.emit)
