@@ -84,7 +84,7 @@ def test_what_a_healthy_start_prints_and_what_is_said_once_are_waited_out_and_th
     node: Local, tmp_path: Path, file: str
 ) -> None:
     (tmp_path / file).write_text(f"{REFUSED if file == 'always' else BAD_CA}\n")
-    with pytest.raises(StageTimeout, match="nodes Ready: not within 1 s; last seen: not Ready") as caught:
+    with pytest.raises(StageTimeout, match=r"nodes Ready: not within \d s; last seen: not Ready") as caught:
         wait(node)
     assert "this machine: kubelet (" in caught.value.message
     assert file == "once" or "MK277" in (caught.value.hint or "")
@@ -99,9 +99,9 @@ def test_a_node_that_cannot_be_reached_is_the_waits_own_affair() -> None:
 def test_a_slow_node_has_longer(node: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookout, "USUAL_S", 1e-6)
     started = time.monotonic()
-    with pytest.raises(StageTimeout):
-        wait(node, within_s=0.5)
-    assert time.monotonic() - started >= SLOWEST * 0.5
+    with pytest.raises(StageTimeout, match="not within 3 s; last seen"):  # all of it, not what was added last
+        wait(node, within_s=1)
+    assert time.monotonic() - started >= SLOWEST
 
 
 def test_a_container_that_ends_again_and_again_is_told_once(node: Local, tmp_path: Path) -> None:
