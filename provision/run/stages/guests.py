@@ -111,7 +111,7 @@ def _mount(node: str, boot: Boot, shell: Ssh, doors: Ways) -> None:
     """
     for volume in doors.cluster.node(node).volumes:
         if volume.mount in boot.unmounted:
-            done = shell.run(["sh", "-c", seeds.MOUNT_VOLUME, "meshctl", *seeds.mount_words(volume)], within_s=300.0)
+            done = shell.run(["sh", "-c", seeds.MOUNT_VOLUME, "mount", *seeds.mount_words(volume)], within_s=300.0)
             if done.stdout:
                 doors.emit(
                     Warned(f"{node}: {volume.mount}: {done.stdout.strip()}", "provision --restart gives it the disk")
