@@ -63,12 +63,16 @@ def parsed_expiries(said: str) -> tuple[Expiry, ...]:
 
 
 def _expiry(path: str, text: str, now: datetime.datetime) -> Expiry:
-    name = path.removeprefix("pki/").removesuffix(".crt").removesuffix(".pem")
     try:
         at = min(map(not_after, _certificates(text)))
     except ValueError:
-        return Expiry(name, None, -1)
-    return Expiry(name, at, (at - now).days)
+        return Expiry(called(path), None, -1)
+    return Expiry(called(path), at, (at - now).days)
+
+
+def called(path: str) -> str:
+    """What a file's certificate goes by, its path as it was asked for."""
+    return path.removeprefix("pki/").removesuffix(".crt").removesuffix(".pem")
 
 
 def _certificates(text: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from provision.base.parallel import for_each
 from provision.guests import Ssh, target
 from provision.kubernetes import Expiry, expiries, kubectl_for, profile_for
 from provision.kubernetes.profile import Profile
-from provision.kubernetes.renewal import renew_control_plane, renew_worker, unfinished
+from provision.kubernetes.renewal import lapsed, renew_control_plane, renew_worker, unfinished
 from provision.run.access import node_target
 from provision.run.engine import World
 from provision.run.lease import leased
@@ -65,11 +65,13 @@ def plan_renewal(world: World, *, left_days: int = LEFT_DAYS, force: bool = Fals
                 )
     begun = dict(zip(shells, for_each(shells.values(), unfinished), strict=True))
     control_plane = world.cluster.control_plane.name
+    ours = {control_plane, *(shells if profile.renewal.worker else ())}
     nodes = [
         node
-        for node in shells
-        if (node == control_plane or profile.renewal.worker)
-        and (force or begun[node] or any(_due(one, left_days) for one in seen[node]))
+        for node, found in seen.items()
+        if begun[node]
+        or lapsed(profile.renewal, found)
+        or (node in ours and (force or any(_due(one, left_days) for one in found)))
     ]
     return Renewals(seen, tuple(nodes))
 
@@ -98,9 +100,10 @@ def renew(world: World, agreed: Renewals, *, patience_s: float = 0.0) -> Seen:
     profile, kubectl = profile_for(generation), kubectl_for(generation, control_plane)
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "renew"):
         for node in agreed.nodes:
+            over = lapsed(profile.renewal, agreed.seen[node])
             if shells[node] is control_plane:
-                renew_control_plane(control_plane, profile.renewal, kubectl, world.emit)
+                renew_control_plane(control_plane, profile.renewal, kubectl, world.emit, over)
             else:
-                holders = profile.renewal.worker
+                holders = (*profile.renewal.worker, *over)
                 renew_worker(shells[node], holders, control_plane, profile.renewal, kubectl, world.emit)
     return dict(zip(shells, for_each(shells.values(), partial(_certificates, profile)), strict=True))
