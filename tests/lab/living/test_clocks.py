@@ -28,7 +28,7 @@ def set_clocks(place: Place, ahead_s: int) -> None:
 
 @pytest.fixture
 def later(place: Place) -> Iterator[None]:
-    """All that was signed has run out. kubeadm and kubelets sign from their authority's beginning on, so nothing is lost by the way back."""
+    """All that was signed has run out. What is signed then is valid from the authority's beginning on, so there is a way back."""
     set_clocks(place, LATER_S)
     yield
     set_clocks(place, 0)

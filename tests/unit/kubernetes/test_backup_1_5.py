@@ -260,4 +260,6 @@ def test_what_a_kubelet_would_have_renewed_is_signed_anew_when_it_has_expired(cl
     assert node.read(["openssl", "pkey", "-in", ROTATING]).stdout == key
     assert node.read(["readlink", ROTATING]).stdout == "dated.pem\n"
     subject = node.read(["openssl", "x509", "-noout", "-subject", "-in", ROTATING]).stdout
+    begins = [["openssl", "x509", "-noout", "-startdate", "-in", path] for path in (ROTATING, authority.certificate)]
+    assert node.read(begins[0]).stdout == node.read(begins[1]).stdout  # a clock that is behind believes it
     assert subject.replace(" ", "") == "subject=O=system:nodes,CN=system:node:cp1\n"
