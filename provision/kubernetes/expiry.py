@@ -35,7 +35,7 @@ class Expiry:
     name: str
     at: datetime.datetime | None
     days: int
-    """What is left by the control plane's clock; below 0 it has expired."""
+    """Whole days that are left by the control plane's clock, rounded down: below 0 it has expired."""
 
     @property
     def due(self) -> bool:
@@ -45,7 +45,7 @@ class Expiry:
     def __str__(self) -> str:
         if self.at is None:
             return f"{self.name} cannot be read"
-        left = f"in {self.days} days" if self.days >= 0 else f"{-self.days} days ago"
+        left = f"in {self.days} days" if self.days >= 0 else f"{-self.days - 1} days ago"
         return f"{self.name} {left} ({self.at:%Y-%m-%d})"
 
 
