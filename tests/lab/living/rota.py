@@ -16,7 +16,15 @@ TURNS: tuple[tuple[str, ...], ...] = (
 )
 
 ONLY_IN_ALL = (
-    *("rebuild-worker-resumed", "rebuild-control-plane", "run-options", "remove-worker", "add-worker", "node-commands"),
+    *(
+        "rebuild-worker-resumed",
+        "rebuild-control-plane",
+        "rebuild-control-plane-dead",
+        "run-options",
+        "remove-worker",
+        "add-worker",
+        "node-commands",
+    ),
     *("backup-restore", "upgrade", "two-clusters", "ttl-gc", "host-restart", "golden-image"),
     *("runbook-restart-a-node", "runbook-grow-a-disk", "runbook-rotate-the-ssh-key", "runbook-renew-certificates"),
     *("runbook-restore-from-backup", "runbook-rebuild-a-worker", "runbook-rebuild-the-control-plane"),
