@@ -378,6 +378,20 @@ def test_one_that_does_not_answer_is_rebuilt_with_the_state_of_its_volume(world:
     assert not backup_path(world).exists()
 
 
+def test_one_that_answers_must_have_a_cluster_and_of_the_version_that_its_new_guest_gets(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.calls.mutations
+    monkeypatch.setattr(rebuilds, "prepared_version", lambda _: "v1.20.1")
+    for member, why in ((False, "it answers, and is no control plane"), (True, r"its cluster has v1\.20\.1")):
+        monkeypatch.setattr(rebuilds, "is_member", lambda _, member=member: member)
+        with pytest.raises(ConflictError, match=f"cp1 cannot be rebuilt.*{why}"):
+            plan_rebuild(world, ("cp1",), keep_data=False)
+    monkeypatch.setattr(rebuilds, "prepared_version", lambda _: "v1.20.2")
+    assert plan_rebuild(world, ("cp1",), keep_data=False).state == state_file(world)
+    assert world.calls.mutations == before
+
+
 def test_provision_goes_on_with_it_and_makes_no_other_cluster(world: World) -> None:
     remark(world, rebuild=THROWN_AWAY)
     found = make_plan(world)

@@ -14,7 +14,18 @@ from provision.base.units import MIB
 from provision.guests.seed import render, seed_digest
 from provision.inventory.model import Cluster, Node
 from provision.libvirt_xml import DomainSeen, VolumeSeen, volume_xml
-from provision.plan import HostSeen, NodeSeen, Observed, Plan, Verb, as_made, losses, rebuilding, without_state
+from provision.plan import (
+    HostSeen,
+    NodeSeen,
+    Observed,
+    Plan,
+    Verb,
+    as_made,
+    losses,
+    rebuilding,
+    removals,
+    without_state,
+)
 from provision.plan.compare import plan
 from provision.plan.desired import desired
 from provision.plan.states import without_yet
@@ -180,6 +191,11 @@ def test_it_is_not_taken_away_by_the_inventory_nor_made_smaller() -> None:
     assert "rebuild" not in said
     larger = planned({}, seen, desired=wanted(with_state(10240 * MIB)))
     assert [(one.kind, one.name) for one in larger.changes] == [("state volume size", STATE.name)]
+
+
+def test_it_goes_with_the_cluster() -> None:
+    gone = removals(OWNER, [(CLUSTER.host("hv1"), host())], purge=False)
+    assert [(one.kind, one.node) for one in gone if one.name == STATE.name] == [("state volume", "cp1")]
 
 
 # ── rebuilt ─────────────────────────────────────────────────────────────────────────────────────────────────────
