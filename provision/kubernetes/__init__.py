@@ -22,13 +22,15 @@ from provision.kubernetes.forget import forget_node
 from provision.kubernetes.kubeadm import credentials, initialise, join
 from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, logs_argv, nodes_ready, patiently, ready_nodes
 from provision.kubernetes.lookout import Watched, wait_on
-from provision.kubernetes.node import NodeState, Phase, is_member, observe
+from provision.kubernetes.node import NodeState, Phase, is_member, observe, prepared_version
 from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
 from provision.kubernetes.prepare import load, prepare
 from provision.kubernetes.profile import Profile, Workloads
 from provision.kubernetes.profiles import kubectl_for, profile_for
 from provision.kubernetes.put_back import awaken, finish, put_back, trusted_authority
+from provision.kubernetes.renewal import heard
 from provision.kubernetes.spec import Archive, Credentials, Program, Spec
+from provision.kubernetes.state_volume import take_up
 from provision.kubernetes.upgrade import load_images, renew_proxy, runs_version, upgrade
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "finish",
     "forget_docker",
     "forget_node",
+    "heard",
     "initialise",
     "is_member",
     "join",
@@ -77,6 +80,7 @@ __all__ = [
     "patiently",
     "pods_on",
     "prepare",
+    "prepared_version",
     "profile_for",
     "put_back",
     "reach",
@@ -85,6 +89,7 @@ __all__ = [
     "runs_version",
     "set_aside",
     "take_back",
+    "take_up",
     "trusted_authority",
     "uncordon",
     "upgrade",

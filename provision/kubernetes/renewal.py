@@ -71,7 +71,7 @@ def renew_worker(
     awaken(shell)
     wait_on(
         Watched.by(kubectl.generation, kubectl.shell, shell),
-        lambda: _heard(kubectl, shell.where, since),
+        lambda: heard(kubectl, shell.where, since),
         what=f"{shell.where}: its kubelet with the new certificate",
         within_s=BACK_S,
         emit=emit,
@@ -107,8 +107,8 @@ def _container(shell: Shell, pod: str) -> str:
     return shell.read(["sh", "-c", _CONTAINER, "container", pod]).stdout.strip()
 
 
-def _heard(kubectl: Kubectl, node: str, since: datetime.datetime) -> Ready[None] | NotYet:
-    """Whether a node is Ready by what its kubelet said since a time of the node's own clock."""
+def heard(kubectl: Kubectl, node: str, since: datetime.datetime) -> Ready[None] | NotYet:
+    """Whether a node is Ready by what its kubelet said since a time of the node's own clock; for `wait_on`."""
     try:
         found = next((one for one in kubectl.items("nodes") if one["metadata"]["name"] == node), {})
     except ApiStarting as error:

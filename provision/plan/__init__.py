@@ -17,6 +17,7 @@ from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.refusals import check_name
 from provision.plan.removal import CACHED, Removal, hindrances, holders, removals, staying
 from provision.plan.repair import AUTOSTART, PINS, RESTART, repaired, restarts
+from provision.plan.states import as_made, is_on_its_volume, kept_state, without_state, without_yet
 from provision.plan.upgrades import BUNDLE_DISK, UPGRADE
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Plan",
     "Removal",
     "Verb",
+    "as_made",
     "basis_of",
     "check_name",
     "departure",
@@ -52,6 +54,8 @@ __all__ = [
     "hindrances",
     "holders",
     "host_drifts",
+    "is_on_its_volume",
+    "kept_state",
     "lasting",
     "limits",
     "losses",
@@ -66,4 +70,6 @@ __all__ = [
     "sysctl_drift",
     "trespasses",
     "wishes",
+    "without_state",
+    "without_yet",
 ]

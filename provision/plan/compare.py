@@ -306,13 +306,14 @@ def _boot(node: str, seen: NodeSeen | None) -> Action:
 
 
 UNCORDON = "uncordon"
+INIT, JOIN = "kubeadm init", "kubeadm join"
 
 
 def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:
     late = behind(wanted, observed)
     for member in sorted(wanted.members, key=lambda member: member.role):
         seen = observed.nodes.get(member.name)
-        task = "kubeadm init" if member.role == "control-plane" else "kubeadm join"
+        task = INIT if member.role == "control-plane" else JOIN
         yield _preparation(member.name, seen)
         if seen is not None and seen.member:
             yield Action("kubernetes", Verb.LEAVE, member.name, task, member.name, "is a member")

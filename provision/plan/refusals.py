@@ -13,6 +13,7 @@ from provision.libvirt_xml import DomainSeen, NetworkSeen
 from provision.plan.growth import smaller
 from provision.plan.losses import Loss, losses
 from provision.plan.observed import HostSeen, Observed
+from provision.plan.states import is_on_its_volume, taken_out
 from provision.plan.upgrades import refused_versions
 from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, digest, domain_name
 
@@ -45,11 +46,12 @@ def refusals(
         yield from smaller(volume, observed.hosts[volume.host])
     for member in wanted.members:
         yield from _member(member, wanted, observed)
+    yield from taken_out(wanted, observed)
     yield from refused_versions(wanted, observed)
     yield from _unseen(wanted, observed)
     if not restoring:
         yield from _lost_sight_of(wanted, observed, anew)
-        yield from _headless(wanted, observed)
+        yield from _headless(wanted, observed, anew)
         yield from _half_rebuilt(wanted, observed)
 
 
@@ -71,6 +73,8 @@ def _way_back(loss: Loss, role: str) -> str:
     rebuild = f"`meshctl rebuild INVENTORY {loss.node}`"
     if role != "control-plane":
         return f"{rebuild} makes the node anew"
+    if loss.state:
+        return f"{rebuild} makes the node anew, and its cluster goes on from its state volume"
     restore = "`meshctl restore INVENTORY FILE` makes the control plane anew from a backup"
     return f"while it answers {rebuild} takes its state along, else {restore}" if loss.runs else restore
 
@@ -173,11 +177,13 @@ def _lost_sight_of(wanted: Desired, observed: Observed, anew: Collection[str]) -
         )
 
 
-def _headless(wanted: Desired, observed: Observed) -> Iterator[str]:
-    """Workers of a cluster whose control plane is gone: another one would have another authority, and never know them."""
+def _headless(wanted: Desired, observed: Observed, anew: Collection[str]) -> Iterator[str]:
+    """Workers of a cluster whose control plane is gone: another one would have another authority, and never know them. But for one that is
+    made `anew`, and goes on with its state.
+    """
     there = _with_guests(wanted, observed)
     control_plane = next((member.name for member in wanted.members if member.role == "control-plane"), "")
-    if control_plane and control_plane not in there:
+    if control_plane and control_plane not in {*there, *anew}:
         members = [name for name, seen in observed.nodes.items() if seen.member and name in there]
         if members:
             yield (
@@ -187,12 +193,20 @@ def _headless(wanted: Desired, observed: Observed) -> Iterator[str]:
 
 
 def _half_rebuilt(wanted: Desired, observed: Observed) -> Iterator[str]:
-    """A control plane that is being rebuilt: what is made of it now would be another cluster, or a copy that misses what came since."""
+    """A control plane that is being rebuilt: what is made of it now would be another cluster, or a copy that misses what came since. But
+    for one that has its cluster on its state volume.
+    """
     names = {member.name for member in wanted.members if member.role == "control-plane"}
     stamps = [domain.definition.stamp for _, domain in observed.stamped(wanted.cluster)]
     for stamp in stamps:
-        if stamp is not None and stamp.node in names and stamp.rebuild:
-            yield (
-                f"{stamp.node}, the control plane, is being rebuilt by a run that was ended: `meshctl rebuild INVENTORY {stamp.node}` goes"
-                " on, on the machine that has its backup, and `meshctl restore INVENTORY FILE`, on any that has one"
-            )
+        if (
+            stamp is None
+            or stamp.node not in names
+            or not stamp.rebuild
+            or is_on_its_volume(stamp, wanted, observed.hosts)
+        ):
+            continue
+        yield (
+            f"{stamp.node}, the control plane, is being rebuilt by a run that was ended: `meshctl rebuild INVENTORY {stamp.node}` goes"
+            " on, on the machine that has its backup, and `meshctl restore INVENTORY FILE`, on any that has one"
+        )

@@ -58,7 +58,7 @@ def _sized(owner: Owner) -> Callable[[str], bool]:
 
     def wanted(name: str) -> bool:
         found = owned_volume(owner, name)
-        return kept_by_content(name) or (found is not None and found[1] in ("root", "data"))
+        return kept_by_content(name) or (found is not None and found[1] in ("root", "state", "data"))
 
     return wanted
 

@@ -30,7 +30,16 @@ TURNS = (
 )
 
 ONLY_IN_ALL = (
-    *("rebuild-control-plane", "renew-expired", "upgrade", "two-clusters", "ttl-gc", "host-restart", "golden-image"),
+    *(
+        "mesh-roll",
+        "rebuild-control-plane",
+        "rebuild-control-plane-dead",
+        "renew-expired",
+        "upgrade",
+        "two-clusters",
+        "ttl-gc",
+    ),
+    *("host-restart", "golden-image"),
     *("runbook-restart-a-node", "runbook-grow-a-disk", "runbook-rotate-the-ssh-key", "runbook-renew-certificates"),
     *("runbook-restore-from-backup", "runbook-rebuild-a-worker", "runbook-rebuild-the-control-plane"),
     *("runbook-take-a-cluster-over-from-a-colleague", "runbook-upgrade-a-patch-version"),
