@@ -281,6 +281,12 @@ def known_nodes(kubectl: Kubectl) -> Mapping[str, bool]:
     return {node["metadata"]["name"]: _node_state(node) == "Ready" for node in kubectl.items("nodes")}
 
 
+def address_of(node: Manifest) -> str:
+    """The address that other nodes reach a node at, as its kubelet says it; "" while it has said none."""
+    found = (one["address"] for one in node.get("status", {}).get("addresses", ()) if one["type"] == "InternalIP")
+    return str(next(found, ""))
+
+
 def title(manifest: Manifest) -> str:
     """`DaemonSet l5d`."""
     return f"{manifest['kind']} {manifest['metadata']['name']}"

@@ -8,14 +8,13 @@ from provision.mesh.manifests import (
     APP,
     ECHO,
     ECHO_PORT,
-    POD_DIGEST,
     Manifest,
     Platform,
     manifests,
     pod_digests,
 )
-from provision.mesh.ours import apps, former_pods, in_words, marks, node_of
-from provision.mesh.probe import Routed, judge_metrics, judge_ping, judge_route, probe_argv
+from provision.mesh.ours import POD_DIGEST, apps, digest_of, former_pods, in_words, marks, node_of, stale_pods
+from provision.mesh.probe import Routed, judge_metrics, judge_ping, judge_route, probe_argv, route_argv
 
 __all__ = [
     "APP",
@@ -28,6 +27,7 @@ __all__ = [
     "Routed",
     "apps",
     "configuration",
+    "digest_of",
     "former_pods",
     "in_words",
     "judge_metrics",
@@ -38,4 +38,6 @@ __all__ = [
     "node_of",
     "pod_digests",
     "probe_argv",
+    "route_argv",
+    "stale_pods",
 ]

@@ -401,7 +401,7 @@ def _created_by(maker: str) -> dict[str, str]:
 
 
 def _pod(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
-    ready = bool(pod["container"])
+    ready = bool(pod["container"]) and pod.get("ready", True)
     running = {"running": {"startedAt": "2017-01-01T00:00:00Z"}}
     waiting = {"waiting": {"reason": pod["waiting"], "message": pod["message"]}}
     container = {"name": "main", "ready": ready, "state": running if ready else waiting}
@@ -416,7 +416,10 @@ def _pod(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         "spec": {
             "nodeName": pod["node"],
             "volumes": pod.get("volumes", []),
-            "containers": [{"name": "main", "image": image} for image in pod.get("images", [])],
+            "containers": [
+                {"name": "main", "image": image, **({"ports": pod["ports"]} if n == 0 and pod.get("ports") else {})}
+                for n, image in enumerate(pod.get("images", []))
+            ],
         },
         "status": {
             "phase": "Running" if ready else "Pending",
