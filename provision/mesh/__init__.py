@@ -15,6 +15,7 @@ from provision.mesh.manifests import (
 )
 from provision.mesh.ours import POD_DIGEST, apps, digest_of, former_pods, in_words, marks, node_of, stale_pods
 from provision.mesh.probe import Routed, judge_metrics, judge_ping, judge_route, probe_argv, route_argv
+from provision.mesh.vitals import Scrape, Vitals, config_drift, judge_vitals, read_scrape, vitals_argv
 
 __all__ = [
     "APP",
@@ -25,7 +26,10 @@ __all__ = [
     "Manifest",
     "Platform",
     "Routed",
+    "Scrape",
+    "Vitals",
     "apps",
+    "config_drift",
     "configuration",
     "digest_of",
     "former_pods",
@@ -33,11 +37,14 @@ __all__ = [
     "judge_metrics",
     "judge_ping",
     "judge_route",
+    "judge_vitals",
     "manifests",
     "marks",
     "node_of",
     "pod_digests",
     "probe_argv",
+    "read_scrape",
     "route_argv",
     "stale_pods",
+    "vitals_argv",
 ]

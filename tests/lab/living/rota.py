@@ -17,7 +17,7 @@ TURNS: tuple[tuple[str, ...], ...] = (
 
 ONLY_IN_ALL = (
     *("rebuild-worker-resumed", "rebuild-control-plane", "run-options", "remove-worker", "add-worker", "node-commands"),
-    *("backup-restore", "upgrade", "two-clusters", "ttl-gc", "host-restart", "golden-image"),
+    *("backup-restore", "upgrade", "two-clusters", "ttl-gc", "host-restart", "golden-image", "mesh-roll"),
     *("runbook-restart-a-node", "runbook-grow-a-disk", "runbook-rotate-the-ssh-key", "runbook-renew-certificates"),
     *("runbook-restore-from-backup", "runbook-rebuild-a-worker", "runbook-rebuild-the-control-plane"),
     *("runbook-take-a-cluster-over-from-a-colleague", "runbook-upgrade-a-patch-version"),

@@ -17,7 +17,6 @@ import pytest
 from provision.base.errors import MeshError
 from provision.base.events import Changed, Event, Warned
 from provision.base.interruption import Interrupted
-from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import Bundle
 from provision.bundle.model import MeshImage
 from provision.inventory import Cluster as Inventory
@@ -27,7 +26,6 @@ from provision.mesh import digest_of, node_of, pod_digests
 from provision.plan import Plan
 from provision.run.observe import mesh_manifests
 from provision.run.stages import mesh
-from provision.run.stages.doors import Doors
 from provision.run.stages.given_up import GivenUp
 from tests.doubles.sandbox import NodeShell
 from tests.unit.kubernetes.test_kubernetes_1_5 import CP, W1, W2, Cluster
@@ -119,7 +117,7 @@ class Ground:
 
 
 def none_failed(found: dict[str, dict[str, Any]]) -> None:
-    assert {name: one["failed"] for name, one in found.items()} == dict.fromkeys(NAMES, [])
+    assert {name: one["failed"] for name, one in found.items()} == {name: [] for name in NAMES}
     assert all(one["asked"] > 20 for one in found.values())
 
 
@@ -140,7 +138,11 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 def turns(events: list[Event]) -> list[tuple[str, str]]:
-    return [(event.where, event.change.split()[0]) for event in events if isinstance(event, Changed) and event.object == "its router"]
+    return [
+        (event.where, event.change.split()[0])
+        for event in events
+        if isinstance(event, Changed) and event.object == "its router"
+    ]
 
 
 def test_a_change_rolls_node_by_node_and_no_request_is_lost(ground: Ground) -> None:
@@ -191,7 +193,9 @@ def test_what_a_killed_run_left_is_finished_by_the_next_one(ground: Ground) -> N
 def test_one_that_does_not_start_stops_at_the_first_node_and_the_old_inventory_leads_back(ground: Ground) -> None:
     old, new = inventory(failure_accrual={"failures": 8}), inventory(image=LOST)
     with ground.asked() as found:
-        with pytest.raises(MeshError, match="cp1: its new router does not prove itself, so the roll stops here") as refused:
+        with pytest.raises(
+            MeshError, match="cp1: its new router does not prove itself, so the roll stops here"
+        ) as refused:
             ground.run(new)
         assert "with the inventory as it was" in refused.value.hint
         assert set(ground.led()) == {"cp1"}
