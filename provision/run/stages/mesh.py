@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from provision.base.errors import MeshError
 from provision.base.events import Changed
-from provision.kubernetes import Kubectl, Outdated, patiently, pods_on
-from provision.kubernetes.kubectl import title
-from provision.mesh import POD_DIGEST, Manifest, marks, node_of, pod_digests, stale_pods
+from provision.base.parallel import for_each
+from provision.base.shell import Shell
+from provision.kubernetes import Kubectl, Outdated, listens_on, patiently, pods_on
+from provision.kubernetes.kubectl import EVERYWHERE, title
+from provision.kubernetes.leading import listeners
+from provision.mesh import APP, POD_DIGEST, PROXY_PORT, Manifest, configuration, marks, node_of, pod_digests, stale_pods
 from provision.plan import Plan
 from provision.run.observe import mesh_manifests
-from provision.run.stages.doors import Doors
+from provision.run.stages.doors import Doors, Ways
 from provision.run.stages.mesh_roll import Roll
 from provision.run.stages.pruning import let_go, prune
 from provision.run.stages.steps import await_nodes, each_node
@@ -40,16 +44,44 @@ def run(plan: Plan, doors: Doors) -> None:
         for app in digests:
             _await_pods(kubectl, app, {}, doors.nodes(plan), doors)
         return
+    shells = doors.shells()
+    patiently(
+        kubectl, lambda: check_ports(kubectl, shells, doors.nodes(plan), doors), within_s=READY_S, emit=doors.emit
+    )
     patiently(kubectl, lambda: _put(kubectl, wanted, doors), within_s=READY_S, emit=doors.emit)
     unwanted = _unwanted(kubectl, wanted, plan, doors)
     former = let_go(kubectl, wanted, unwanted, doors) if _about_all(plan, doors) else []
-    roll = Roll(kubectl, doors, doors.shells(), digests)
+    roll = Roll(kubectl, doors, shells, digests)
     roll.run(doors.nodes(plan), [*former, *_old_pods(kubectl, digests, doors.nodes(plan), doors)])
     for app, digest in digests.items():
         _await_pods(kubectl, app, {POD_DIGEST: digest}, doors.nodes(plan), doors)
     if doors.bundle.echo is not None:
         each_node(doors, NAME, "router proven", doors.nodes(plan), roll.prove)
     prune(kubectl, unwanted, doors)
+
+
+def check_ports(kubectl: Kubectl, shells: Mapping[str, Shell], nodes: Sequence[str], doors: Ways) -> None:
+    """Raises MeshError when somebody else listens on a port that linkerd is to have: with hostNetwork its pod would not be scheduled
+    without a word, or end again and again. What a linkerd of ours there listens on already is not looked at.
+    """
+    mesh = doors.cluster.mesh
+    ports = {*configuration(mesh).ports.values(), mesh.admin_port, PROXY_PORT}
+    held: dict[str, set[int]] = {node: set() for node in nodes}
+    labels = {**marks(doors.cluster.cluster), **APP}
+    for pod in kubectl.items("pods", namespace=EVERYWHERE, labels=labels):
+        held.setdefault(node_of(pod), set()).update(listens_on(pod) | {PROXY_PORT})
+
+    def look(node: str) -> list[str]:
+        wanted = sorted(ports - held[node])
+        found = listeners(shells[node], wanted) if wanted else {}
+        return [f"{node}: port {port} is taken by {process}" for port, process in sorted(found.items())]
+
+    if taken := [text for texts in for_each(nodes, look) for text in texts]:
+        raise MeshError(
+            f"linkerd cannot have its ports:\n    {'\n    '.join(taken)}",
+            hint="stop what listens there, or give linkerd others: mesh.port, mesh.admin_port, mesh.incoming_port, mesh.protocols"
+            f" ({PROXY_PORT} is kubectl's proxy)",
+        )
 
 
 def _about_all(plan: Plan, doors: Doors) -> bool:

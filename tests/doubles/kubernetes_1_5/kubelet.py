@@ -45,6 +45,8 @@ CLOSED = {
     "--cadvisor-port": ("4194", "0"),
 }
 """The default in 1.5, which opens a door to everybody without a word, and what closes it."""
+REGISTERS_S, READY_S = 0.5, 2.5
+"""From a kubelet's start to its node, and until that is Ready. Real ones took 15 to 25 s: a tenth here."""
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 ECHO = """
 import http.server, json, socket, sys
@@ -80,9 +82,9 @@ def main(words: list[str]) -> None:
     _agrees_with_docker(given)
     _is_closed(given, kubeconfig)
     Path("/var/lib/kubelet").mkdir(parents=True, exist_ok=True)
-    version = _version()
+    version, started = _version(), time.time()
     while True:
-        _sync(given, kubeconfig, version)
+        _sync(given, kubeconfig, version, started)
         time.sleep(0.1)
 
 
@@ -126,7 +128,7 @@ def _held(lines: dict[str, str], what: str) -> str:
     return base64.b64decode(lines[f"    {what}-data"]).decode()
 
 
-def _sync(given: dict[str, str], kubeconfig: Path, version: str) -> None:
+def _sync(given: dict[str, str], kubeconfig: Path, version: str, started: float) -> None:
     lines = _said(kubeconfig)
     manifests = Path(given["--pod-manifest-path"])
     with cluster() as state:
@@ -139,12 +141,16 @@ def _sync(given: dict[str, str], kubeconfig: Path, version: str) -> None:
             print("E0101 reflector.go:188] x509: certificate has expired or is not yet valid", flush=True)
             return
         name = socket.gethostname().lower()
+        if name not in state.get("nodes", {}) and time.time() < started + REGISTERS_S:
+            return
         node = state.setdefault("nodes", {}).setdefault(
             name, {"address": given["--node-ip"], "dns": given["--cluster-dns"]}
         )
         node["seen"], node["boot"] = time.time(), Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         node["version"] = version
-        _daemon_pods(state, name, given)
+        node["ready_at"] = started + READY_S
+        if time.time() >= node["ready_at"]:  # until then: skipping pod synchronization - [container runtime is down]
+            _daemon_pods(state, name, given)
 
 
 def _static_pods(state: dict[str, Any], manifests: Path) -> None:

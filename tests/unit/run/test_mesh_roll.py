@@ -20,7 +20,7 @@ from provision.base.interruption import Interrupted
 from provision.bundle import Bundle
 from provision.bundle.model import MeshImage
 from provision.inventory import Cluster as Inventory
-from provision.kubernetes.leading import lead, led_to
+from provision.kubernetes.leading import lead, led_to, listeners
 from provision.linkerd.wanted import Mesh
 from provision.mesh import digest_of, node_of, pod_digests
 from provision.plan import Plan
@@ -29,6 +29,7 @@ from provision.run.stages import mesh
 from provision.run.stages.given_up import GivenUp
 from tests.doubles.sandbox import NodeShell
 from tests.unit.kubernetes.test_kubernetes_1_5 import CP, W1, W2, Cluster
+from tests.unit.kubernetes.test_leading import begin
 from tests.unit.kubernetes.test_pruning_1_5 import ONE
 from tests.unit.run.test_stage_kubernetes import Indoors
 from tests.unit.sample import CLUSTER
@@ -232,3 +233,17 @@ def test_no_neighbour_no_roll_unless_a_gap_is_allowed(ground: Ground) -> None:
     finally:
         for name in ("w1", "w2"):
             ground.shells[name].run(["iptables", "-D", "INPUT", *shut])
+
+
+def test_a_port_that_somebody_else_has_is_named_with_his_process_before_anything_is_written(ground: Ground) -> None:
+    before = ground.digests()
+    begin(ground.shells["w2"], "python3", "-m", "http.server", "4150")
+    wait_until(lambda: taken(ground.shells["w2"]), what="the port", within_s=20, every_s=0.2)
+    with pytest.raises(MeshError, match="w2: port 4150 is taken by python3"):
+        ground.run(inventory(port=4150))
+    assert ground.digests() == before
+    ground.shells["w2"].run(["pkill", "-f", "http.server 4150"])
+
+
+def taken(shell: NodeShell) -> Ready[None] | NotYet:
+    return Ready(None) if listeners(shell, (4150,)) else NotYet("nobody")
