@@ -78,7 +78,7 @@ def check_ports(kubectl: Kubectl, shells: Mapping[str, Shell], nodes: Sequence[s
 
     if taken := [text for texts in for_each(nodes, look) for text in texts]:
         raise MeshError(
-            f"linkerd cannot have its ports:\n    {'\n    '.join(taken)}",
+            "\n    ".join(["linkerd cannot have its ports:", *taken]),
             hint="stop what listens there, or give linkerd others: mesh.port, mesh.admin_port, mesh.incoming_port, mesh.protocols"
             f" ({PROXY_PORT} is kubectl's proxy)",
         )

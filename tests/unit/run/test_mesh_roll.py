@@ -17,6 +17,7 @@ import pytest
 from provision.base.errors import MeshError
 from provision.base.events import Changed, Event, Warned
 from provision.base.interruption import Interrupted
+from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import Bundle
 from provision.bundle.model import MeshImage
 from provision.inventory import Cluster as Inventory
@@ -237,12 +238,11 @@ def test_no_neighbour_no_roll_unless_a_gap_is_allowed(ground: Ground) -> None:
 
 def test_a_port_that_somebody_else_has_is_named_with_his_process_before_anything_is_written(ground: Ground) -> None:
     before = ground.digests()
-    begin(ground.shells["w2"], "python3", "-m", "http.server", "4150")
+    begin(ground.shells["w2"], "timeout", "60", "python3", "-m", "http.server", "4150")
     wait_until(lambda: taken(ground.shells["w2"]), what="the port", within_s=20, every_s=0.2)
     with pytest.raises(MeshError, match="w2: port 4150 is taken by python3"):
         ground.run(inventory(port=4150))
     assert ground.digests() == before
-    ground.shells["w2"].run(["pkill", "-f", "http.server 4150"])
 
 
 def taken(shell: NodeShell) -> Ready[None] | NotYet:
