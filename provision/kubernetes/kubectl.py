@@ -86,8 +86,12 @@ class Outdated:
     absent: tuple[Manifest, ...] = ()
     different: tuple[Manifest, ...] = ()
     unwanted: tuple[Manifest, ...] = ()
-    by_hand: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict, compare=False)
-    """By `Kind name`, what the server has otherwise than the text."""
+    by_hand: Mapping[tuple[str, str, str], tuple[Difference, ...]] = field(default_factory=dict, compare=False)
+    """By kind, namespace and name, what the server has otherwise than the text."""
+
+    def differences_of(self, manifest: Manifest) -> tuple[Difference, ...]:
+        """What the server has otherwise of an object that is there."""
+        return self.by_hand.get(_key(manifest), ())
 
     @property
     def all(self) -> tuple[Manifest, ...]:
@@ -191,7 +195,7 @@ class Kubectl:
             tuple(manifest for manifest in wanted if _key(manifest) not in live),
             tuple(manifest for manifest in here if _differs(manifest, live[_key(manifest)])),
             tuple(live[key] for key in sorted(set(live) - set(map(_key, wanted))) if _marked(live[key], labels)),
-            {title(manifest): differences(manifest, live[_key(manifest)]) for manifest in here},
+            {_key(manifest): differences(manifest, live[_key(manifest)]) for manifest in here},
         )
 
     def apply(self, manifests: Sequence[Manifest]) -> None:

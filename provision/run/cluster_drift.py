@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from provision.base.errors import KubernetesError, MeshError, ShellError
 from provision.guests import target
+from provision.inventory import Cluster
 from provision.kubernetes import Kubectl, NodeState, kubectl_for, observe, profile_for
-from provision.kubernetes.kubectl import EVERYWHERE, known_nodes, title
+from provision.kubernetes.kubectl import EVERYWHERE, known_nodes
 from provision.libvirt_xml import DomainSeen
 from provision.mesh import Manifest, apps, digest_of, former_pods, in_words, marks, node_of, pod_digests, stale_pods
 from provision.plan import Drift, cluster_drift
@@ -47,10 +48,17 @@ def mesh_drifts(world: World, meant: Intent, states: Mapping[str, NodeState]) ->
         shell = world.sessions.to(node_target(world, cluster.control_plane.name))
         kubectl = kubectl_for(cluster.kubernetes.generation, shell)
         members = [name for name, state in states.items() if state.joined]
-        found = [*_nodes(kubectl, members), *_objects(kubectl, mesh_manifests(cluster, meant.sealed), world)]
+        return tuple(cluster_drifts(kubectl, mesh_manifests(cluster, meant.sealed), cluster, members)), ""
     except (KubernetesError, ShellError, MeshError) as error:
         return (), f"Kubernetes was not looked at: {error.message}"
-    return tuple(found), ""
+
+
+def cluster_drifts(
+    kubectl: Kubectl, wanted: tuple[Manifest, ...], cluster: Cluster, members: Sequence[str]
+) -> Iterator[Drift]:
+    """What differs of the members' state, of our objects and of their pods. Raises ApiStarting or KubernetesError."""
+    yield from _nodes(kubectl, members)
+    yield from _objects(kubectl, wanted, cluster)
 
 
 def _nodes(kubectl: Kubectl, members: Sequence[str]) -> Iterator[Drift]:
@@ -61,23 +69,23 @@ def _nodes(kubectl: Kubectl, members: Sequence[str]) -> Iterator[Drift]:
             yield cluster_drift(name, f"node {name}", "state", "Ready", found)
 
 
-def _objects(kubectl: Kubectl, wanted: tuple[Manifest, ...], world: World) -> Iterator[Drift]:
-    seen = kubectl.outdated(wanted, marks(world.cluster.cluster))
+def _objects(kubectl: Kubectl, wanted: tuple[Manifest, ...], cluster: Cluster) -> Iterator[Drift]:
+    seen = kubectl.outdated(wanted, marks(cluster.cluster))
     for one in seen.absent:
         yield cluster_drift(WHERE, in_words(one), "state", "there", "absent")
     for one in seen.different:
-        by_hand = seen.by_hand[title(one)] or (("text", "as the inventory has it", "of another inventory or release"),)
+        by_hand = seen.differences_of(one) or (("text", "as the inventory has it", "of another inventory or release"),)
         yield from (cluster_drift(WHERE, in_words(one), *difference) for difference in by_hand)
     for one in seen.unwanted:
         yield cluster_drift(WHERE, in_words(one), "state", "absent", "there")
-    yield from _pods(kubectl, wanted, world)
+    yield from _pods(kubectl, wanted, cluster)
 
 
-def _pods(kubectl: Kubectl, wanted: tuple[Manifest, ...], world: World) -> Iterator[Drift]:
-    everywhere = kubectl.items("pods", namespace=EVERYWHERE, labels=marks(world.cluster.cluster))
+def _pods(kubectl: Kubectl, wanted: tuple[Manifest, ...], cluster: Cluster) -> Iterator[Drift]:
+    everywhere = kubectl.items("pods", namespace=EVERYWHERE, labels=marks(cluster.cluster))
     for pod in former_pods(everywhere, apps(wanted)):
         yield cluster_drift(node_of(pod), in_words({"kind": "Pod", **pod}), "state", "absent", "there")
-    digests, namespace = pod_digests(wanted), world.cluster.mesh.namespace
+    digests, namespace = pod_digests(wanted), cluster.mesh.namespace
     here = [pod for pod in everywhere if pod["metadata"]["namespace"] == namespace]
     for pod in stale_pods(here, digests):
         app = pod["metadata"]["labels"]["app"]
@@ -86,6 +94,6 @@ def _pods(kubectl: Kubectl, wanted: tuple[Manifest, ...], world: World) -> Itera
         )
     running = {(pod["metadata"]["labels"].get("app"), node_of(pod)) for pod in here}
     for app in digests:
-        for node in world.cluster.nodes:
+        for node in cluster.nodes:
             if (app, node.name) not in running:
                 yield cluster_drift(node.name, f"pod {app}", "state", "there", "absent")

@@ -21,10 +21,12 @@ from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import Bundle
 from provision.bundle.model import MeshImage
 from provision.inventory import Cluster as Inventory
+from provision.kubernetes.kubectl import digest, stamped
 from provision.kubernetes.leading import lead, led_to, listeners
 from provision.linkerd.wanted import Mesh
 from provision.mesh import digest_of, node_of, pod_digests
 from provision.plan import Plan
+from provision.run.cluster_drift import cluster_drifts
 from provision.run.observe import mesh_manifests
 from provision.run.stages import mesh
 from provision.run.stages.given_up import GivenUp
@@ -247,3 +249,30 @@ def test_a_port_that_somebody_else_has_is_named_with_his_process_before_anything
 
 def taken(shell: NodeShell) -> Ready[None] | NotYet:
     return Ready(None) if listeners(shell, (4150,)) else NotYet("nobody")
+
+
+def test_what_a_hand_did_to_the_mesh_is_drift_and_the_next_run_undoes_it(ground: Ground) -> None:
+    now = inventory(failure_accrual={"failures": 9})
+    ground.run(now)
+    kubectl, made = ground.cluster.kubectl, mesh_manifests(now, BUNDLE)
+
+    def seen() -> list[tuple[str, str, str, str, str]]:
+        found = cluster_drifts(kubectl, made, now, NAMES)
+        return [(one.where, one.object, one.field, one.wanted, one.found) for one in found]
+
+    assert seen() == []
+    service = next(one for one in made if (one["kind"], one["metadata"]["name"]) == ("Service", "echo"))
+    changed = stamped(service)
+    changed["metadata"]["annotations"]["meshctl/digest"] = digest(service)  # as `kubectl edit` leaves it
+    changed["spec"] = {**service["spec"], "ports": [{"name": "http", "port": 81, "targetPort": 8080}]}
+    ground.shells["cp1"].run(
+        ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "apply", "-f", "-"],
+        stdin=json.dumps(changed).encode(),
+    )
+    other = mesh_manifests(inventory(heap="128MiB", failure_accrual={"failures": 9}), BUNDLE)
+    assert seen() == [("cluster", "Service echo in default", "spec.ports[0].port", "8080", "81")]
+    stale = [one.field for one in cluster_drifts(kubectl, other, now, NAMES) if one.object.startswith("pod l5d")]
+    assert stale == ["template"] * 3
+    events = ground.run(now)
+    assert [event.object for event in events if isinstance(event, Changed)] == ["Service echo"]
+    assert seen() == []
