@@ -20,10 +20,19 @@ from provision.kubernetes.evictions import Eviction, evictions
 from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.forget import forget_node
 from provision.kubernetes.kubeadm import credentials, initialise, join
-from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, logs_argv, nodes_ready, patiently, ready_nodes
+from provision.kubernetes.kubectl import (
+    Kubectl,
+    Outdated,
+    address_of,
+    admin_conf,
+    logs_argv,
+    nodes_ready,
+    patiently,
+    ready_nodes,
+)
 from provision.kubernetes.lookout import Watched, wait_on
 from provision.kubernetes.node import NodeState, Phase, is_member, observe, prepared_version
-from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
+from provision.kubernetes.pods import Pod, judge_pods, listens_on, pods_on, reach
 from provision.kubernetes.prepare import load, prepare
 from provision.kubernetes.profile import Profile, Workloads
 from provision.kubernetes.profiles import kubectl_for, profile_for
@@ -52,6 +61,7 @@ __all__ = [
     "Spec",
     "Watched",
     "Workloads",
+    "address_of",
     "admin_conf",
     "awaken",
     "copied",
@@ -72,6 +82,7 @@ __all__ = [
     "join",
     "judge_pods",
     "kubectl_for",
+    "listens_on",
     "load",
     "load_images",
     "logs_argv",

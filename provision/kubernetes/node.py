@@ -19,6 +19,7 @@ from provision.kubernetes.files import (
     hosts_file,
     routes,
 )
+from provision.kubernetes.leading import CHAIN, read_led
 from provision.kubernetes.places import RESTORE, STATE
 from provision.kubernetes.profile import Profile, archives_for
 from provision.kubernetes.spec import CONTROL_PLANE, WORKER, Archive, File, Program, Spec
@@ -60,6 +61,7 @@ for unit in {KUBELET} {NETWORK_UNIT}; do
     [ -e "{_WANTS}/$unit" ] && say enabled "$unit"
 done
 iptables -w -S FORWARD 2>/dev/null | each forward
+iptables -w -t nat -S {CHAIN} 2>/dev/null | each led
 ip -4 route show proto {ROUTE_PROTOCOL} 2>/dev/null | each route
 lists=0
 for path in /var/lib/docker/image/*/repositories.json; do [ -e "$path" ] && list=$path && lists=$((lists + 1)); done
@@ -128,6 +130,11 @@ class NodeState:
         known = {member.address for member in spec.reached}
         ways = [line.split() for line in self.said.get("route", ())]
         return tuple(words[2] for words in ways if len(words) > 2 and words[2] not in known)
+
+    @property
+    def led(self) -> str:
+        """The address that the mesh's ports of the node are led to, "" for none."""
+        return read_led("\n".join(self.said.get("led", ())))
 
     @property
     def drained(self) -> bool:

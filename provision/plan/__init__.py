@@ -9,7 +9,7 @@ from provision.plan.agreement import Agreement
 from provision.plan.artifacts import UPLOAD
 from provision.plan.compare import LOGIN, UNCORDON, Plan, basis_of, effective, guest_digest, plan
 from provision.plan.desired import desired, members, wishes
-from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
+from provision.plan.drift import MEANS, Drift, Live, cluster_drift, host_drifts, sysctl_drift, trespasses
 from provision.plan.growth import SIZE
 from provision.plan.lifetime import EXPIRY, NETWORK_EXPIRY, lasting, stamp_of
 from provision.plan.losses import losses
@@ -47,6 +47,7 @@ __all__ = [
     "as_made",
     "basis_of",
     "check_name",
+    "cluster_drift",
     "departure",
     "desired",
     "effective",

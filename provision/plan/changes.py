@@ -221,8 +221,9 @@ TABLE: dict[str, tuple[Row, ...]] = {
                 "mesh.requeues.*", "mesh.timeouts.*", "mesh.binding_cache.*", "mesh.protocols[].*", "mesh.tracer.*",
             ),
             LIVE,
-            "configuration and pods are replaced, one node after the other",
+            "configuration and pods are replaced, one node after the other; meanwhile a neighbour's linkerd serves the node's requests",
         ),
+        Row(("mesh.roll.*",), LOOKS, "how the next change of the mesh comes onto the nodes"),
     ),
 }  # fmt: skip
 """By headline, the rows in the order of the inventory."""

@@ -229,6 +229,7 @@ def node_seen(boot: Boot, state: NodeState, spec: Spec) -> NodeSeen:
         strays=state.strays(spec),
         version=state.version,
         bundle_wanted=state.bundle_wanted,
+        led=state.led,
     )
 
 
@@ -293,5 +294,6 @@ def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:
         echo_image=sealed.echo,
         annotations=workloads.annotations,
         tolerations=workloads.tolerations,
+        server_rolls=workloads.rolls_daemonsets,
     )
     return manifests(cluster.cluster, cluster.mesh, configuration(cluster.mesh), platform)

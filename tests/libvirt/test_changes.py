@@ -385,6 +385,7 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("mesh.protocols[].port_name", ""): mesh(protocols=[H2 | {"port_name": "grpc"}]),
     ("mesh.protocols[].service", ""): mesh(protocols=[THRIFT]),
     ("mesh.protocols[].dtab", ""): mesh(protocols=[H2 | {"dtab": "/svc/shop => /#/io.l5d.k8s/default/h2/echo"}]),
+    **{(f"mesh.roll.{name}", ""): mesh(roll={name: value}) for name, value in {"drain_s": 3, "steady_s": 3, "gap": True}.items()},
     ("mesh.tracer.kind", ""): mesh(tracer={"kind": "tracelog"}),
     ("mesh.tracer.host", ""): mesh(tracer={"host": "10.20.0.9"}),
     ("mesh.tracer.port", ""): mesh(tracer={"host": "10.20.0.9", "port": 9999}),
