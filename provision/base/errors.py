@@ -115,12 +115,26 @@ class CommandFailed(ShellError):
     ) -> None:
         shown = "\n".join(f"    {line}" for line in last_lines)
         what = "ended with status" if status >= 0 else "was ended by signal"
-        message = f"{where}: `{' '.join(argv)}` {what} {abs(status)}" + (f"\n{shown}" if shown else "")
+        message = f"{where}: {in_words(argv)} {what} {abs(status)}" + (f"\n{shown}" if shown else "")
         super().__init__(message, hint=hint)
         self.where = where
         self.argv = tuple(argv)
         self.status = status
         self.last_lines = tuple(last_lines)
+
+
+SHOWN = 300
+"""How much of a command is shown: three lines of a wide terminal."""
+
+
+def in_words(argv: Sequence[str]) -> str:
+    """A command as a message names it. A script of ours (`sh -c TEXT NAME …`) goes by its name: its text is not for people."""
+    scripts = [at for at, text in enumerate(argv) if "\n" in text and list(argv[max(0, at - 2) : at]) == ["sh", "-c"]]
+    if scripts:  # the last: one may run another
+        return "the script" + "".join(f" `{name}`" for name in argv[scripts[-1] + 1 : scripts[-1] + 2])
+    text = " ".join(argv)
+    first = text.partition("\n")[0][:SHOWN]
+    return f"`{text}`" if first == text else f"`{first} …`"
 
 
 class ImageError(MeshctlError):

@@ -38,6 +38,10 @@ def _size(value: Any) -> Any:
     raise ValueError(f"{value} has no unit\nwrite it like {value}{units[0]} or {value}{units[1]}")
 
 
+def _size_or_none(value: Any) -> Any:
+    return 0 if value == "none" else _size(value)
+
+
 def _network(value: Any) -> Any:
     try:
         network = netaddr.IPNetwork(value)
@@ -97,6 +101,12 @@ def _written(pattern: str, example: str) -> Any:
 
 
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str), _written(SIZE_PATTERN, "8GiB")]
+SizeOrNone = Annotated[
+    int,
+    BeforeValidator(_size_or_none, json_schema_input_type=str),
+    _written(rf"{SIZE_PATTERN}|^none$", "8GiB"),
+]
+"""None is 0 bytes."""
 Cidr = Annotated[
     str,
     BeforeValidator(_network, json_schema_input_type=str),

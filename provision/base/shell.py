@@ -23,7 +23,7 @@ from typing import IO, cast
 from provision.base import interruption
 from provision.base.bounded import bounded
 from provision.base.calls import Calls
-from provision.base.errors import CommandFailed, ShellError, cause
+from provision.base.errors import CommandFailed, ShellError, cause, in_words
 
 LAST_LINES = 12
 
@@ -118,13 +118,7 @@ class Shell(ABC):
 
     def _waited(self, work: Callable[[], Completed], argv: Sequence[str], *, changes: bool) -> Completed:
         """What `work` gives, unless the process is asked to end: a command elsewhere is then left to itself."""
-        return bounded(work, f"{self.where}: {_title(argv)}", changes=changes)
-
-
-def _title(argv: Sequence[str]) -> str:
-    """A command in a few words: scripts are not for people."""
-    text = " ".join(argv[:2] if "-c" in argv[1:2] else argv)
-    return text if len(text) <= 80 and "\n" not in text else f"{text.splitlines()[0][:80]} …"
+        return bounded(work, f"{self.where}: {in_words(argv)}", changes=changes)
 
 
 @dataclass
@@ -235,7 +229,7 @@ def _status(process: subprocess.Popen[bytes], where: str, argv: Sequence[str], w
     """With which status a command ends; None for one that had to be ended because it overstayed."""
     _running.add(process)
     try:
-        return bounded(process.wait, f"{where}: {_title(argv)}", within_s=within_s, changes=True)
+        return bounded(process.wait, f"{where}: {in_words(argv)}", within_s=within_s, changes=True)
     except interruption.Overdue:
         _end_group(process, within_s=5.0)
         return None

@@ -35,16 +35,16 @@ def wait_until(
     check: Callable[[], Ready[T] | NotYet],
     *,
     what: str,
-    within_s: float,
+    within_s: float | Callable[[], float],
     every_s: float = 1.0,
     emit: Emit = nowhere,
     hint: str = "",
 ) -> T:
     """Asks `check` every `every_s` seconds, or less often where asking takes long, until it is Ready, and gives its value.
 
-    Emits a `Waiting` with the last thing seen every 15 s. Raises StageTimeout, with the last thing seen,
-    when `within_s` seconds have passed, and Interrupted when the process is asked to end; whatever `check` raises ends the wait
-    at once.
+    Emits a `Waiting` with the last thing seen every 15 s. `within_s` is a function where it becomes more while it is waited. Raises
+    StageTimeout, with the last thing seen, when so many seconds have passed, and Interrupted when the process is asked to end;
+    whatever `check` raises ends the wait at once.
     """
     started = reported = time.monotonic()
     while True:
@@ -53,12 +53,15 @@ def wait_until(
         if isinstance(answer, Ready):
             return answer.value
         now = time.monotonic()
-        if now - started >= within_s:
-            raise StageTimeout(f"{what}: not within {within_s:.0f} s; last seen: {answer.seen or 'nothing'}", hint=hint)
+        allowed_s = within_s() if callable(within_s) else within_s
+        if now - started >= allowed_s:
+            raise StageTimeout(
+                f"{what}: not within {allowed_s:.0f} s; last seen: {answer.seen or 'nothing'}", hint=hint
+            )
         if now - reported >= REPORT_EVERY_S:
             emit(Waiting(what, answer.seen, now - started))
             reported = now
-        interruption.pause(min(pause_s(every_s, now - asked), max(0.0, started + within_s - now)))
+        interruption.pause(min(pause_s(every_s, now - asked), max(0.0, started + allowed_s - now)))
 
 
 def pause_s(every_s: float, took_s: float) -> float:

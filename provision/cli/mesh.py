@@ -1,4 +1,4 @@
-"""meshctl mesh: linkerd's configuration, checked and explained without a cluster."""
+"""meshctl mesh: linkerd's configuration, checked and explained without a cluster, and how a cluster's linkerds are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class _Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the alphabet's order."""
-        return sorted([*super().list_commands(ctx), "migrate", "route"])
+        return sorted([*super().list_commands(ctx), "migrate", "route", "status"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the command's module."""
@@ -24,12 +24,16 @@ class _Group(click.Group):
             from provision.cli.mesh_route import route
 
             return route
+        if cmd_name == "status":
+            from provision.cli.mesh_status import status
+
+            return status
         return super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=_Group)
 def mesh() -> None:
-    """Check linkerd's configuration, and see where a request goes."""
+    """Check linkerd's configuration, see where a request goes, and how the nodes' linkerds are."""
 
 
 mesh.add_command(validate)

@@ -34,8 +34,9 @@ def rebuild(
     """Throw nodes away and make them anew, under the same name and address: shows what goes, asks, does it; one worker after the other.
 
     Each is drained if it is Ready, deleted from Kubernetes, stopped, and its volumes deleted; then it is made, joins, and its mesh is
-    proven before the next. The control plane is rebuilt by itself: its state is copied here first, and put back on the new guest.
-    Killed anywhere, the same command goes on; for workers `provision` does too.
+    proven before the next. The control plane is rebuilt by itself: its state volume is kept, and its cluster goes on from there; of
+    one without such a volume the state is copied here first, and put back on the new guest. Killed anywhere, the same command goes on, and
+    `provision` too where nothing was copied.
     """
     from datetime import UTC, datetime
 

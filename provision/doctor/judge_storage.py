@@ -143,7 +143,10 @@ def _in_group(patient: Patient, below: StorageSeen) -> Iterator[Finding]:
 
 
 def _on_devices(patient: Patient) -> Iterator[Finding]:
-    devices, wanted = patient.host.pool.devices, sum(1 + len(node.volumes) for node in patient.nodes)
+    devices, wanted = (
+        patient.host.pool.devices,
+        sum(1 + bool(node.state_mib) + len(node.volumes) for node in patient.nodes),
+    )
     if wanted > len(devices):
         seen = f"{len(devices)} devices are in the pool; {', '.join(node.name for node in patient.nodes)} need {wanted}"
         yield _full_up(patient, seen, 0, "`lsblk`: partitions or namespaces to add to the pool's `devices`")
@@ -156,7 +159,7 @@ def _full_up(patient: Patient, seen: str, lacking: int, look: str) -> Finding:
 
 def _full(node: Node) -> int:
     """Bytes of a node's volumes when they are full."""
-    return node.disk + sum(volume.size for volume in node.volumes)
+    return node.disk + node.state_mib * MIB + sum(volume.size for volume in node.volumes)
 
 
 def _written(patient: Patient, node: str) -> int:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from provision.base.shell import Shell
 from provision.base.units import MIB
 from provision.inventory import Node
+from provision.storage import STATE_KIND
 
 NO_DISKS: Mapping[str, int] = MappingProxyType({})
 
@@ -77,8 +78,8 @@ class Behind:
 
 def disk_sizes(node: Node) -> dict[str, int]:
     """The sizes of a node's disks in MiB, by their serial numbers."""
-    sizes = {"root": node.disk, **{f"data-{volume.name}": volume.size for volume in node.volumes}}
-    return {serial: size // MIB for serial, size in sizes.items()}
+    data = {f"data-{volume.name}": volume.size // MIB for volume in node.volumes}
+    return {"root": node.disk // MIB, STATE_KIND: node.state_mib, **data}
 
 
 def grow_filesystem(shell: Shell, behind: Behind) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import jinja2
@@ -17,9 +17,9 @@ import jinja2
 from provision.base import data
 from provision.base.secret import Secret
 from provision.guests.settings import sysctl_file
-from provision.inventory import Cluster, mac_address
+from provision.inventory import Cluster, Node, mac_address
 from provision.specs import Member
-from provision.storage import Volume
+from provision.storage import BOUND, STATE_KIND, STATE_MOUNT, STATE_UNITS, Volume
 
 LABEL = "cidata"
 """The volume label by which cloud-init's NoCloud finds its seed (cloud-init docs, datasources/nocloud)."""
@@ -39,6 +39,29 @@ younger than the seed. Status 2 of blkid(8) is its word for a
 disk on which it finds nothing; cloud-init's own fs_setup would make a filesystem over another one that it did not expect,
 and needs modules (disk_setup, mounts) that the base image does not load.
 """
+
+
+MOUNT_STATE = """
+volume=$1
+shift
+if ! mountpoint -q "$volume"; then exit 0; fi
+mkdir -p -m 700 "$volume/kept"
+if [ ! -e "$volume/kept/of" ]; then : > "$volume/kept/of"; fi
+while [ $# -gt 0 ]; do
+    if [ ! -d "$volume/$1" ]; then mkdir "$volume/$1"; fi
+    if ! grep -qsF "$volume/$1 $2 " /etc/fstab; then echo "$volume/$1 $2 none bind,nofail 0 0" >> /etc/fstab; fi
+    mkdir -p "$2"
+    if ! mountpoint -q "$2"; then mount "$2"; fi
+    shift 2
+done
+"""
+"""Runs at each boot behind MOUNT_VOLUME, with the place of the state volume, and pairs of its folders and the guest's that they are bound
+over. `kept/of` is what the Kubernetes part knows the volume by."""
+
+STATE_UNIT = "[Unit]\n" + "".join(
+    f"RequiresMountsFor={path}\nAssertPathIsMountPoint={path}\n" for path in BOUND.values()
+)
+"""For services that work with these folders: without the volume they would begin with empty ones (systemd.unit(5))."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +134,27 @@ def _words(cluster: Cluster, member: Member, members: Sequence[Member], public_k
         "mount_volume": MOUNT_VOLUME,
         "volumes": [
             {"serial": serial, "mount": mount, "filesystem": filesystem}
-            for serial, mount, filesystem in map(mount_words, cluster.node(member.name).volumes)
+            for serial, mount, filesystem in _mounted(cluster.node(member.name))
         ],
+        **_state_words(cluster.node(member.name)),
+    }
+
+
+def _mounted(node: Node) -> Iterator[tuple[str, str, str]]:
+    """What MOUNT_VOLUME gets for each volume of a node."""
+    yield from map(mount_words, node.volumes)
+    if node.state_mib:
+        yield STATE_KIND, STATE_MOUNT, "ext4"
+
+
+def _state_words(node: Node) -> dict[str, object]:
+    """What MOUNT_STATE gets, and the files that hold services until it has run; nothing for a node without a state volume."""
+    bound = [word for pair in BOUND.items() for word in pair]
+    return {
+        "mount_state": MOUNT_STATE,
+        "state": [STATE_MOUNT, *bound] if node.state_mib else [],
+        "state_units": list(STATE_UNITS) if node.state_mib else [],
+        "state_unit": STATE_UNIT,
     }
 
 

@@ -66,7 +66,7 @@ def observe_storage(shell: Shell, pool: Pool, disks: Mapping[str, str] | None = 
     Reads only, in one round trip. Raises ShellError when the host's tools give no answer.
     """
     devices = {path: domain for path, domain in (disks or {}).items() if path.startswith("/dev/")}
-    argv = ["sh", "-c", SCRIPT, "meshctl", *arguments(pool.path, pool.devices, devices)]
+    argv = ["sh", "-c", SCRIPT, "devices", *arguments(pool.path, pool.devices, devices)]
     done = shell.read(argv, within_s=READ_S)
     try:
         return parse(done.stdout, devices)
@@ -79,7 +79,7 @@ def observe_storage(shell: Shell, pool: Pool, disks: Mapping[str, str] | None = 
 
 def clear(shell: Shell, device: str, *, wipe: bool) -> None:
     """Makes sure that a device holds nothing, by taking its signatures away only with `wipe`. Raises StorageError."""
-    done = shell.run(["sh", "-c", _CLEAR, "meshctl", device, "wipe" if wipe else "keep"], check=False)
+    done = shell.run(["sh", "-c", _CLEAR, "clear", device, "wipe" if wipe else "keep"], check=False)
     if done.status == CHANGED:
         found = " ".join(done.stdout.split())
         raise StorageError(
@@ -91,12 +91,12 @@ def clear(shell: Shell, device: str, *, wipe: bool) -> None:
 
 def claim(shell: Shell, device: str, wanted: Claim) -> None:
     """Writes into a device whose it is."""
-    shell.run(["sh", "-c", _CLAIM, "meshctl", device, claim_text(wanted)])
+    shell.run(["sh", "-c", _CLAIM, "claim", device, claim_text(wanted)])
 
 
 def release(shell: Shell, device: str) -> None:
     """Takes everything off a device that was ours: what it holds (discarded where it can be), its signatures, the claim."""
-    shell.run(_alone(device, "sh", "-c", _RELEASE, "meshctl", device), within_s=300.0)
+    shell.run(_alone(device, "sh", "-c", _RELEASE, "release", device), within_s=300.0)
 
 
 def fill(shell: Shell, device: str, base_path: str) -> None:
@@ -109,7 +109,7 @@ def fill(shell: Shell, device: str, base_path: str) -> None:
 
 
 def _alone(device: str, *argv: str) -> list[str]:
-    return ["sh", "-c", _ALONE, "meshctl", device, *argv]
+    return ["sh", "-c", _ALONE, "alone", device, *argv]
 
 
 # ── LVM: lvm(8) asks nothing with --yes; --wipesignatures takes away what an earlier volume left at the same place ────

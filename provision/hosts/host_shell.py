@@ -41,7 +41,7 @@ class Through(Local):
         if not self.quoted:
             return self._started(argv, (*self.prefix, *argv), stdin, within_s, on_line)
         held = not stdin
-        guarded = ("sh", "-c", _GUARD, "meshctl", f"{max(within_s, 1.0):.0f}", *argv) if held else argv
+        guarded = ("sh", "-c", _GUARD, "guard", f"{max(within_s, 1.0):.0f}", *argv) if held else argv
         return self._started(argv, (*self.prefix, shlex.join(guarded)), stdin, within_s, on_line, held=held)
 
 

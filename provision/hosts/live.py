@@ -77,7 +77,7 @@ def _missing(running: Iterable[GuestSpec], threads: Mapping[str, Settings]) -> s
 
 def look(shell: Shell, bridges: Sequence[str], domains: Sequence[str]) -> str:
     """What the kernel says of bridges and of the threads of domains. Raises ShellError."""
-    return shell.read(["sh", "-c", _LOOK, "meshctl", *bridges, "--", *domains]).stdout
+    return shell.read(["sh", "-c", _LOOK, "look", *bridges, "--", *domains]).stdout
 
 
 def read_mtus(text: str) -> dict[str, int]:

@@ -13,6 +13,7 @@ from provision.hosts.hypervisor import Hypervisor
 from provision.inventory import Cluster, Host
 from provision.placement import Pinning
 from provision.plan import HostSeen, wishes
+from provision.specs import owned_volume
 from provision.storage import Allotment, Fault, StorageSeen, Wiping, Wish, allot, file_faults, needs_look, pool_faults
 
 IO_URING = (("libvirt", (6, 3)), ("hypervisor", (5, 0)))
@@ -59,9 +60,14 @@ def _folder_faults(cluster: Cluster, host: Host, seen: HostSeen, pinnings: Seque
     pool = next((one for one in seen.pools if one.name == host.pool.name), None)
     if host.pool.type != "dir" or pool is None or pool.available is None:
         return
-    sizes = {name.removesuffix(".raw"): size for name, size in seen.sizes_mib.items() if name.endswith(".raw")}
+    sizes = {name.removesuffix(".raw"): size for name, size in seen.sizes_mib.items() if _has_all_blocks(name, cluster)}
     for fault in file_faults(host.pool, _wishes(cluster, host.name, pinnings), sizes, pool.available // MIB):
         yield replace(fault, message=f"{host.name}: {fault.message}")
+
+
+def _has_all_blocks(name: str, cluster: Cluster) -> bool:
+    """Whether a file is a data volume of the cluster: root and state volumes are sparse."""
+    return (owned_volume(cluster.owner, name) or ("", ""))[1] == "data"
 
 
 def observe_disks(

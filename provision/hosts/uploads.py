@@ -81,7 +81,7 @@ def content_of(hypervisor: Hypervisor, shell: Shell | None, pool: PoolSpec, volu
     """The sha256 of a volume: by the host where it has a shell, else read back. None where libvirt has records only."""
     if shell is not None:
         with suppress(MeshctlError):
-            argv = ["sh", "-c", _HASH, "meshctl", f"{pool.path}/{volume}"]
+            argv = ["sh", "-c", _HASH, "hash", f"{pool.path}/{volume}"]
             said = shell.read(argv, within_s=HASH_S).stdout.partition(" ")[0]
             if re.fullmatch("[0-9a-f]{64}", said):
                 return said

@@ -41,6 +41,7 @@ def golden(cluster: Cluster, host: str | None = None) -> Cluster:
         "numa_cells": "auto",
         "group": None,
         "volumes": (),
+        "state": 0,
     }
     return made.model_copy(
         update={

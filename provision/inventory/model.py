@@ -22,6 +22,7 @@ from provision.base.scalars import (
     NumaCells,
     Setting,
     Size,
+    SizeOrNone,
     Version,
 )
 from provision.base.strict import FieldFault, Strict
@@ -29,7 +30,7 @@ from provision.base.units import KIB, MIB, TIB, format_size
 from provision.inventory.jump import parse_jump
 from provision.inventory.uri import is_test, parse_uri
 from provision.linkerd.wanted import Mesh
-from provision.storage import Pool, Storage, Volume
+from provision.storage import BOUND, STATE_MOUNT, STATE_VOLUME_SIZE, Pool, Storage, Volume
 
 if TYPE_CHECKING:
     from provision.specs import Owner
@@ -208,6 +209,9 @@ class NodeCpu(Strict):
         return self
 
 
+SMALLEST_STATE = 1024 * MIB
+
+
 class Node(Strict):
     """A guest that becomes a member of the cluster."""
 
@@ -227,6 +231,11 @@ class Node(Strict):
     hugepages: HugePages | None = Field(None, description="size of its huge pages; default: the host's")
     group: Name | None = Field(None, description="nodes of one group run on different hosts")
     volumes: tuple[Volume, ...] = Field((), strict=False, description="data volumes, on the pool of the node's host")
+    state: SizeOrNone | None = Field(
+        None,
+        description="control plane only: size of its state volume, on the pool of its host, with the cluster's data and keys, which "
+        "outlive its guest; a larger one is grown live, a smaller one refused; none: no such volume; default: 8GiB",
+    )
 
     @field_validator("name")
     @classmethod
@@ -257,6 +266,15 @@ class Node(Strict):
                 )
         return value
 
+    @field_validator("state")
+    @classmethod
+    def _enough_state(cls, value: int | None) -> int | None:
+        if value and (value < SMALLEST_STATE or value % MIB):
+            raise ValueError(
+                f"{value // MIB} MiB is too small, or not whole MiB\n1GiB at the least: etcd's log alone has 384 MiB"
+            )
+        return value
+
     @field_validator("memory")
     @classmethod
     def _enough_memory(cls, value: int) -> int:
@@ -278,6 +296,17 @@ class Node(Strict):
                 f"{value // MIB} MiB is too small, or not whole MiB\nimage, containers and logs need 8GiB at the least"
             )
         return value
+
+    @model_validator(mode="after")
+    def _state_of_a_control_plane(self) -> Self:
+        if self.state and self.role != "control-plane":
+            raise FieldFault("a worker has no state that a cluster hangs on\ntake `state` out", "state")
+        for index, mount in enumerate(self.mounts if self.state_mib else ()):
+            over = [one for one in (STATE_MOUNT, *BOUND.values()) if f"{mount}/".startswith(f"{one}/")]
+            if over:
+                message = f"{over[0]} is on the node's state volume\ntake the volume out, or say `state: none`"
+                raise FieldFault(message, "volumes", index, "mount")
+        return self
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
@@ -303,6 +332,13 @@ class Node(Strict):
     def memory_mib(self) -> int:
         """Memory in MiB."""
         return self.memory // MIB
+
+    @property
+    def state_mib(self) -> int:
+        """Size of its state volume in MiB, 0 for a node without one."""
+        if self.role != "control-plane":
+            return 0
+        return (STATE_VOLUME_SIZE if self.state is None else self.state) // MIB
 
     @property
     def mounts(self) -> tuple[str, ...]:

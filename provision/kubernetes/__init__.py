@@ -21,16 +21,27 @@ from provision.kubernetes.evictions import Eviction, evictions
 from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.forget import forget_node
 from provision.kubernetes.kubeadm import credentials, initialise, join
-from provision.kubernetes.kubectl import Kubectl, Outdated, admin_conf, logs_argv, nodes_ready, patiently, ready_nodes
+from provision.kubernetes.kubectl import (
+    Kubectl,
+    Outdated,
+    address_of,
+    admin_conf,
+    logs_argv,
+    nodes_ready,
+    patiently,
+    ready_nodes,
+)
 from provision.kubernetes.lookout import Watched, wait_on
-from provision.kubernetes.node import NodeState, Phase, is_member, observe
-from provision.kubernetes.pods import Pod, judge_pods, pods_on, reach
+from provision.kubernetes.node import NodeState, Phase, is_member, observe, prepared_version
+from provision.kubernetes.pods import Pod, judge_pods, listens_on, pods_on, reach
 from provision.kubernetes.prepare import load, prepare
 from provision.kubernetes.profile import Profile, Workloads
 from provision.kubernetes.profiles import kubectl_for, profile_for
 from provision.kubernetes.put_back import awaken, finish, put_back, trusted_authority
+from provision.kubernetes.renewal import heard
 from provision.kubernetes.serving import await_serving, first_serving
 from provision.kubernetes.spec import CONTROL_PLANE, Archive, Credentials, Program, Spec
+from provision.kubernetes.state_volume import take_up
 from provision.kubernetes.upgrade import load_images, renew_proxy, runs_version, upgrade
 from provision.kubernetes.virtual_address import UNIT as KEEPALIVED
 
@@ -55,6 +66,7 @@ __all__ = [
     "Spec",
     "Watched",
     "Workloads",
+    "address_of",
     "admin_conf",
     "await_serving",
     "awaken",
@@ -71,11 +83,13 @@ __all__ = [
     "first_serving",
     "forget_docker",
     "forget_node",
+    "heard",
     "initialise",
     "is_member",
     "join",
     "judge_pods",
     "kubectl_for",
+    "listens_on",
     "load",
     "load_images",
     "logs_argv",
@@ -84,6 +98,7 @@ __all__ = [
     "patiently",
     "pods_on",
     "prepare",
+    "prepared_version",
     "profile_for",
     "put_back",
     "reach",
@@ -94,6 +109,7 @@ __all__ = [
     "set_aside",
     "take_away_member",
     "take_back",
+    "take_up",
     "trusted_authority",
     "uncordon",
     "upgrade",

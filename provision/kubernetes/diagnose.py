@@ -26,8 +26,9 @@ _DIAGNOSE = f"""
 section() {{ printf '\\036%s:\\n' "$1"; }}
 section kubeadm; tail -n 60 {STATE}/kubeadm.log 2>/dev/null
 section "kubelet ($(systemctl is-active kubelet 2>/dev/null))"
-journalctl -u kubelet --no-pager -o cat -n 300 2>/dev/null |
-    grep -vE 'Server rejected event|^goroutine |^created by |^[[:space:]]+/.*\\.go:[0-9]+|^[[:alnum:]./_*()-]+\\(.*\\)$' | tail -n 60
+journalctl -u kubelet --no-pager -o cat -n 2000 2>/dev/null |
+    grep -vE 'Server rejected event|^goroutine |^created by |^[[:space:]]+[^[:space:]]*\\.go:[0-9]+|^[[:alnum:]./_*()-]+\\(.*\\)$' |
+    tail -n 60
 section containers
 docker ps -a --filter name=k8s_ --format '{{{{.Names}}}}	{{{{.Status}}}}' 2>&1 | grep -v k8s_POD | head -n 15
 docker ps -q -a --filter name=k8s_ --filter status=exited 2>/dev/null | head -n 3 | while read -r id; do

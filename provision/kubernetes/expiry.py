@@ -35,7 +35,7 @@ class Expiry:
     name: str
     at: datetime.datetime | None
     days: int
-    """What is left by the control plane's clock; below 0 it has expired."""
+    """Whole days that are left by the control plane's clock, rounded down: below 0 it has expired."""
 
     @property
     def due(self) -> bool:
@@ -45,7 +45,7 @@ class Expiry:
     def __str__(self) -> str:
         if self.at is None:
             return f"{self.name} cannot be read"
-        left = f"in {self.days} days" if self.days >= 0 else f"{-self.days} days ago"
+        left = f"in {self.days} days" if self.days >= 0 else f"{-self.days - 1} days ago"
         return f"{self.name} {left} ({self.at:%Y-%m-%d})"
 
 
@@ -63,12 +63,16 @@ def parsed_expiries(said: str) -> tuple[Expiry, ...]:
 
 
 def _expiry(path: str, text: str, now: datetime.datetime) -> Expiry:
-    name = path.removeprefix("pki/").removesuffix(".crt").removesuffix(".pem")
     try:
         at = min(map(not_after, _certificates(text)))
     except ValueError:
-        return Expiry(name, None, -1)
-    return Expiry(name, at, (at - now).days)
+        return Expiry(called(path), None, -1)
+    return Expiry(called(path), at, (at - now).days)
+
+
+def called(path: str) -> str:
+    """What a file's certificate goes by, its path as it was asked for."""
+    return path.removeprefix("pki/").removesuffix(".crt").removesuffix(".pem")
 
 
 def _certificates(text: str) -> Iterator[str]:

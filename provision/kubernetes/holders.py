@@ -50,10 +50,31 @@ case "$1" in
 esac
 """
 
-# stdin: a request. $1, $2: the authority's certificate and key. $3: days.
-_SIGN = """
-set -eu
-openssl x509 -req -in /dev/stdin -CA "$1" -CAkey "$2" -set_serial "0x$(openssl rand -hex 16)" -days "$3" -sha256 -copy_extensions copyall
+# stdin: a request. $1, $2: the authority's certificate and key. $3: days. Valid from the authority's own beginning on, as kubeadm has it:
+# the clock of a node may be behind. `openssl x509` has no such option before 3.4.
+_SIGN = f"""{_WORK}
+date_of() {{ date -u --date "$1" +%Y%m%d%H%M%SZ; }}
+from=$(openssl x509 -noout -startdate -in "$1")
+: > "$work/index"
+cat > "$work/conf" <<end
+[ca]
+default_ca = authority
+[authority]
+database = $work/index
+new_certs_dir = $work
+rand_serial = yes
+copy_extensions = copyall
+unique_subject = no
+policy = any
+[any]
+organizationName = optional
+commonName = supplied
+end
+cat > "$work/request"
+openssl ca -batch -config "$work/conf" -in "$work/request" -cert "$1" -keyfile "$2" -preserveDN -md sha256 -notext \\
+    -startdate "$(date_of "${{from#notBefore=}}")" -enddate "$(date_of "+$3 days")" -out "$work/crt" 2> "$work/said" ||
+    {{ cat "$work/said" >&2; exit 1; }}
+cat "$work/crt"
 """
 
 # stdin: certificates, each a line of base64. $1: the file, which is replaced as a whole and stays as private as it was.

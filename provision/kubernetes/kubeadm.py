@@ -26,8 +26,10 @@ from provision.kubernetes.prepare import prepare
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.shared_keys import read_keys, write_keys
 from provision.kubernetes.spec import CONTROL_PLANE, Credentials, Spec
+from provision.kubernetes.state_volume import DONE, OF, keep
 from provision.kubernetes.token import new_token
 from provision.specs import Member
+from provision.storage import BOUND, STATE_MOUNT, STATE_UNITS
 
 INIT_S, JOIN_S = 1200.0, 600.0
 """Deadlines. Under emulation init takes 67 s (1.5) to 145 s (1.20) and join 8 to 31 s when nothing else runs."""
@@ -51,12 +53,18 @@ exec systemd-run --unit={UNIT} "--description=meshctl: $name" {DETACHED_SCRIPT} 
 """
 
 # What `kubeadm reset` leaves and a new init or join stumbles over: exited containers, the bridge with its addresses,
-# leases of pod addresses, files of an init that was cut short.
+# leases of pod addresses, files of an init that was cut short. And it unmounts what is mounted below /var/lib/kubelet: a folder of a
+# state volume is one of these.
 _CLEAN = f"""
 docker ps -aq --filter name=k8s_ | xargs -r docker rm -f >/dev/null
 ip link delete cni0 2>/dev/null
 rm -rf /etc/kubernetes/manifests/* /etc/kubernetes/pki/* /etc/kubernetes/*.conf /var/lib/etcd/* /var/lib/cni
 rm -f {STATE}/kubeadm.*
+rm -rf {DONE} {STATE_MOUNT}/kubelet-pki/*
+[ -e {OF} ] && : > {OF}
+if [ -e {STATE_UNITS[0]} ]; then
+    for path in {" ".join(BOUND.values())}; do mkdir -p "$path"; mountpoint -q "$path" || mount "$path"; done
+fi
 exit 0
 """
 
@@ -167,7 +175,7 @@ def _bring(
             hint="run that `meshctl restore` again: it goes on from there",
         )
     if state.phase is Phase.FOREIGN:
-        raise _foreign(state)
+        raise _foreign(state, spec)
     if state.phase is Phase.HALF:
         task.leave()
         _reset(shell, profile, spec, member, emit)
@@ -177,10 +185,22 @@ def _bring(
         _start(shell, task, within_s)
         emit(Changed(member.name, task.name, "start"))
     _finish(shell, member, task, within_s, emit)
+    if state.keeps:
+        keep(shell, member)
     emit(Changed(member.name, task.name, "done"))
 
 
-def _foreign(state: NodeState) -> KubernetesError:
+def _foreign(state: NodeState, spec: Spec) -> KubernetesError:
+    if state.has_state and len(spec.control_planes) > 1:
+        return KubernetesError(
+            f"{state.member.name}: its state volume has what a former guest was of a cluster, and none is begun or joined over it",
+            hint=f"`meshctl rebuild INVENTORY {state.member.name}` makes the node anew without it, and it joins the other control planes",
+        )
+    if state.has_state:
+        return KubernetesError(
+            f"{state.member.name}: there is a cluster on its state volume, and no other is made over it",
+            hint=f"`meshctl rebuild INVENTORY {state.member.name}` goes on with it; if it is not wanted: `meshctl destroy`",
+        )
     files = state.said["kubeadm-file"]
     return KubernetesError(
         f"{state.member.name}: {len(files)} files of a kubeadm that meshctl did not start, {files[0]} for one",

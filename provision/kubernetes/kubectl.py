@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from provision.base.errors import CommandFailed, KubernetesError
@@ -28,6 +28,7 @@ from provision.kubernetes.api import (
     selector,
     starting,
 )
+from provision.kubernetes.likeness import Difference, differences
 from provision.kubernetes.lookout import Watched, wait_on
 
 T = TypeVar("T")
@@ -85,6 +86,12 @@ class Outdated:
     absent: tuple[Manifest, ...] = ()
     different: tuple[Manifest, ...] = ()
     unwanted: tuple[Manifest, ...] = ()
+    by_hand: Mapping[tuple[str, str, str], tuple[Difference, ...]] = field(default_factory=dict, compare=False)
+    """By kind, namespace and name, what the server has otherwise than the text."""
+
+    def differences_of(self, manifest: Manifest) -> tuple[Difference, ...]:
+        """What the server has otherwise of an object that is there."""
+        return self.by_hand.get(_key(manifest), ())
 
     @property
     def all(self) -> tuple[Manifest, ...]:
@@ -171,7 +178,9 @@ class Kubectl:
         return found
 
     def outdated(self, manifests: Iterable[Manifest], labels: Mapping[str, str] | None = None) -> Outdated:
-        """What is absent, and what was applied from another text; with `labels` also what carries them anywhere and is none of these."""
+        """What is absent, and what was applied from another text or was changed by hand since; with `labels` also what carries them
+        anywhere and is none of these.
+        """
         wanted = tuple(manifests)
         kinds: dict[str, set[Kind]] = defaultdict(set)
         for manifest in wanted:
@@ -184,8 +193,9 @@ class Kubectl:
         here = [manifest for manifest in wanted if _key(manifest) in live]
         return Outdated(
             tuple(manifest for manifest in wanted if _key(manifest) not in live),
-            tuple(manifest for manifest in here if _digest_of(live[_key(manifest)]) != digest(manifest)),
+            tuple(manifest for manifest in here if _differs(manifest, live[_key(manifest)])),
             tuple(live[key] for key in sorted(set(live) - set(map(_key, wanted))) if _marked(live[key], labels)),
+            {_key(manifest): differences(manifest, live[_key(manifest)]) for manifest in here},
         )
 
     def apply(self, manifests: Sequence[Manifest]) -> None:
@@ -281,6 +291,12 @@ def known_nodes(kubectl: Kubectl) -> Mapping[str, bool]:
     return {node["metadata"]["name"]: _node_state(node) == "Ready" for node in kubectl.items("nodes")}
 
 
+def address_of(node: Manifest) -> str:
+    """The address that other nodes reach a node at, as its kubelet says it; "" while it has said none."""
+    found = (one["address"] for one in node.get("status", {}).get("addresses", ()) if one["type"] == "InternalIP")
+    return str(next(found, ""))
+
+
 def title(manifest: Manifest) -> str:
     """`DaemonSet l5d`."""
     return f"{manifest['kind']} {manifest['metadata']['name']}"
@@ -312,6 +328,10 @@ def _marked(live: Manifest, labels: Mapping[str, str] | None) -> bool:
     """Whether it carries these labels, and is not on its way out."""
     found = live["metadata"].get("labels") or {}
     return bool(labels) and (labels or {}).items() <= found.items() and "deletionTimestamp" not in live["metadata"]
+
+
+def _differs(manifest: Manifest, live: Manifest) -> bool:
+    return _digest_of(live) != digest(manifest) or bool(differences(manifest, live))
 
 
 def _digest_of(live: Manifest) -> str | None:

@@ -184,7 +184,7 @@ def wait_on(
 
     Raises KubernetesError for what no waiting mends.
     """
-    lookout, started, last = Lookout(nodes, emit), time.monotonic(), NotYet("")
+    lookout, last = Lookout(nodes, emit), NotYet("")
 
     def look() -> Ready[T] | NotYet:
         nonlocal last
@@ -194,11 +194,10 @@ def wait_on(
             lookout.glance(answer.nodes)
         return answer
 
-    left_s = within_s
-    while True:
-        try:
-            return wait_until(look, what=what, within_s=left_s, every_s=every_s, emit=emit, hint=hint)
-        except StageTimeout as error:
-            left_s = within_s * lookout.slowness - (time.monotonic() - started)
-            if left_s <= 0:
-                raise lookout.explained(error, last.nodes) from error
+    def allowed_s() -> float:
+        return within_s * lookout.slowness
+
+    try:
+        return wait_until(look, what=what, within_s=allowed_s, every_s=every_s, emit=emit, hint=hint)
+    except StageTimeout as error:
+        raise lookout.explained(error, last.nodes) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from provision.base.shell import Shell
+from provision.kubernetes import state_volume
 from provision.kubernetes.files import (
     DOCKER_CONFIG,
     NETWORK_UNIT,
@@ -18,7 +19,8 @@ from provision.kubernetes.files import (
     hosts_file,
     routes,
 )
-from provision.kubernetes.places import STATE
+from provision.kubernetes.leading import CHAIN, read_led
+from provision.kubernetes.places import RESTORE, STATE
 from provision.kubernetes.profile import Profile, archives_for
 from provision.kubernetes.spec import CONTROL_PLANE, WORKER, Archive, File, Program, Spec
 from provision.kubernetes.virtual_address import PROGRAM, holds_address
@@ -33,9 +35,6 @@ _OBSERVE_S = 120.0
 
 DOCKER_PENDING, KUBELET_PENDING = "docker-to-restart", "kubelet-to-restart"
 """Markers on a node: what the service was to be started anew for is written, and it was not yet."""
-
-RESTORE = "restore"
-"""On a control plane that a backup is being put on: which, and how far (see `put_back`)."""
 
 DOCKER, KUBELET = "docker.service", "kubelet.service"
 _WANTS = "/etc/systemd/system/multi-user.target.wants"
@@ -65,6 +64,7 @@ for unit in {KUBELET} {NETWORK_UNIT} {KEEPALIVED}; do
     [ -e "{_WANTS}/$unit" ] && say enabled "$unit"
 done
 iptables -w -S FORWARD 2>/dev/null | each forward
+iptables -w -t nat -S {CHAIN} 2>/dev/null | each led
 ip -4 route show proto {ROUTE_PROTOCOL} 2>/dev/null | each route
 lists=0
 for path in /var/lib/docker/image/*/repositories.json; do [ -e "$path" ] && list=$path && lists=$((lists + 1)); done
@@ -135,9 +135,24 @@ class NodeState:
         return tuple(words[2] for words in ways if len(words) > 2 and words[2] not in known)
 
     @property
+    def led(self) -> str:
+        """The address that the mesh's ports of the node are led to, "" for none."""
+        return read_led("\n".join(self.said.get("led", ())))
+
+    @property
     def drained(self) -> bool:
         """Whether a run of ours has emptied the node and has not taken that back."""
         return "drained" in self.said
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the node has a state volume."""
+        return state_volume.OF in _digests(self.said)
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is a cluster on a state volume of the node."""
+        return state_volume.DONE in _digests(self.said)
 
     @property
     def restoring(self) -> bool:
@@ -160,13 +175,20 @@ class NodeState:
 def observe(shell: Shell, profile: Profile, spec: Spec, member: Member) -> NodeState:
     """Reads a node and says what differs from the wanted state (`unprepared`, empty when nothing does)."""
     paths = (file.path for file in files_for(profile, spec, member))
-    completed = shell.read(["sh", "-c", _OBSERVE, "observe", *paths], within_s=_OBSERVE_S)
+    kept = state_volume.SEEN if member.role == CONTROL_PLANE else ()
+    completed = shell.read(["sh", "-c", _OBSERVE, "observe", *paths, *kept], within_s=_OBSERVE_S)
     return compare(profile, spec, member, parse(completed.stdout))
 
 
 def is_member(shell: Shell) -> bool:
     """Whether kubeadm has ended well on a node, in one quick look."""
     return shell.read(["test", "-e", f"{STATE}/kubeadm.done"], check=False).status == 0
+
+
+def prepared_version(shell: Shell) -> str:
+    """The version of Kubernetes that a node was prepared for last (``v1.20.2``), empty when it never was."""
+    said = shell.read(["cat", f"{STATE}/prepared"], check=False).stdout.split()
+    return said[0] if said else ""
 
 
 def parse(text: str) -> dict[str, tuple[str, ...]]:
@@ -199,6 +221,7 @@ def compare(profile: Profile, spec: Spec, member: Member, said: Mapping[str, tup
         *([f"{DOCKER_CONFIG} to change"] if docker is not None else []),
         *_services(spec, member, said),
         *_network(spec, member, said),
+        *_state(member, said),
     )
     return NodeState(
         member,
@@ -213,9 +236,23 @@ def compare(profile: Profile, spec: Spec, member: Member, said: Mapping[str, tup
 
 
 def _stale_files(wanted: tuple[File, ...], said: Mapping[str, tuple[str, ...]]) -> tuple[File, ...]:
-    # sha256sum prints `DIGEST  PATH`.
-    found = {line[66:]: line[:64] for line in said.get("file", ())}
+    found = _digests(said)
     return tuple(file for file in wanted if found.get(file.path) != file.sha256)
+
+
+def _digests(said: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
+    """By path, as sha256sum prints them: `DIGEST  PATH`."""
+    return {line[66:]: line[:64] for line in said.get("file", ())}
+
+
+def _state(member: Member, said: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    version = next(iter(said.get("prepared", ())), "").partition(" ")[0]
+    if (
+        _phase(member, said) is Phase.MEMBER
+        and RESTORE not in said
+        and state_volume.is_behind(member, version, _digests(said))
+    ):
+        yield "its state volume has an older copy of its settings"
 
 
 def _missing_archives(archives: tuple[Archive, ...], said: Mapping[str, tuple[str, ...]]) -> tuple[Archive, ...]:

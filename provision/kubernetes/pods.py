@@ -105,6 +105,12 @@ def judge_pods(
     return Ready({node: _pod(found[node]) for node in nodes})
 
 
+def listens_on(item: Item) -> frozenset[int]:
+    """The ports that a pod's containers say they listen on."""
+    containers = item["spec"].get("containers", ())
+    return frozenset(port["containerPort"] for one in containers for port in one.get("ports", ()))
+
+
 def reach(shell: Shell, source: Pod, targets: Sequence[Pod], *, port: int, within_s: float = ATTEMPT_S) -> None:
     """One HTTP request from inside the source pod to each target, each in `within_s` seconds.
 

@@ -12,12 +12,20 @@ from provision.base.shell import Shell
 from provision.kubernetes.node import parse
 from provision.kubernetes.profile import Needs, Profile
 from provision.specs import Member
+from provision.storage import BOUND, STATE_UNITS
 
 CLOCK_S = 120
 """Certificates of a control plane are not valid on a node whose clock is behind; skew beyond this is refused."""
 
 CONTROLLERS = frozenset({"cpu", "cpuacct", "cpuset", "devices", "freezer", "memory"})
 """The cgroup v1 controllers that kubeadm 1.5 requires (its test/e2e_node/system)."""
+
+# A guest that should have a state volume, and has not, would make its cluster where it is lost.
+_STATE = f"""
+if [ -e {STATE_UNITS[0]} ]; then
+    for path in {" ".join(BOUND.values())}; do mountpoint -q "$path" || say unmounted "$path"; done
+fi
+"""
 
 # Arguments: the programs to look for.
 _PREFLIGHT = """
@@ -35,14 +43,13 @@ for program in "$@"; do command -v "$program" >/dev/null || say missing "$progra
 if [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ]; then
     command -v apparmor_parser >/dev/null || say missing apparmor_parser
 fi
-exit 0
 """
 
 
 def preflight(shell: Shell, profile: Profile, member: Member) -> None:
     """Raises KubernetesError naming everything that would make kubeadm or the kubelet fail."""
     needs = profile.needs(member.role)
-    argv = ["sh", "-c", _PREFLIGHT, "preflight", "kubeadm", "kubelet", "kubectl", *needs.programs]
+    argv = ["sh", "-c", f"{_PREFLIGHT}{_STATE}exit 0", "preflight", "kubeadm", "kubelet", "kubectl", *needs.programs]
     faults = tuple(judge(needs, member, parse(shell.read(argv).stdout), time.time()))
     if faults:
         raise KubernetesError(
@@ -63,6 +70,10 @@ def judge(needs: Needs, member: Member, said: Mapping[str, tuple[str, ...]], now
     yield from (f"{program} is not installed" for program in said.get("missing", ()))
     busy = sorted({port for port in said.get("port", ()) if port.isdigit() and int(port) in needs.ports}, key=int)
     yield from (f"port {port} is in use" for port in busy)
+    yield from (
+        f"nothing is mounted at {path}: its state volume has no disk or no filesystem"
+        for path in said.get("unmounted", ())
+    )
     if needs.no_swap:
         yield from (f"swap is on ({device})" for device in said.get("swap", ()))
     if needs.cgroup_v1:

@@ -19,6 +19,7 @@ from provision.kubernetes.node import DOCKER, DOCKER_PENDING, KUBELET, KUBELET_P
 from provision.kubernetes.places import STATE
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import Archive, File, Program, Spec
+from provision.kubernetes.state_volume import keep
 from provision.kubernetes.virtual_address import UNIT as KEEPALIVED
 from provision.kubernetes.virtual_address import holds_address
 from provision.specs import Member
@@ -264,3 +265,5 @@ def _settle(shell: Shell, state: NodeState, stamp: tuple[str, ...], shared: str,
     shell.run(argv, stdin=_tar(files) if files else b"", within_s=600)
     if files:
         emit(Changed(state.member.name, f"{len(files)} files", "write"))
+    if state.joined and state.keeps and not state.restoring:
+        keep(shell, state.member)

@@ -63,8 +63,8 @@ class Authority:
 class Renewal:
     """How certificates are renewed. `argv` is kubeadm's own command on the control plane, empty where it has none; what it leaves out, and
     all without it, the authority signs anew: `control_plane` and `worker` are the files. `rotating` are those that kubelets renew by
-    themselves. `pods` are the control plane's static pods that
-    work with renewed files, in the order in which they are started anew.
+    themselves, while they have not expired: with one that has they end. `pods` are the control plane's static pods that work with renewed
+    files, in the order in which they are started anew.
     """
 
     authority: Authority

@@ -11,9 +11,9 @@ import tarfile
 
 from provision.base.events import Changed, Emit
 from provision.base.shell import Shell
+from provision.kubernetes import state_volume
 from provision.kubernetes.control_state import DIGEST_SIZE, ETCD, ControlState, authority_of
-from provision.kubernetes.node import RESTORE
-from provision.kubernetes.places import STATE
+from provision.kubernetes.places import RESTORE, STATE
 from provision.specs import Member
 
 CONFIG = "/etc/kubernetes"
@@ -48,6 +48,7 @@ if [ "$(cat {STATE}/{RESTORE} 2>/dev/null)" != "$begun" ]; then
     echo "$begun" > {STATE}/{RESTORE}.new
     mv -f {STATE}/{RESTORE}.new {STATE}/{RESTORE}
 fi
+rm -f {state_volume.DONE}
 aside() {{
     [ -e "$1/$2" ] || return 0
     mkdir -p "$1/{ASIDE}"
@@ -86,6 +87,7 @@ def put_back(shell: Shell, member: Member, state: ControlState, name: str, emit:
         _carry(shell, f"{CONFIG}/{INCOMING}", state.files)
         shell.run(["sh", "-c", _SWITCH, "switch", name], within_s=SWITCH_S)
         emit(Changed(member.name, "etcd's data and the cluster's keys", "put back"))
+    state_volume.keep(shell, member)
     shell.run(["systemctl", "start", "kubelet"], within_s=SWITCH_S)
 
 

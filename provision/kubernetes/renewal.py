@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 
 from provision.base.events import Changed, Emit, Output
 from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready
 from provision.kubernetes.api import ApiStarting
+from provision.kubernetes.expiry import Expiry, called
 from provision.kubernetes.holders import RENEWING, sign_anew
 from provision.kubernetes.kubectl import Kubectl, nodes_ready
 from provision.kubernetes.lookout import Watched, wait_on
@@ -35,13 +37,23 @@ def unfinished(shell: Shell) -> bool:
     return shell.read(["test", "-e", f"{STATE}/{RENEWING}"], check=False).status == 0
 
 
-def renew_control_plane(shell: Shell, renewal: Renewal, kubectl: Kubectl, emit: Emit) -> None:
-    """Renews all of the control plane's certificates but the authorities', then starts its pods anew, each when the one before is back."""
+def lapsed(renewal: Renewal, found: Iterable[Expiry]) -> tuple[Holder, ...]:
+    """Those of the files that kubelets renew by themselves whose certificate has expired: nobody renews them any more. Pure."""
+    over = {one.name for one in found if one.at is not None and one.days < 0}
+    return tuple(Holder(path, path) for path in renewal.rotating if called(path) in over)
+
+
+def renew_control_plane(
+    shell: Shell, renewal: Renewal, kubectl: Kubectl, emit: Emit, over: tuple[Holder, ...] = ()
+) -> None:
+    """Renews all of the control plane's certificates but the authorities', and those in `over`, then starts its pods anew, each when the
+    one before is back.
+    """
     if renewal.argv:
         done = shell.run(["sh", "-c", _KUBEADM, "kubeadm", *renewal.argv], within_s=BACK_S)
         for line in filter(None, done.stdout.splitlines()):
             emit(Output(f"{shell.where}: kubeadm", line))
-    signed = [_sign(shell, holder, shell, renewal, emit) for holder in renewal.control_plane]
+    signed = [_sign(shell, holder, shell, renewal, emit) for holder in (*renewal.control_plane, *over)]
     if any(signed):
         awaken(shell)
     for pod in renewal.pods:
@@ -59,7 +71,7 @@ def renew_worker(
     awaken(shell)
     wait_on(
         Watched.by(kubectl.generation, kubectl.shell, shell),
-        lambda: _heard(kubectl, shell.where, since),
+        lambda: heard(kubectl, shell.where, since),
         what=f"{shell.where}: its kubelet with the new certificate",
         within_s=BACK_S,
         emit=emit,
@@ -95,8 +107,8 @@ def _container(shell: Shell, pod: str) -> str:
     return shell.read(["sh", "-c", _CONTAINER, "container", pod]).stdout.strip()
 
 
-def _heard(kubectl: Kubectl, node: str, since: datetime.datetime) -> Ready[None] | NotYet:
-    """Whether a node is Ready by what its kubelet said since a time of the node's own clock."""
+def heard(kubectl: Kubectl, node: str, since: datetime.datetime) -> Ready[None] | NotYet:
+    """Whether a node is Ready by what its kubelet said since a time of the node's own clock; for `wait_on`."""
     try:
         found = next((one for one in kubectl.items("nodes") if one["metadata"]["name"] == node), {})
     except ApiStarting as error:

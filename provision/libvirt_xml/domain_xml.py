@@ -69,13 +69,15 @@ def network_xml(network: NetworkSpec, owner: Owner, upkeep: Upkeep | None = None
 def volume_xml(volume: VolumeSpec) -> str:
     """A file of a pool. A root volume is an overlay on the base image: made in milliseconds, whatever the image's size.
 
-    A data volume has all its blocks from the start (no `allocation`: libvirt takes the capacity): its space is really there.
+    A data volume has all its blocks from the start (no `allocation`: libvirt takes the capacity): its space is really there. A state volume
+    has none: it is as sparse as the root volume beside it.
     """
     form = "qcow2" if volume.base_path else "raw"
     root = _element(
         "volume", None,
         _element("name", volume.name),
         _element("capacity", str(volume.size_mib), unit="MiB"),
+        *([_element("allocation", "0")] if volume.sparse and not volume.base_path else []),
         _target(form, "0600", *([_element("compat", "1.1")] if volume.base_path else [])),
     )  # fmt: skip
     if volume.base_path:

@@ -16,6 +16,7 @@ from provision.base.units import MIB, format_size
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
+Seconds = Annotated[int, Field(ge=0, le=3600)]
 Milliseconds = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, strict=False)]
 Load = Annotated[float, Field(gt=0.0, strict=False)]
@@ -181,6 +182,19 @@ class Protocol(Strict):
         return self
 
 
+class Roll(Strict):
+    """How a changed linkerd comes onto the nodes, one after the other, while a neighbour's serves the node's requests."""
+
+    drain_s: Seconds = Field(
+        10, description="how long connections to the old one may take to end, before it is stopped all the same"
+    )
+    steady_s: Seconds = Field(10, description="how long the new one must have routed before requests come back to it")
+    gap: bool = Field(
+        False,
+        description="go on where no other node's linkerd answers: the node's requests fail meanwhile; a single node always does",
+    )
+
+
 class Mesh(Strict):
     """Linkerd on every node."""
 
@@ -201,6 +215,7 @@ class Mesh(Strict):
     port: Port = Field(4140, description="where applications send their HTTP requests, on every node")
     admin_port: Port = Field(9990, description="where linkerd's metrics and ping are")
     heap: Size = Field(384 * MIB, description="the JVM's heap; the container's memory limit is half as much again")
+    roll: Roll = Field(default_factory=Roll, description="how a change of it comes onto the nodes")
     admin_address: Literal["127.0.0.1", "0.0.0.0"] = Field(
         "127.0.0.1", description="127.0.0.1: for the node itself; 0.0.0.0: for all, and nobody is asked who he is"
     )

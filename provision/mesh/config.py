@@ -20,6 +20,10 @@ _PORT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 """What Kubernetes takes for the name of a port; linkerd's labels are any text."""
 
 
+LOCAL = "io.l5d.k8s.localnode"
+"""The transformer that leaves of a service's endpoints those on linkerd's own node."""
+
+
 @dataclass(frozen=True)
 class Configuration:
     """The text, and what the pod and the checks have to know of it."""
@@ -29,6 +33,13 @@ class Configuration:
     """The label of the router that listens on `mesh.port`: its metrics prove the requests."""
     ports: Mapping[str, int]
     """Of the routers, by their labels."""
+    incoming: frozenset[int] = frozenset()
+    """Those of them whose routers know the pods of their own node only: what other nodes' linkerds send goes there."""
+
+    @property
+    def led(self) -> tuple[int, ...]:
+        """The ports that a neighbour can serve as well: an incoming router would find none of this node's pods there (ADR 0037)."""
+        return tuple(port for port in self.ports.values() if port not in self.incoming)
 
 
 def configuration(mesh: Mesh) -> Configuration:
@@ -36,8 +47,10 @@ def configuration(mesh: Mesh) -> Configuration:
     text = (
         yaml.dump(render(mesh), Dumper=_Dumper, sort_keys=False) if mesh.config_file is None else _own(mesh.config_file)
     )
-    ports = dict(_ports(text, mesh.version))
-    return Configuration(text, next(name for name, port in ports.items() if port == mesh.port), ports)
+    found = tuple(_ports(text, mesh.version))
+    ports = {label: port for label, port, _ in found}
+    incoming = frozenset(port for _, port, own in found if own)
+    return Configuration(text, next(name for name, port in ports.items() if port == mesh.port), ports, incoming)
 
 
 def _own(path: str) -> str:
@@ -47,11 +60,13 @@ def _own(path: str) -> str:
         raise MeshError(f"{path}: cannot be read: {cause(error)}", hint="mesh.config_file names it") from error
 
 
-def _ports(text: str, release: str) -> Iterator[tuple[str, int]]:
+def _ports(text: str, release: str) -> Iterator[tuple[str, int, bool]]:
+    """Label, port, and whether the router is one for the node's own pods."""
     root = compose(text)
     for router in routers(root, release) if root is not None else ():
+        own = LOCAL in yaml.serialize(router.node)
         for index, listener in enumerate(router.listeners):
-            yield f"{router.label}{f'-{index}' if index else ''}", int(listener.port)
+            yield f"{router.label}{f'-{index}' if index else ''}", int(listener.port), own
 
 
 def port_names(ports: Mapping[str, int]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from provision.linkerd.render import HOST_NETWORK, SERVICE
 from provision.linkerd.wanted import Mesh
 from provision.mesh import ours
 from provision.mesh.config import Configuration, port_names
+from provision.mesh.ours import POD_DIGEST
 
 ECHO_PORT = 8080
 PROXY_PORT = 8001
@@ -35,14 +36,14 @@ ENDPOINTS_AND_SERVICES = "^/api/v1/namespaces/[^/]+/(endpoints|services)(/[^/]+)
 LISTS_ONLY = (0, 9, 0)
 """Releases before it read lists of Endpoints and nothing else."""
 
-POD_DIGEST = "meshctl/pod-digest"
-"""The annotation of pods that says which template they were made from: whether a pod is the wanted one, or still an older."""
-
 GIVEN_NAMESPACES = ("default", "kube-system", "kube-public")
 """Namespaces that every cluster has and that are not ours to stamp."""
 
 LOOPBACK = "127.0.0.1"
 PAIRED = "linker-to-linker"
+
+JVM_OPTIONS = "-XX:+PerfDisableSharedMem"
+"""Without it the JVM writes its counters through a mapped file in /tmp, and stands still while a slow disk takes them."""
 
 GRACE_S = 30
 """Above linkerd's own grace of 10 s, so that SIGTERM lets requests end."""
@@ -63,6 +64,8 @@ class Platform:
     echo_image: str | None
     annotations: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
+    server_rolls: bool = False
+    """Whether the server would replace pods when a template changes. It is told not to: that is meshctl's, node by node (ADR 0037)."""
 
 
 def manifests(cluster: str, mesh: Mesh, config: Configuration, platform: Platform) -> tuple[Manifest, ...]:
@@ -72,11 +75,18 @@ def manifests(cluster: str, mesh: Mesh, config: Configuration, platform: Platfor
     return (
         *(_namespace(mesh.namespace, marks) if mesh.namespace not in GIVEN_NAMESPACES else ()),
         *(_access(mesh, platform, marks) if platform.rbac_api else ()),
-        _object("v1", "ConfigMap", "l5d-config", mesh.namespace, {**APP, **marks}, data={CONFIG_KEY: config.text}),
+        _object(
+            "v1", "ConfigMap", _config_name(digest), mesh.namespace, {**APP, **marks}, data={CONFIG_KEY: config.text}
+        ),
         _linkerd(mesh, config, platform, marks, digest),
         _front(mesh, config, marks),
         *(_echo(mesh, platform, marks, platform.echo_image) if platform.echo_image else ()),
     )
+
+
+def _config_name(config_digest: str) -> str:
+    """Each configuration has its own ConfigMap: a container that is started again meanwhile reads the one that its pod was made with."""
+    return f"l5d-config-{config_digest}"
 
 
 def _front(mesh: Mesh, config: Configuration, marks: Mapping[str, str]) -> Manifest:
@@ -144,7 +154,8 @@ def _daemonset(
     template: Manifest = {"metadata": metadata, "spec": {**pod, **tolerations}}
     text = json.dumps(template, sort_keys=True)
     metadata["annotations"][POD_DIGEST] = hashlib.sha256(text.encode()).hexdigest()[:16]
-    spec = {"selector": {"matchLabels": dict(app)}, "template": template}
+    strategy = {"updateStrategy": {"type": "OnDelete"}} if platform.server_rolls else {}
+    spec = {"selector": {"matchLabels": dict(app)}, **strategy, "template": template}
     return _object(platform.daemonset_api, "DaemonSet", name, namespace, labels, spec=spec)
 
 
@@ -156,7 +167,7 @@ def _linkerd(
         "hostNetwork": HOST_NETWORK,
         "dnsPolicy": platform.dns_policy,
         "terminationGracePeriodSeconds": GRACE_S,
-        "volumes": [{"name": "l5d-config", "configMap": {"name": "l5d-config"}}],
+        "volumes": [{"name": "l5d-config", "configMap": {"name": _config_name(config_digest)}}],
         "containers": [_proxy_container(mesh, config, platform), _side_car(mesh, platform)],
         **({"serviceAccountName": "l5d"} if platform.rbac_api else {}),
     }
@@ -177,6 +188,7 @@ def _proxy_container(mesh: Mesh, config: Configuration, platform: Platform) -> M
             {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
             {"name": "JVM_HEAP_MIN", "value": f"{heap_mib}M"},
             {"name": "JVM_HEAP_MAX", "value": f"{heap_mib}M"},
+            {"name": "LOCAL_JVM_OPTIONS", "value": JVM_OPTIONS},
         ],
         "ports": [
             {"name": name, "containerPort": port}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+POD_DIGEST = "meshctl/pod-digest"
+"""The annotation of pods that says which template they were made from: whether a pod is the wanted one, or still an older."""
+
 Apps = Collection[tuple[str, str]]
 """Namespaces, and the apps whose pods are wanted in them."""
 
@@ -27,6 +30,20 @@ def former_pods(pods: Iterable[Mapping[str, Any]], wanted: Apps) -> list[Mapping
         pod for pod in staying if (pod["metadata"]["namespace"], pod["metadata"]["labels"].get("app")) not in wanted
     ]
     return sorted(former, key=node_of)
+
+
+def stale_pods(pods: Iterable[Mapping[str, Any]], digests: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    """Pods of our apps that were made from another template than the wanted one, whose digests these are by app; those on their way out
+    are none.
+    """
+    staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    ours = [pod for pod in staying if pod["metadata"].get("labels", {}).get("app") in digests]
+    return sorted((pod for pod in ours if digest_of(pod) != digests[pod["metadata"]["labels"]["app"]]), key=node_of)
+
+
+def digest_of(pod: Mapping[str, Any]) -> str:
+    """The digest of the template that a pod was made from, "" for none of ours."""
+    return str(pod["metadata"].get("annotations", {}).get(POD_DIGEST, ""))
 
 
 def node_of(pod: Mapping[str, Any]) -> str:

@@ -10,12 +10,23 @@ from provision.base.curl import Answer, options
 
 _EACH = options(within_s=20)
 
+UNLED = "127.41.40.1"
+"""The address that a node's own router is asked from: while the port is led to a neighbour's, these requests are not
+(`kubernetes.leading` has the same).
+"""
+
 
 def probe_argv(host: str, port: int, admin_port: int) -> tuple[str, ...]:
-    """One command for a node: a request for `host` through its router, then the admin's ping and metrics."""
+    """One command for a node: a request for `host` through its own router, then the admin's ping and metrics."""
     admin = f"http://127.0.0.1:{admin_port}/admin"
-    route = (*_EACH, "--header", f"Host: {host}", f"http://127.0.0.1:{port}/")
-    return ("curl", *route, "--next", *_EACH, f"{admin}/ping", "--next", *_EACH, f"{admin}/metrics.json")
+    route = route_argv(host, port)
+    return (*route, "--next", *_EACH, f"{admin}/ping", "--next", *_EACH, f"{admin}/metrics.json")
+
+
+def route_argv(host: str, port: int, *, address: str = "127.0.0.1", unled: bool = True) -> tuple[str, ...]:
+    """A request for `host` through the router at an address; `unled`: through the node's own, wherever its port is led."""
+    own = ("--interface", f"host!{UNLED}") if unled else ()
+    return ("curl", *_EACH, *own, "--header", f"Host: {host}", f"http://{address}:{port}/")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from provision.plan.agreement import Agreement
 from provision.plan.artifacts import UPLOAD
 from provision.plan.compare import INIT, JOIN, LOGIN, UNCORDON, Plan, basis_of, effective, guest_digest, plan
 from provision.plan.desired import desired, members, wishes
-from provision.plan.drift import MEANS, Drift, Live, host_drifts, sysctl_drift, trespasses
+from provision.plan.drift import MEANS, Drift, Live, cluster_drift, host_drifts, sysctl_drift, trespasses
 from provision.plan.growth import SIZE
 from provision.plan.lifetime import EXPIRY, NETWORK_EXPIRY, lasting, stamp_of
 from provision.plan.losses import losses
@@ -17,6 +17,7 @@ from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.refusals import check_name
 from provision.plan.removal import CACHED, Removal, hindrances, holders, removals, staying
 from provision.plan.repair import AUTOSTART, PINS, RESTART, repaired, restarts
+from provision.plan.states import as_made, is_on_its_volume, kept_state, without_state, without_yet
 from provision.plan.upgrades import BUNDLE_DISK, UPGRADE
 
 __all__ = [
@@ -45,8 +46,10 @@ __all__ = [
     "Plan",
     "Removal",
     "Verb",
+    "as_made",
     "basis_of",
     "check_name",
+    "cluster_drift",
     "departure",
     "desired",
     "effective",
@@ -54,6 +57,8 @@ __all__ = [
     "hindrances",
     "holders",
     "host_drifts",
+    "is_on_its_volume",
+    "kept_state",
     "lasting",
     "limits",
     "losses",
@@ -68,4 +73,6 @@ __all__ = [
     "sysctl_drift",
     "trespasses",
     "wishes",
+    "without_state",
+    "without_yet",
 ]

@@ -137,6 +137,21 @@ TABLE: dict[str, tuple[Row, ...]] = {
             "a filesystem is not made smaller: put it back, or `meshctl rebuild` the node, with the loss of what is on it",
             "smaller",
         ),
+        Row(
+            ("nodes[].state",),
+            LIVE,
+            "as a data volume; one of a pool of type block is a whole device: refused (13) when that is smaller",
+            "larger",
+        ),
+        Row(("nodes[].state",), REFUSED, "a filesystem is not made smaller: put it back", "smaller"),
+        Row(("nodes[].state",), REFUSED, "the cluster is on it: put it back", "none, where there is one"),
+        Row(
+            ("nodes[].state",),
+            REBUILD,
+            "a control plane that was made without a state volume goes on without: `meshctl rebuild` copies its state one last time, and"
+            " puts it on the volume that the new guest gets",
+            "where there is none",
+        ),
         Row(("nodes[].host",), REFUSED, "a guest is not moved: remove the node, and add it again"),
         Row(("nodes[].address",), REFUSED, "routes and certificates hang on it: put it back, or give the node another name"),
         Row(("nodes[].cpu.policy",), RESTART, "as of the host"),
@@ -219,8 +234,9 @@ TABLE: dict[str, tuple[Row, ...]] = {
                 "mesh.requeues.*", "mesh.timeouts.*", "mesh.binding_cache.*", "mesh.protocols[].*", "mesh.tracer.*",
             ),
             LIVE,
-            "configuration and pods are replaced, one node after the other",
+            "configuration and pods are replaced, one node after the other; meanwhile a neighbour's linkerd serves the node's requests",
         ),
+        Row(("mesh.roll.*",), LOOKS, "how the next change of the mesh comes onto the nodes"),
     ),
 }  # fmt: skip
 """By headline, the rows in the order of the inventory."""

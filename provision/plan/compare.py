@@ -110,7 +110,7 @@ def plan(wanted: Desired, observed: Observed, *, restoring: bool = False, anew: 
         *(_boot(member.name, observed.nodes.get(member.name)) for member in wanted.members),
         *disk_actions(given),
         *_kubernetes(wanted, observed),
-        _mesh(observed.mesh),
+        _mesh(observed),
     )
     return Plan(
         wanted.cluster,
@@ -348,10 +348,11 @@ def _preparation(node: str, seen: NodeSeen | None) -> Action:
     return Action("kubernetes", Verb.LEAVE, node, kind, node, "as wanted")
 
 
-def _mesh(stale: tuple[str, ...] | None) -> Action:
-    if stale is None:
+def _mesh(observed: Observed) -> Action:
+    if observed.mesh is None:
         return Action("mesh", Verb.CREATE, "cluster", "mesh", "l5d", "there is no cluster to ask yet")
-    if stale:
+    led = (f"{name}: its router is led away to {seen.led}" for name, seen in observed.nodes.items() if seen.led)
+    if stale := (*observed.mesh, *led):
         return Action("mesh", Verb.CHANGE, "cluster", "mesh", "l5d", "; ".join(stale))
     return Action("mesh", Verb.LEAVE, "cluster", "mesh", "l5d", "as wanted")
 

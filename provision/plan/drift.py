@@ -37,6 +37,7 @@ class View(StrEnum):
     RUNNING = "running"
     DEFINITION = "definition"
     KERNEL = "kernel"
+    CLUSTER = "cluster"
 
 
 class Mend(StrEnum):
@@ -282,3 +283,8 @@ def trespasses(
 def sysctl_drift(guest: GuestSpec, key: str, wanted: str, found: str) -> Drift:
     """A kernel setting of a guest that is not the inventory's: the stage guests sets it."""
     return Drift(guest.host, f"guest {guest.node}", f"sysctl {key}", wanted, found, Mend.LIVE, (View.KERNEL,))
+
+
+def cluster_drift(where: str, thing: str, field: str, wanted: str, found: str) -> Drift:
+    """Something of Kubernetes or of the mesh: the stages of that name put it right. `where` is a node, or `cluster`."""
+    return Drift(where, thing, field, wanted, found, Mend.LIVE, (View.CLUSTER,))

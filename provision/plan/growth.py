@@ -10,6 +10,7 @@ from provision.base.units import MIB
 from provision.plan.action import Action, Verb
 from provision.plan.observed import HostSeen
 from provision.specs import VolumeSpec, domain_name
+from provision.storage import STATE_KIND
 
 SIZE = "size"
 """How the kind of an action ends that makes a volume larger, and fills nothing."""
@@ -31,10 +32,11 @@ def smaller(volume: VolumeSpec, seen: HostSeen) -> Iterator[str]:
     """Says of a volume that is larger than the inventory now says that it stays so, with the way to a smaller one."""
     has = _size_mib(volume, seen)
     if has is not None and has - volume.size_mib >= _step_mib(volume, seen):
-        field = "disk" if volume.kind == "root" else f"volume {volume.kind.removeprefix('data-')}"
+        field = {"root": "disk", STATE_KIND: STATE_KIND}.get(volume.kind, f"volume {volume.kind.removeprefix('data-')}")
+        anew = f", or `meshctl rebuild INVENTORY {volume.node}` makes the node anew with what is said now"
         yield (
             f"{volume.host}: {volume.node}: {field} has {has} MiB, the inventory now says {volume.size_mib}: a filesystem is not made"
-            f" smaller: put it back, or `meshctl rebuild INVENTORY {volume.node}` makes the node anew with what is said now"
+            f" smaller: put it back{anew if volume.kind != STATE_KIND else ''}"
         )
 
 

@@ -13,25 +13,32 @@ from provision.libvirt_xml import DomainSeen
 from provision.plan.artifacts import bundle_of
 from provision.plan.observed import HostSeen
 from provision.specs import Desired, GuestSpec, VolumeSpec
-from provision.storage import Claim, claim_of_tags, claims
+from provision.storage import STATE_KIND, Claim, claim_of_tags, claims
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What a guest has lost of what it needs to start, in words; `runs`: it goes on until it is stopped."""
+    """What a guest has lost of what it needs to start, in words; `runs`: it goes on until it is stopped. `state` says whether it is a
+    control plane whose state volume is there.
+    """
 
     host: str
     node: str
     what: str
     runs: bool
+    state: bool = False
 
 
 def losses(wanted: Desired, hosts: Mapping[str, HostSeen]) -> Mapping[str, Loss]:
-    """By node, what is gone and cannot be replaced under it: the root volume, or the seed, which has the private host key."""
+    """By node, what is gone and cannot be replaced under it: the root or state volume, or the seed, which has the private host key."""
+    states = {volume.node: volume for volume in wanted.volumes if volume.kind == STATE_KIND}
     return {
-        guest.node: Loss(guest.host, guest.node, " and ".join(lost), found.active)
+        guest.node: Loss(
+            guest.host, guest.node, " and ".join(lost), found.active, state=_has_state(found, states, seen)
+        )
         for guest, found, root, files in _defined(wanted, hosts)
-        if (lost := tuple(_lost(found, root, hosts[guest.host], files)))
+        for seen in (hosts[guest.host],)
+        if (lost := tuple(_lost(found, root, states, seen, files)))
     }
 
 
@@ -67,12 +74,23 @@ def _is_seen(pool: str, seen: HostSeen) -> bool:
     return any(one.name == pool and one.active for one in seen.pools)
 
 
-def _lost(found: DomainSeen, root: VolumeSpec, seen: HostSeen, files: Collection[str]) -> Iterator[str]:
+def _lost(
+    found: DomainSeen, root: VolumeSpec, states: Mapping[str, VolumeSpec], seen: HostSeen, files: Collection[str]
+) -> Iterator[str]:
     if claim_on(root, seen) is None:
         yield f"its root volume {root.name}"
     stamp = found.definition.stamp
+    if stamp is not None and stamp.state and not _has_state(found, states, seen):
+        yield f"its state volume {stamp.state}"
     if stamp is not None and _needs(found, stamp.seed, files):
         yield f"its seed {stamp.seed}"
+
+
+def _has_state(found: DomainSeen, states: Mapping[str, VolumeSpec], seen: HostSeen) -> bool:
+    """Whether the volume that a guest's stamp names as its state is there."""
+    stamp = found.definition.stamp
+    volume = states.get(stamp.node) if stamp is not None and stamp.state else None
+    return volume is not None and claim_on(volume, seen) is not None
 
 
 def _needs(found: DomainSeen, name: str, files: Collection[str]) -> bool:

@@ -56,6 +56,7 @@ class NodeSeen:
     has emptied it and was ended before it took that back. `role` is what kubeadm made of it, `service_cidr` the Services' addresses that
     its API server gives; both empty where there is none. `strays` are addresses that it has routes to and that no guest has.
     `login` is what is to be changed of who may log in, `refused` whether neither the wanted login nor a former one is let in.
+    `led` is the address that its mesh's ports are led to while its router is replaced.
     `version` is the Kubernetes that a member was prepared for last; `bundle_wanted`: something of the bundle is to be installed or loaded.
     """
 
@@ -71,6 +72,7 @@ class NodeSeen:
     refused: bool = False
     version: str = ""
     bundle_wanted: bool = False
+    led: str = ""
 
 
 @dataclass(frozen=True)

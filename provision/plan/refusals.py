@@ -13,6 +13,7 @@ from provision.libvirt_xml import DomainSeen, NetworkSeen
 from provision.plan.growth import smaller
 from provision.plan.losses import Loss, losses
 from provision.plan.observed import HostSeen, Observed
+from provision.plan.states import is_on_its_volume, taken_out
 from provision.plan.upgrades import refused_versions
 from provision.specs import Desired, GuestSpec, Member, NetworkSpec, Owner, Stamp, digest, domain_name
 
@@ -47,11 +48,12 @@ def refusals(
         yield from smaller(volume, observed.hosts[volume.host])
     for member in wanted.members:
         yield from _member(member, wanted, observed)
+    yield from taken_out(wanted, observed)
     yield from refused_versions(wanted, observed)
     yield from _unseen(wanted, observed)
     if not restoring:
         yield from _lost_sight_of(wanted, observed, anew)
-        yield from _headless(wanted, observed)
+        yield from _headless(wanted, observed, anew)
         yield from _half_rebuilt(wanted, observed)
 
 
@@ -74,6 +76,8 @@ def _way_back(loss: Loss, *, only: bool) -> str:
     rebuild = f"`meshctl rebuild INVENTORY {loss.node}`"
     if not only:
         return f"{rebuild} makes the node anew"
+    if loss.state:
+        return f"{rebuild} makes the node anew, and its cluster goes on from its state volume"
     restore = "`meshctl restore INVENTORY FILE` makes the control plane anew from a backup"
     return f"while it answers {rebuild} takes its state along, else {restore}" if loss.runs else restore
 
@@ -188,11 +192,14 @@ def _lost_sight_of(wanted: Desired, observed: Observed, anew: Collection[str]) -
         )
 
 
-def _headless(wanted: Desired, observed: Observed) -> Iterator[str]:
-    """Workers of a cluster whose control plane is gone: another one would have another authority, and never know them."""
+def _headless(wanted: Desired, observed: Observed, anew: Collection[str]) -> Iterator[str]:
+    """Workers of a cluster whose control plane is gone: another one would have another authority, and never know them. But for one that is
+    made `anew`, and goes on with its state.
+    """
     there = _with_guests(wanted, observed)
     names = [member.name for member in wanted.control_planes]
-    if names and there.isdisjoint(names):
+    goes_on = set(anew) if len(names) == 1 else set()
+    if names and (there | goes_on).isdisjoint(names):
         members = [name for name, seen in observed.nodes.items() if seen.member and name in there]
         if members:
             yield (
@@ -202,14 +209,29 @@ def _headless(wanted: Desired, observed: Observed) -> Iterator[str]:
 
 
 def _half_rebuilt(wanted: Desired, observed: Observed) -> Iterator[str]:
-    """A control plane that is being rebuilt: what is made of it now would be another cluster, or a copy that misses what came since."""
-    names = {member.name for member in wanted.control_planes}
-    if len(names) > 1:  # the others have the cluster: it goes on as a worker does
-        return
-    stamps = [domain.definition.stamp for _, domain in observed.stamped(wanted.cluster)]
-    for stamp in stamps:
-        if stamp is not None and stamp.node in names and stamp.rebuild:
+    """A control plane that is being rebuilt: what is made of it now would be another cluster, or a copy that misses what came since. But
+    for one that has its cluster on its state volume, and one of several that can join another.
+    """
+    names = [member.name for member in wanted.control_planes]
+    found = [domain.definition.stamp for _, domain in observed.stamped(wanted.cluster)]
+    begun = [stamp for stamp in found if stamp is not None and stamp.node in names and stamp.rebuild]
+    for stamp in begun:
+        if len(names) > 1:
+            yield from _nobody_to_join(stamp.node, names, observed)
+        elif not is_on_its_volume(stamp, wanted, observed.hosts):
             yield (
                 f"{stamp.node}, the control plane, is being rebuilt by a run that was ended: `meshctl rebuild INVENTORY {stamp.node}` goes"
                 " on, on the machine that has its backup, and `meshctl restore INVENTORY FILE`, on any that has one"
             )
+
+
+def _nobody_to_join(node: str, names: Collection[str], observed: Observed) -> Iterator[str]:
+    """Says of one of several control planes that is being rebuilt that none of the others is a member: it may have been the only one when
+    that began, and then it has the cluster.
+    """
+    others = [name for name in names if name != node]
+    if not observed.first_member(others):
+        yield (
+            f"{node} is being rebuilt by a run that was ended, and none of {', '.join(others)}, whom it would join, is seen as a control"
+            f" plane: bring one of them back; was {node} the only one when that began, take them out of nodes until it is rebuilt"
+        )

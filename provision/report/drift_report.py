@@ -1,4 +1,4 @@
-"""What of a cluster has drifted, on its hosts and in its guests: read, compared, told. Changes nothing."""
+"""What of a cluster has drifted, on its hosts, in its guests and in Kubernetes: read, compared, told. Changes nothing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 from provision.base.errors import ShellError
 from provision.base.parallel import for_each
 from provision.guests import observe_boot, target
+from provision.kubernetes import NodeState
 from provision.plan import MEANS, Drift, sysctl_drift
 from provision.run import Intent, World, drifted, intent, table
+from provision.run.cluster_drift import mesh_drifts, node_drifts, node_state
 
 
 @dataclass(frozen=True)
@@ -35,23 +37,37 @@ def drift_report(world: World) -> DriftReport:
     drifts, notes = drifted(world, meant)
     world.sessions.ask_now()
     inside = for_each(meant.wanted.guests, lambda guest: _inside(world, meant, guest.node))
-    more = (drift for found, _ in inside for drift in found)
-    return DriftReport(world.cluster.cluster, (*drifts, *more), (*notes, *(note for _, note in inside if note)))
+    states = {one.state.member.name: one.state for one in inside if one.state is not None}
+    mesh, blind = mesh_drifts(world, meant, states)
+    more = (drift for one in inside for drift in one.drifts)
+    said = (note for note in (*(one.note for one in inside), blind) if note)
+    return DriftReport(world.cluster.cluster, (*drifts, *more, *mesh), (*notes, *said))
 
 
-def _inside(world: World, meant: Intent, node: str) -> tuple[tuple[Drift, ...], str]:
-    """The kernel settings of a running guest that differ, or why nobody could ask it."""
+@dataclass(frozen=True)
+class _Inside:
+    """What a guest says of itself, or why nobody could ask it."""
+
+    drifts: tuple[Drift, ...] = ()
+    note: str = ""
+    state: NodeState | None = None
+
+
+def _inside(world: World, meant: Intent, node: str) -> _Inside:
+    """The kernel settings of a running guest that differ, and its Kubernetes."""
     guest = meant.wanted.guest(node)
     seen = meant.hosts[guest.host].domain(guest.domain)
     if seen is None or not seen.active or seen.halted:
-        return (), ""
+        return _Inside()
     try:
         boot = observe_boot(world.sessions.to(target(world.cluster, node, [seen])), world.cluster.sysctl)
+        if boot.waiting:
+            return _Inside(note=f"{node}: its kernel settings were not looked at: {boot.waiting}")
+        state = node_state(world, meant, node, [seen])
     except ShellError as error:
-        return (), f"{node}: its kernel settings were not looked at: {error.message}"
-    if boot.waiting:
-        return (), f"{node}: its kernel settings were not looked at: {boot.waiting}"
-    return tuple(sysctl_drift(guest, one.key, one.wanted, one.found) for one in boot.sysctl), ""
+        return _Inside(note=f"{node}: its kernel settings were not looked at: {error.message}")
+    settings = (sysctl_drift(guest, one.key, one.wanted, one.found) for one in boot.sysctl)
+    return _Inside((*settings, *node_drifts(state)), state=state)
 
 
 def as_text(report: DriftReport) -> str:

@@ -46,6 +46,7 @@ from provision.plan import (
     Drift,
     HostSeen,
     Plan,
+    as_made,
     check_name,
     departure,
     desired,
@@ -59,6 +60,7 @@ from provision.plan import (
     repaired,
     restarts,
     trespasses,
+    without_yet,
 )
 from provision.run.addresses import (
     answering_addresses,
@@ -194,13 +196,19 @@ class Intent:
         return self.pools.hosts
 
 
-def intent(world: World, *, probe: bool = True, wipe: bool = False) -> Intent:
-    """Observes the hosts and says what should be on them. With `probe`, KVM is tried out where no guest shows it."""
+def intent(
+    world: World, *, probe: bool = True, wipe: bool = False, anew: Mapping[str, str] = MappingProxyType({})
+) -> Intent:
+    """Observes the hosts and says what should be on them. With `probe`, KVM is tried out where no guest shows it; `anew` as for
+    `make_plan`.
+    """
     folder = bundle.find(world.cluster.kubernetes.bundle)
     sealed = sealed_for(world.cluster, folder)
     artifacts = _artifacts(world, folder, sealed)
     hosts = observe_hosts(world.cluster, world.hypervisors, probe=probe)
     check_name(world.cluster.owner, hosts)
+    made = as_made(world.cluster, hosts, rebuilding.anew(world.cluster.owner, hosts, anew))
+    world = replace(world, cluster=made)
     topologies = observe_topologies(world.cluster, world.hypervisors, world.shell)
     current = [one for host, seen in hosts.items() for one in tenants(world.cluster.cluster, host, seen.domains)]
     placement = placed(world.cluster, topologies, current)
@@ -229,7 +237,7 @@ def make_plan(
     names and that is not there or cannot join.
     """
     limits.check_names(world.cluster, limit)
-    whole = intent(world, wipe=wipe)
+    whole = intent(world, wipe=wipe, anew=anew)
     lost = losses(whole.wanted, whole.hosts)
     limit = limit or (_spared(world.cluster, lost) if restoring else ())
     meant = replace(whole, wanted=limits.narrowed(whole.wanted, limit)) if limit else whole
@@ -249,10 +257,12 @@ def make_plan(
     hosts = {pool.host for pool in meant.wanted.pools}
     wipes = {host: one.wipes for host, one in meant.pools.allotments.items() if one.wipes and host in hosts}
     observed = replace(observed, wipes=wipes, answering=meant.answering)
-    emptied = rebuilding.emptied(observed, world.cluster.owner, rebuilt)
+    emptied = rebuilding.emptied(observed, world.cluster, rebuilt)
     found = plan(meant.wanted, emptied, restoring=restoring, anew=rebuilt)
-    found = replace(found, cells=shown, notes=(*found.notes, *backing_notes, *blind))
-    found = rebuilding.throwing_away(found, world.cluster, observed, rebuilt)
+    found = replace(
+        found, cells=shown, notes=(*found.notes, *backing_notes, *blind, *without_yet(world.cluster, meant.wanted))
+    )
+    found = rebuilding.throwing_away(found, world.cluster, observed, rebuilt, restoring=restoring)
     found = lasting(repaired(found, drifts, restart=restart), observed, expires)
     found = with_pods(departure.taking_away(found, world.cluster, observed, remove), world.ways())
     if not limit:
@@ -260,7 +270,7 @@ def make_plan(
     # Others may have lost disks, or be gone: this plan is not about them.
     hidden = {*rebuilt, *lost, *observed.guestless(world.cluster.cluster)}
     everything = plan(whole.wanted, emptied, restoring=restoring, anew=hidden)
-    everything = rebuilding.throwing_away(everything, world.cluster, observed, rebuilt)
+    everything = rebuilding.throwing_away(everything, world.cluster, observed, rebuilt, restoring=restoring)
     return limits.limited(found, everything, world.cluster, observed, limit)
 
 

@@ -60,7 +60,7 @@ def _sized(owner: Owner) -> Callable[[str], bool]:
 
     def wanted(name: str) -> bool:
         found = owned_volume(owner, name)
-        return kept_by_content(name) or (found is not None and found[1] in ("root", "data"))
+        return kept_by_content(name) or (found is not None and found[1] in ("root", "state", "data"))
 
     return wanted
 
@@ -235,6 +235,7 @@ def node_seen(boot: Boot, state: NodeState, spec: Spec) -> NodeSeen:
         strays=state.strays(spec),
         version=state.version,
         bundle_wanted=state.bundle_wanted,
+        led=state.led,
     )
 
 
@@ -299,5 +300,6 @@ def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:
         echo_image=sealed.echo,
         annotations=workloads.annotations,
         tolerations=workloads.tolerations,
+        server_rolls=workloads.rolls_daemonsets,
     )
     return manifests(cluster.cluster, cluster.mesh, configuration(cluster.mesh), platform)

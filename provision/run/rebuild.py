@@ -11,29 +11,30 @@ from pathlib import Path
 from provision import bundle
 from provision.base import data
 from provision.base.errors import ConflictError, KubernetesError, MeshctlError, ShellError, cause
-from provision.base.events import Changed
+from provision.base.events import Changed, Warned
 from provision.base.units import approximate_size
-from provision.kubernetes import Eviction, is_member
-from provision.plan import Plan, rebuilding
+from provision.kubernetes import Eviction, is_member, prepared_version
+from provision.plan import Plan, is_on_its_volume, kept_state, rebuilding
 from provision.run import backup_file
 from provision.run.access import node_target
 from provision.run.backup import ENDING, taken
 from provision.run.backup_file import Backup
-from provision.run.engine import World, check_agreement, go_through, make_plan, refuse_halted
+from provision.run.engine import World, check_agreement, go_through, intent, make_plan, refuse_halted
 from provision.run.lease import leased
 from provision.run.nodes import to_evict
 from provision.run.restore import GUEST_NAMES, bring_back, elapsed, refuse_strange
 from provision.run.site import recorded
 from provision.run.stages.order import STAGES
 from provision.run.stages.rolling import lots
-from provision.specs import BUT_DATA, PUT_BACK, THROWN_AWAY
+from provision.specs import BUT_DATA, PUT_BACK, THROWN_AWAY, Stamp
 
 
 @dataclass(frozen=True)
 class Rebuild:
     """What a rebuild will do. `mark` says what goes of each node, as a stamp does; `evicted` are the pods that go from each worker.
 
-    `backup` is the file of the control plane's state, empty for workers; `begun`: it is there, from a run that was ended.
+    `backup` is the file of the control plane's state, empty where none is needed; `begun`: it is there, from a run that was ended. `state`
+    is the control plane's state volume, from which its cluster goes on; empty where there is none, and for workers.
     """
 
     nodes: tuple[str, ...]
@@ -42,6 +43,7 @@ class Rebuild:
     evicted: Mapping[str, Sequence[Eviction]] = field(default_factory=dict)
     backup: Path | None = None
     begun: bool = False
+    state: str = ""
 
 
 def plan_rebuild(world: World, nodes: Sequence[str], *, keep_data: bool) -> Rebuild:
@@ -85,6 +87,8 @@ def _of_control_plane(world: World, nodes: Sequence[str], mark: str) -> Rebuild:
             f"{name} is the control plane, and is rebuilt by itself",
             hint=f"`meshctl rebuild INVENTORY {name}`, and then `meshctl rebuild INVENTORY {others}`",
         )
+    if state := _state_of(world):
+        return _on_its_state(world, name, mark, state)
     path, begun = backup_path(world), _begun(world)
     if begun:
         refuse_strange(world.cluster, _kept(path).manifest)
@@ -93,6 +97,46 @@ def _of_control_plane(world: World, nodes: Sequence[str], mark: str) -> Rebuild:
     found = _control_plane_plan(world, mark)
     refuse_halted(found)
     return Rebuild((name,), mark, found, backup=path, begun=begun)
+
+
+def _state_of(world: World) -> str:
+    """The control plane's state volume, if it is there and has the cluster: then nothing is copied, and the guest need not answer. One
+    without any guest may have such a volume too; what is on it is seen when it is mounted.
+    """
+    name = world.cluster.control_plane.name
+    stamp, meant = _stamp_of(world, name), intent(world, probe=False)
+    volume = kept_state(meant.wanted, name, meant.hosts)
+    there = stamp is None or is_on_its_volume(stamp, meant.wanted, meant.hosts)
+    return volume.name if volume is not None and there else ""
+
+
+def _on_its_state(world: World, name: str, mark: str, state: str) -> Rebuild:
+    """Of a control plane that answers it is seen first that there is a cluster to go on with, of the version that the new guest gets."""
+    stamp = _stamp_of(world, name)
+    if stamp is not None and stamp.rebuild in ("", *rebuilding.KINDS):
+        _require_whole(world, name)
+    found = make_plan(world, limit=(name,), anew={name: mark})
+    refuse_halted(found)
+    return Rebuild((name,), mark, found, state=state)
+
+
+def _require_whole(world: World, name: str) -> None:
+    shell = world.sessions.to(node_target(world, name))
+    try:
+        version = prepared_version(shell) if is_member(shell) else ""
+    except ShellError as error:
+        world.emit(Warned(f"{error.message}: what is on its state volume is seen when the new guest mounts it"))
+        return
+    if not version:
+        raise ConflictError(
+            f"{name} cannot be rebuilt: it answers, and is no control plane, so that there is no cluster to go on with",
+            hint="`meshctl provision` makes one; `meshctl restore INVENTORY FILE` puts one back from a backup",
+        )
+    if version != world.cluster.kubernetes.version:
+        raise ConflictError(
+            f"{name} cannot be rebuilt with Kubernetes {world.cluster.kubernetes.version}: its cluster has {version}",
+            hint="`meshctl provision` upgrades it first; or put kubernetes.version and its bundle back",
+        )
 
 
 def _control_plane_plan(world: World, mark: str) -> Plan:
@@ -109,9 +153,14 @@ def _begun(world: World) -> bool:
 
 
 def _mark_of(world: World, node: str) -> str:
+    stamp = _stamp_of(world, node)
+    return "" if stamp is None else stamp.rebuild
+
+
+def _stamp_of(world: World, node: str) -> Stamp | None:
     owner = world.cluster.owner
     stamps = [domain.definition.stamp for domain in world.domains() if owner.owns(domain.stamp)]
-    return next((stamp.rebuild for stamp in stamps if stamp is not None and stamp.node == node), "")
+    return next((stamp for stamp in stamps if stamp is not None and stamp.node == node), None)
 
 
 def backup_path(world: World) -> Path:
@@ -159,11 +208,13 @@ def rebuild(world: World, agreed: Rebuild, *, patience_s: float = 0.0) -> None:
         if agreed.backup is not None:
             _control_plane(world, agreed, agreed.backup)
         else:
-            _workers(world, agreed)
+            _by_plan(world, agreed)
 
 
-def _workers(world: World, agreed: Rebuild) -> None:
-    """Lot by lot, each from a look of its own: one is back and proven before the next goes."""
+def _by_plan(world: World, agreed: Rebuild) -> None:
+    """Workers, lot by lot, each from a look of its own: one is back and proven before the next goes; or a control plane that keeps its
+    state. Nothing but the hosts is needed for it.
+    """
     found = make_plan(world, limit=agreed.nodes, anew=dict.fromkeys(agreed.nodes, agreed.mark))
     check_agreement(found, agreed.plan)
     doors = world.doors(bundle.load(bundle.find(world.cluster.kubernetes.bundle)))
@@ -221,6 +272,12 @@ def _reaching(path: Path) -> Iterator[None]:
 
 def in_words(agreed: Rebuild, now: datetime) -> str:
     """What a rebuild does beside its plan, for people, before they are asked."""
+    if agreed.state:
+        return (
+            f"  ~ {agreed.nodes[0]}: made anew; its cluster stays on {agreed.state}, and goes on from there\n"
+            "      the API server is away for minutes; pods of workers run on\n"
+            "      nothing that was written to the API is lost"
+        )
     if agreed.backup is None:
         return "\n".join(line for node in agreed.nodes for line in _of_worker(node, agreed))
     (name,) = agreed.nodes

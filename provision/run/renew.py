@@ -11,7 +11,7 @@ from provision.base.parallel import for_each
 from provision.guests import Ssh, target
 from provision.kubernetes import Expiry, await_serving, expiries, kubectl_for, profile_for
 from provision.kubernetes.profile import Profile
-from provision.kubernetes.renewal import renew_control_plane, renew_worker, unfinished
+from provision.kubernetes.renewal import lapsed, renew_control_plane, renew_worker, unfinished
 from provision.run.access import node_target
 from provision.run.engine import World
 from provision.run.lease import leased
@@ -68,11 +68,13 @@ def plan_renewal(world: World, *, left_days: int = LEFT_DAYS, force: bool = Fals
                 )
     begun = dict(zip(shells, for_each(shells.values(), unfinished), strict=True))
     planes = {node.name for node in world.cluster.control_planes}
+    ours = {*planes, *(shells if profile.renewal.worker else ())}
     nodes = [
         node
-        for node in shells
-        if (node in planes or profile.renewal.worker)
-        and (force or begun[node] or any(_due(one, left_days) for one in seen[node]))
+        for node, found in seen.items()
+        if begun[node]
+        or lapsed(profile.renewal, found)
+        or (node in ours and (force or any(_due(one, left_days) for one in found)))
     ]
     return Renewals(seen, tuple(nodes))
 
@@ -103,12 +105,13 @@ def renew(world: World, agreed: Renewals, *, patience_s: float = 0.0) -> Seen:
     profile, planes = profile_for(generation), {node.name for node in world.cluster.control_planes}
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "renew"):
         for node in agreed.nodes:
+            over = lapsed(profile.renewal, agreed.seen[node])
             if node in planes:
                 own = kubectl_for(generation, shells[node])
-                renew_control_plane(shells[node], profile.renewal, own, world.emit)
+                renew_control_plane(shells[node], profile.renewal, own, world.emit, over)
                 if len(planes) > 1:  # the next one's etcd goes away too for a moment
                     await_serving(shells[node], generation, world.emit, within_s=SERVES_S)
             else:
-                holders, kubectl = profile.renewal.worker, kubectl_for(generation, first)
+                holders, kubectl = (*profile.renewal.worker, *over), kubectl_for(generation, first)
                 renew_worker(shells[node], holders, first, profile.renewal, kubectl, world.emit)
     return dict(zip(shells, for_each(shells.values(), partial(_certificates, profile)), strict=True))

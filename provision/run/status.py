@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from provision.base.errors import InventoryError, KubernetesError, ShellError
+from provision.base.parallel import for_each
 from provision.base.shell import Shell
 from provision.kubernetes import WARN_DAYS, Expiry, expiries, kubectl_for
+from provision.kubernetes.leading import led_to
 from provision.libvirt_xml import DomainSeen
 from provision.run.access import asked, node_target
 from provision.run.engine import World
@@ -32,6 +34,8 @@ class GuestStatus:
     ready: str = ABSENT
     kubernetes: str = ABSENT
     mesh: str = ABSENT
+    led: str = ""
+    """The address whose router its mesh's requests are led to, "" for its own."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,19 @@ def cluster_status(world: World) -> ClusterStatus:
     nodes: dict[str, Any] = {}
     pods: dict[str, Any] = {}
     certificates: tuple[Expiry, ...] = ()
+    led: Mapping[str, str] = {}
     error = ""
     try:
         domains = [domain for _, domain in ours.values()]
         shell = world.sessions.to(node_target(world, asked(world, domains), domains))
         certificates = expiries(shell)  # first: an API server whose certificate has expired says nothing
         nodes, pods = _ask_kubernetes(world, shell)
+        led = _led(world, [domain for _, domain in ours.values()], nodes)
     except (ShellError, KubernetesError, InventoryError) as failure:
         error = failure.message
     unseen = "unknown" if world.silent else "absent"
-    guests = tuple(_guest(node.name, ours.get(node.name), nodes, pods, unseen) for node in world.cluster.nodes)
+    found = (_guest(node.name, ours.get(node.name), nodes, pods, unseen) for node in world.cluster.nodes)
+    guests = tuple(replace(one, led=led.get(one.node, "")) for one in found)
     return ClusterStatus(world.cluster.cluster, guests, error, certificates)
 
 
@@ -90,6 +97,21 @@ def _ask_kubernetes(world: World, shell: Shell) -> tuple[dict[str, Any], dict[st
         for pod in kubectl.items("pods", namespace=world.cluster.mesh.namespace, labels=labels)
     }
     return nodes, pods
+
+
+def _led(world: World, domains: Sequence[DomainSeen], nodes: Mapping[str, Any]) -> dict[str, str]:
+    """Where the mesh's requests of nodes are led, of those that Kubernetes calls Ready: others would keep who asks waiting."""
+    names = [
+        node.name for node in world.cluster.nodes if node.name in nodes and _condition(nodes[node.name]) == "Ready"
+    ]
+
+    def look(name: str) -> str:
+        try:
+            return led_to(world.sessions.to(node_target(world, name, domains)))
+        except (ShellError, InventoryError):
+            return ""
+
+    return {name: to for name, to in zip(names, for_each(names, look), strict=True) if to}
 
 
 def _guest(
@@ -156,5 +178,5 @@ def _row(guest: GuestStatus) -> tuple[str, ...]:
     pins = " ".join(f"{vcpu}→{cpus}" for vcpu, cpus in enumerate(guest.vcpu_pins)) or ABSENT
     return (
         guest.node, guest.host, guest.state, guest.address, f"{guest.memory_mib} MiB", pins, guest.emulator_cpus or ABSENT,
-        guest.ready, guest.kubernetes, guest.mesh,
+        guest.ready, guest.kubernetes, guest.mesh + (f", led to {guest.led}" if guest.led else ""),
     )  # fmt: skip

@@ -211,10 +211,10 @@ class GuestSpec:
 
 @dataclass(frozen=True)
 class VolumeSpec:
-    """A root or data volume, created once and never replaced unasked. `kind` is root or data-NAME.
+    """A root, state or data volume, created once and never replaced unasked. `kind` is root, state or data-NAME.
 
     `store` says what it is: a file of the pool (dir), a logical volume of `group` (logical), a whole device (block); `path`
-    where that is. `name` is its stamp. A root volume begins as `base_path`, the base image; a data volume, without one, blank.
+    where that is. `name` is its stamp. A root volume begins as `base_path`, the base image; others, without one, blank.
     Its last part is the artifact's name: which copy of it is in the pool is seen when the volume is made.
     """
 
@@ -233,7 +233,12 @@ class VolumeSpec:
     @property
     def title(self) -> str:
         """What plans and events call it."""
-        return "root volume" if self.kind == "root" else "data volume"
+        return f"{self.kind.partition('-')[0]} volume"
+
+    @property
+    def sparse(self) -> bool:
+        """Whether its file gets blocks as it is written to, not all of them at the start."""
+        return not self.kind.startswith("data-")
 
 
 @dataclass(frozen=True)

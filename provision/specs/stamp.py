@@ -16,14 +16,15 @@ STAMP_URI = "urn:meshctl:stamp:1"
 STAMP = f"{{{STAMP_URI}}}stamp"
 STAMPED = (
     *("cluster", "node", "digest", "address", "host_key", "seed", "bundle"),
-    *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet", "rebuild", "endpoint"),
+    *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet", "rebuild", "state", "endpoint"),
 )
 KEPT = ("created", "expires", "pool", "store")
 """The attributes of `Upkeep`. A meshctl that does not know them passes them over."""
 
-THROWN_AWAY, BUT_DATA, GONE, PUT_BACK = "all", "but-data", "gone", "put-back"
+THROWN_AWAY, BUT_DATA, GONE, PUT_BACK, TAKE_UP = "all", "but-data", "gone", "put-back", "take-up"
 """What `Stamp.rebuild` says of a guest that is being rebuilt: it is to be thrown away, or all of it but its data volumes; that is done;
-it was defined anew, and the cluster's state is to be put back on it before anything else is made of it."""
+it was defined anew, and the cluster's state is to be put back on it before anything else is made of it; or it is to go on with the
+state that is on its state volume, and never to make another cluster."""
 
 _NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _BYTE = r"(25[0-5]|2[0-4]\d|1?\d?\d)"
@@ -42,7 +43,8 @@ _FORMS = {
     "expires": MOMENT,
     "pool": _NAME,
     "store": "dir|logical|block",
-    "rebuild": f"{THROWN_AWAY}|{BUT_DATA}|{GONE}|{PUT_BACK}",
+    "rebuild": f"{THROWN_AWAY}|{BUT_DATA}|{GONE}|{PUT_BACK}|{TAKE_UP}",
+    "state": r"[A-Za-z0-9._-]+",
 }
 """What the values look like that others build on."""
 
@@ -69,6 +71,7 @@ class Stamp:
     `vcpu_pins` (a CPU per vCPU, `1,2`), `emulator_cpus` and `iothread_cpus` are the pins that we gave a guest when we last
     defined it, whatever somebody made of its elements since; empty on those that an older meshctl defined.
     `owner` is the id of the cluster's owner (`Owner`), empty from before there were ids; `pod_subnet` is where the node's pods live.
+    `state` is the volume that a control plane has its cluster on, empty for one that has none.
     `rebuild` says how far a rebuild has come that has not ended (THROWN_AWAY and those beside it), empty where there is none.
     `endpoint` is, on a control plane's guest, the virtual address that it was made with; empty where there is none.
     """
@@ -86,6 +89,7 @@ class Stamp:
     owner: str = ""
     pod_subnet: str = ""
     rebuild: str = ""
+    state: str = ""
     endpoint: str = ""
     upkeep: Upkeep = field(default_factory=Upkeep)
 

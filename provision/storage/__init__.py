@@ -9,11 +9,18 @@ from provision.storage.claims import OWN_TAG, READY_TAG, THIN_POOL, Claim, claim
 from provision.storage.devices import physical
 from provision.storage.guard import Obstacle, Wiping
 from provision.storage.seen import StorageSeen
+from provision.storage.state_volume import BOUND, KEPT, STATE_KIND, STATE_MOUNT, STATE_UNITS, STATE_VOLUME_SIZE
 from provision.storage.wanted import Pool, Storage, Volume
 
 __all__ = [
+    "BOUND",
+    "KEPT",
     "OWN_TAG",
     "READY_TAG",
+    "STATE_KIND",
+    "STATE_MOUNT",
+    "STATE_UNITS",
+    "STATE_VOLUME_SIZE",
     "THIN_POOL",
     "Allotment",
     "Claim",

@@ -101,7 +101,7 @@ def inventory(pool: dict[str, Any], *, require: str = "any", volumes: bool = Tru
     said = for_lab(LAB) | {"id": "0123456789abcdef"}
     said["hosts"][0]["pool"] |= pool
     said["storage"] = {"require": require}
-    node = said["nodes"][0] | {"memory": "2GiB", "disk": "9GiB"}
+    node = said["nodes"][0] | {"memory": "2GiB", "disk": "9GiB", "state": "none"}
     wanted = {"t": "64MiB", "lvm": "600MiB"} if volumes else {}
     data = [{"name": name, "size": size, "mount": f"/var/lib/{name}"} for name, size in wanted.items()]
     said["nodes"] = [node | {"volumes": data}]

@@ -99,10 +99,15 @@ def test_a_restore_makes_a_control_plane_anew_whose_disk_is_gone(world: World, a
     lose(world, "root", node="cp1")
     if not active:
         world.hypervisors["hv1"].stop_domain("demo-cp1")
-    assert [one.kind for one in plan_restore(world, copy(world)).guests.of("rebuild")] == ["node but its data"]
+    assert [one.kind for one in plan_restore(world, copy(world)).guests.of("rebuild")] == ["control plane but its data"]
     guest_again(world)
     now, after = seen(world, "cp1"), stamp(world, "cp1")
-    assert (now.uuid, now.macs, now.active, files(world, "cp1")) == (was.uuid, was.macs, True, {"root", "seed"})
+    assert (now.uuid, now.macs, now.active, files(world, "cp1")) == (
+        was.uuid,
+        was.macs,
+        True,
+        {"root", "seed", "state"},
+    )
     assert (after.address, after.rebuild) == (before.address, PUT_BACK)
     assert after.host_key != before.host_key
 

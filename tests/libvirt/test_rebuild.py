@@ -33,7 +33,7 @@ from provision.run.stages import rebuild, volumes
 from provision.run.stages.doors import Doors, Shells
 from provision.run.stages.guests import _bring_up
 from provision.run.stages.order import STAGES
-from provision.specs import BUT_DATA, GONE, PUT_BACK, THROWN_AWAY, Stamp, stamp_text
+from provision.specs import BUT_DATA, GONE, PUT_BACK, TAKE_UP, THROWN_AWAY, Stamp, stamp_text
 from tests.doubles.sandbox import NodeShell
 from tests.libvirt import test_engine
 from tests.libvirt.killing import KILLED, cluster_of, points, run
@@ -102,7 +102,7 @@ def planned(world: World, asked: Mapping[str, str]) -> Plan:
     meant = intent(world)
     observed, owner = Observed(meant.hosts, MEMBERS, ()), world.cluster.owner
     anew = rebuilding.anew(owner, meant.hosts, asked)
-    found = plan(meant.wanted, rebuilding.emptied(observed, owner, anew), anew=anew)
+    found = plan(meant.wanted, rebuilding.emptied(observed, world.cluster, anew), anew=anew)
     return rebuilding.throwing_away(found, world.cluster, observed, anew)
 
 
@@ -144,7 +144,7 @@ def test_a_worker_is_drained_forgotten_stopped_and_loses_its_volumes_in_this_ord
     assert files(world) == left
     assert not seen(world).active
     assert stamp(world) == replace(before, rebuild=GONE)
-    assert (files(world, "cp1"), seen(world, "cp1").active) == ({"root", "seed"}, True)
+    assert (files(world, "cp1"), seen(world, "cp1").active) == ({"root", "seed", "state"}, True)
 
 
 def made(world: World) -> None:
@@ -230,8 +230,16 @@ def test_nobody_is_drained_who_is_not_ready(world: World, events: list[Event], k
 # ── the control plane, whose state is on its way back ───────────────────────────────────────────────────────────
 
 
+def remark(world: World, rebuild: str = "", state: str | None = None) -> None:
+    """Writes something else into the stamp of cp1."""
+    found = stamp(world, "cp1")
+    said = replace(found, rebuild=rebuild, state=found.state if state is None else state)
+    world.hypervisors["hv1"].mark_domain("demo-cp1", stamp_text(said))
+
+
 def test_what_cannot_be_copied_is_not_thrown_away(world: World) -> None:
-    """Nothing answers behind the test driver."""
+    """Nothing answers behind the test driver, and its state volume is not its own."""
+    remark(world, state="")
     before = world.calls.mutations
     with pytest.raises(ConflictError, match="cp1 cannot be rebuilt, as its state cannot be copied first: ") as caught:
         plan_rebuild(world, ("cp1",), keep_data=False)
@@ -248,8 +256,7 @@ def test_a_worker_is_not_rebuilt_while_no_control_plane_answers(world: World) ->
 
 
 def test_who_has_not_the_backup_of_one_that_is_being_rebuilt_is_told_where_it_should_be(world: World) -> None:
-    found = seen(world, "cp1")
-    world.hypervisors["hv1"].mark_domain(found.name, stamp_text(replace(stamp(world, "cp1"), rebuild=GONE)))
+    remark(world, rebuild=GONE, state="")
     with pytest.raises(ConflictError, match="its backup is not on this machine: there is no ") as caught:
         plan_rebuild(world, ("cp1",), keep_data=False)
     assert str(backup_path(world)) in caught.value.message
@@ -327,6 +334,128 @@ def test_its_guest_says_until_its_state_is_back_that_it_is_not(world: World) -> 
     assert make_plan(world).of("rebuild") == ()
 
 
+# ── the control plane with its state on a volume ────────────────────────────────────────────────────────────────
+
+
+def with_its_state(world: World) -> None:
+    """The guest's part of `rebuild cp1` where its cluster is on its state volume, as far as guests that never boot let it."""
+    found, ways = make_plan(world, limit=("cp1",), anew={"cp1": THROWN_AWAY}), world.doors(_sealed(world))
+    _guest_of(found, ways)
+
+
+def _guest_of(found: Plan, ways: Doors) -> None:
+    go_through(found, [stage for stage in STAGES if stage.name in ("rebuild", "volumes")], ways)
+    for action in found.of("guests", "guest"):
+        _bring_up(action, found, ways)
+
+
+def state_file(world: World) -> str:
+    return next(one.name for one in world.hypervisors["hv1"].volumes("meshctl") if ".state." in one.name)
+
+
+def test_one_that_does_not_answer_is_rebuilt_with_the_state_of_its_volume(world: World, events: list[Event]) -> None:
+    before, state = stamp(world, "cp1"), state_file(world)
+    assert before.state == state
+    agreed = plan_rebuild(world, ("cp1",), keep_data=False)
+    assert (agreed.state, agreed.backup) == (state, None)
+    said = rebuilds.in_words(agreed, datetime.now(UTC)).splitlines()
+    assert said[0] == f"  ~ cp1: made anew; its cluster stays on {state}, and goes on from there"
+    assert said[-1] == "      nothing that was written to the API is lost"
+    events.clear()
+    with_its_state(world)
+    assert not [one for one in changes(events) if state in one]
+    assert any(
+        isinstance(event, Warned) and "cp1: its disks are taken as they are" in event.message for event in events
+    )
+    after = stamp(world, "cp1")
+    assert (after.rebuild, after.state, after.address, files(world, "cp1")) == (
+        TAKE_UP,
+        state,
+        before.address,
+        {"root", "seed", "state"},
+    )
+    assert after.host_key != before.host_key
+    assert not backup_path(world).exists()
+
+
+def test_one_that_answers_must_have_a_cluster_and_of_the_version_that_its_new_guest_gets(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.calls.mutations
+    monkeypatch.setattr(rebuilds, "prepared_version", lambda _: "v1.20.1")
+    for member, why in ((False, "it answers, and is no control plane"), (True, r"its cluster has v1\.20\.1")):
+        monkeypatch.setattr(rebuilds, "is_member", lambda _, member=member: member)
+        with pytest.raises(ConflictError, match=f"cp1 cannot be rebuilt.*{why}"):
+            plan_rebuild(world, ("cp1",), keep_data=False)
+    monkeypatch.setattr(rebuilds, "prepared_version", lambda _: "v1.20.2")
+    assert plan_rebuild(world, ("cp1",), keep_data=False).state == state_file(world)
+    assert world.calls.mutations == before
+
+
+def test_provision_goes_on_with_it_and_makes_no_other_cluster(world: World) -> None:
+    remark(world, rebuild=THROWN_AWAY)
+    found = make_plan(world)
+    assert [one.kind for one in found.of("rebuild")] == ["node"]
+    _guest_of(found, world.doors(_sealed(world)))
+    key = stamp(world, "cp1").host_key
+    found = make_plan(world)
+    assert (found.of("rebuild"), found.of("guests", "guest")) == ((), ())
+    assert [one.basis for one in found.of("kubernetes", "kubeadm init")] == [rebuilding.ANEW_WITH_STATE]
+    assert stamp(world, "cp1").host_key == key
+    rebuild.unmark("cp1", "hv1", doors(world))
+    assert [one.basis for one in make_plan(world).of("kubernetes", "kubeadm init")] == [""]
+
+
+def test_a_state_volume_that_is_gone_is_no_state(world: World) -> None:
+    """By copy while it answers, which nothing does here."""
+    world.hypervisors["hv1"].delete_volume("meshctl", state_file(world))
+    with pytest.raises(ConflictError, match="cp1 cannot be rebuilt, as its state cannot be copied first: ") as caught:
+        plan_rebuild(world, ("cp1",), keep_data=False)
+    assert "meshctl restore INVENTORY FILE" in caught.value.hint
+    with pytest.raises(ConflictError, match=r"guest cp1 still runs, but its state volume demo\.cp1\.state"):
+        make_plan(world)
+
+
+def test_while_a_backup_is_put_back_no_other_run_takes_the_volume_for_its_cluster(world: World) -> None:
+    """Killed once the volume is there, blank: a run that went on with it would make another cluster on it."""
+    world.hypervisors["hv1"].delete_volume("meshctl", state_file(world))
+    found, ways = make_plan(world, restoring=True, limit=("cp1",)), world.doors(_sealed(world))
+    go_through(found, [stage for stage in STAGES if stage.name in ("rebuild", "volumes")], ways)
+    assert (stamp(world, "cp1").rebuild, stamp(world, "cp1").state) == (GONE, "")
+    assert state_file(world)
+    with pytest.raises(ConflictError, match="cp1, the control plane, is being rebuilt by a run that was ended"):
+        make_plan(world)
+    for action in found.of("guests", "guest"):
+        _bring_up(action, found, ways)
+    assert (stamp(world, "cp1").rebuild, stamp(world, "cp1").state) == (PUT_BACK, state_file(world))
+
+
+def without_state(world: World) -> World:
+    """cp1 as an older meshctl made it."""
+    door, (cp1, *rest) = world.hypervisors["hv1"], world.cluster.nodes
+    door.remove_domain("demo-cp1")
+    door.delete_volume("meshctl", state_file(world))
+    older = world.cluster.model_copy(update={"nodes": (cp1.model_copy(update={"state": 0}), *rest)})
+    guests_too(replace(world, cluster=older))
+    assert (stamp(world, "cp1").state, files(world, "cp1")) == ("", {"root", "seed"})
+    return world
+
+
+def test_one_that_was_made_without_is_left_so_and_gets_it_when_it_is_made_anew(world: World) -> None:
+    without_state(world)
+    found = make_plan(world)
+    assert (found.of("volumes"), found.of("guests", "guest"), found.pending) == ((), (), ())
+    assert [note for note in found.notes if "cp1 was made without a state volume" in note]
+    assert not [note for note in found.notes if "older seed" in note]
+    with pytest.raises(ConflictError, match="its state cannot be copied first"):
+        plan_rebuild(world, ("cp1",), keep_data=False)
+    guest_anew(world)
+    assert (stamp(world, "cp1").rebuild, stamp(world, "cp1").state) == (PUT_BACK, state_file(world))
+    assert any(".state." in path for path in seen(world, "cp1").disks)
+    rebuild.unmark("cp1", "hv1", doors(world))
+    assert not [note for note in make_plan(world).notes if "state volume" in note]
+
+
 # ── killed before each change, on a real libvirtd ───────────────────────────────────────────────────────────────
 
 
@@ -377,3 +506,38 @@ def test_killed_before_any_of_its_changes_the_next_run_makes_the_same_node(real:
         assert run(anew, real, at)[0] == KILLED, call
         assert run(anew, real)[0] == 0, f"killed before call {at}, {call}"
         assert back(real) == who, f"killed before call {at}, {call}"
+
+
+def anew_with_state(inventory: str) -> None:
+    with opened(cluster_of(inventory), lambda _: None) as world:
+        with_its_state(world)
+
+
+def back_with_state(inventory: str) -> tuple[str, ...]:
+    """The same as `back`, with what is on the state volume; the cluster counts as taken up then."""
+    with opened(cluster_of(inventory), lambda _: None) as world:
+        found, open_ = stamp(world, "cp1"), make_plan(world)
+        left = [one.kind for one in open_.until(("rebuild", "volumes", "guests")).changes if one.kind != "boot"]
+        assert (found.rebuild, found.state) == (TAKE_UP, state_file(world))
+        rebuild.unmark("cp1", "hv1", world.doors(_sealed(world)))
+        with (Path(world.cluster.hosts[0].pool.path) / found.state).open("rb") as file:
+            said = file.read(len(WRITTEN)).decode()
+        return (said, found.address, found.pod_subnet, *seen(world, "cp1").macs, *left)
+
+
+WRITTEN = "etcd's data"
+
+
+def test_killed_before_any_of_its_changes_its_state_is_still_there_and_is_gone_on_with(real: str) -> None:
+    with (
+        opened(cluster_of(real), lambda _: None) as world,
+        (Path(world.cluster.hosts[0].pool.path) / state_file(world)).open("r+b") as file,
+    ):
+        file.write(WRITTEN.encode())
+    _, calls = run(anew_with_state, real)
+    who = back_with_state(real)
+    assert (who[0], len(who)) == (WRITTEN, 4)  # nothing is left to do
+    for at, call in points(calls):
+        assert run(anew_with_state, real, at)[0] == KILLED, call
+        assert run(anew_with_state, real)[0] == 0, f"killed before call {at}, {call}"
+        assert back_with_state(real) == who, f"killed before call {at}, {call}"

@@ -14,6 +14,7 @@ from provision.specs.objects import (
     bundle_disk,
 )
 
+# Without a state volume, as clusters are from before there were any; tests/unit/plan/test_states.py has one.
 CLUSTER = Cluster.model_validate(
     {
         "apiVersion": "meshctl/v1",
@@ -28,6 +29,7 @@ CLUSTER = Cluster.model_validate(
                 "memory": "3GiB",
                 "disk": "12GiB",
                 "address": "10.77.0.11",
+                "state": "none",
             },
             {"name": "w1", "role": "worker", "vcpus": 2, "memory": "2GiB", "disk": "12GiB", "address": "10.77.0.12"},
         ],

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/ioutil"
 	"log"
@@ -13,9 +14,19 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+	"time"
+
+	"gopkg.in/yaml.v2"
 )
 
-const name = "l5d-standin"
+const (
+	name = "l5d-standin"
+	like = "0.8.5" // whose words and ways these are
+
+	// A JVM opens no port for seconds, and linkerd's admin port answers before its routers are there.
+	untilAdmin   = 5 * time.Second
+	untilRouters = 3 * time.Second
+)
 
 func main() {
 	log.SetFlags(log.LstdFlags | log.LUTC)
@@ -32,9 +43,11 @@ func main() {
 		log.Fatal(err)
 	}
 	log.Print("a STAND-IN for linkerd, for laboratories only")
+	time.Sleep(untilAdmin)
 	metrics := newMetrics()
 	namers := startNamers(config)
-	serve("admin", listen(config.Admin.IP, config.Admin.Port), adminHandler(metrics, text))
+	serve("admin", listen(config.Admin.IP, config.Admin.Port), adminHandler(metrics, asJSON(text)))
+	time.Sleep(untilRouters)
 	for _, router := range config.Routers {
 		handler := newRouter(router, namers, metrics)
 		for _, server := range router.Servers {
@@ -70,6 +83,45 @@ func adminHandler(metrics *metrics, config []byte) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/admin/ping", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "pong") })
 	mux.HandleFunc("/admin/metrics.json", metrics.writeJSON)
+	mux.HandleFunc("/admin/server_info", func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(map[string]string{"name": name, "version": like + " (" + name + ")"})
+	})
 	mux.HandleFunc("/config.json", func(w http.ResponseWriter, r *http.Request) { w.Write(config) })
 	return mux
+}
+
+// asJSON is how linkerd shows what it has read: with the dtab as it writes one itself.
+func asJSON(text []byte) []byte {
+	var read interface{}
+	if err := yaml.Unmarshal(text, &read); err != nil {
+		log.Fatal(err)
+	}
+	said, err := json.Marshal(jsonable(read))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return said
+}
+
+// jsonable makes of yaml's maps those that JSON has.
+func jsonable(value interface{}) interface{} {
+	switch read := value.(type) {
+	case map[interface{}]interface{}:
+		found := map[string]interface{}{}
+		for key, one := range read {
+			found[fmt.Sprint(key)] = jsonable(one)
+			if table, ok := one.(string); ok && (key == "baseDtab" || key == "dtab") {
+				if parsed, err := parseDtab(table); err == nil {
+					found[fmt.Sprint(key)] = parsed.String()
+				}
+			}
+		}
+		return found
+	case []interface{}:
+		for i := range read {
+			read[i] = jsonable(read[i])
+		}
+		return read
+	}
+	return value
 }

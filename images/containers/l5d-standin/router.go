@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -28,8 +29,10 @@ type routing struct {
 	peers   map[string]*peer
 }
 
-// peer is one endpoint's latency average, load and failures.
+// peer is one endpoint's latency average, load and failures, and the name that it was chosen for.
 type peer struct {
+	leaf     string
+	ejected  bool
 	ewma     float64
 	stamp    time.Time
 	pending  int
@@ -43,9 +46,26 @@ func newRouter(config router, namers map[string]*namer, metrics *metrics) *routi
 		log.Fatal(err)
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: time.Minute}
-	return &routing{
+	r := &routing{
 		config: config, dtab: table, namers: namers, metrics: metrics, peers: map[string]*peer{},
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+	metrics.gauges = append(metrics.gauges, r.balancers)
+	return r
+}
+
+// balancers says of each bound name how many endpoints there are, and how many of them failure accrual has left.
+func (r *routing) balancers(found map[string]float64) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	for _, p := range r.peers {
+		scope := "rt/" + r.config.Label + "/dst/id" + p.leaf + "/loadbalancer/"
+		found[scope+"size"]++
+		if time.Now().After(p.deadTill) {
+			found[scope+"available"]++
+		} else {
+			found[scope+"available"] += 0
+		}
 	}
 }
 
@@ -98,7 +118,7 @@ func (r *routing) resolve(path string) (string, []string) {
 func (r *routing) forward(w http.ResponseWriter, request *http.Request, path, leaf string, addresses []string) int {
 	var last error
 	for attempt := 0; attempt < attempts; attempt++ {
-		address, chosen := r.choose(addresses)
+		address, chosen := r.choose(leaf, addresses)
 		response, err := r.send(request, address, path, leaf)
 		r.ended(chosen, err == nil && response.StatusCode < 500)
 		if err != nil {
@@ -141,13 +161,13 @@ func (r *routing) send(request *http.Request, address, path, leaf string) (*http
 }
 
 // choose takes the better of two endpoints by peak EWMA of latency times load, leaving out those that failed too often.
-func (r *routing) choose(addresses []string) (string, *peer) {
+func (r *routing) choose(leaf string, addresses []string) (string, *peer) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	alive := make([]string, 0, len(addresses))
 	for _, address := range addresses {
 		if r.peers[address] == nil {
-			r.peers[address] = &peer{stamp: time.Now()}
+			r.peers[address] = &peer{leaf: leaf, stamp: time.Now()}
 		}
 		if time.Now().After(r.peers[address].deadTill) {
 			alive = append(alive, address)
@@ -181,19 +201,28 @@ func (r *routing) ended(p *peer, ok bool) {
 		p.ewma = p.ewma*weight + took*(1-weight)
 	}
 	p.pending--
+	scope := "rt/" + r.config.Label + "/dst/id" + p.leaf + "/failure_accrual/"
 	if ok {
 		p.failures = 0
+		if p.ejected {
+			p.ejected = false
+			r.metrics.add(scope+"revivals", 1)
+		}
 		return
 	}
 	p.failures++
 	if limit := r.config.Client.FailureAccrual.Failures; limit > 0 && p.failures >= limit {
 		p.deadTill = time.Now().Add(ejectionMin)
 		p.failures = 0
+		if !p.ejected {
+			p.ejected = true
+			r.metrics.add(scope+"removals", 1)
+		}
 	}
 }
 
 func fail(w http.ResponseWriter, status int, text string) int {
-	w.Header().Set("l5d-err", strings.Replace(text, "\n", " ", -1))
+	w.Header().Set("l5d-err", url.QueryEscape(text)) // 0.8.5 writes it as a URL has it
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(status)
 	io.WriteString(w, text)

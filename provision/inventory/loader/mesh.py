@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from provision.linkerd.knowledge.place import Place
 
 PLAIN = frozenset(
-    {"version", "image", "config_file", "namespace", "namespaces", "port", "admin_port", "heap"},
+    {"version", "image", "config_file", "namespace", "namespaces", "port", "admin_port", "heap", "roll"},
 )
 """Fields that every release can be told; the only ones that stand beside `config_file`."""
 

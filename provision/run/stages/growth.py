@@ -31,7 +31,7 @@ def grow(action: Action, plan: Plan, doors: Doors) -> None:
 
 def _resize_file(volume: VolumeSpec, doors: Doors) -> None:
     door = doors.hypervisors[volume.host]
-    door.resize_volume(volume.pool, volume.name, volume.size_mib, allocate=not volume.base_path)
+    door.resize_volume(volume.pool, volume.name, volume.size_mib, allocate=not volume.sparse)
 
 
 def _in_use(volume: VolumeSpec, guest: GuestSpec, doors: Doors) -> bool:

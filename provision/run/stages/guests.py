@@ -29,13 +29,29 @@ from provision.guests import seed as seeds
 from provision.hosts import copy_path
 from provision.inventory import Cluster
 from provision.libvirt_xml import DomainSeen, domain_xml, judged_domains, upload_volume_xml
-from provision.plan import EXPIRY, LOGIN, PINS, RESTART, Action, Plan, Verb, basis_of, effective, rebuilding
+from provision.plan import (
+    EXPIRY,
+    LOGIN,
+    PINS,
+    RESTART,
+    Action,
+    Plan,
+    Verb,
+    basis_of,
+    effective,
+    rebuilding,
+    without_state,
+)
 from provision.run.stages.doors import Doors, Guest, Ways
 from provision.run.stages.growth import grow_within
 from provision.run.stages.logins import change_login
 from provision.run.stages.rolling import restart
 from provision.run.stages.steps import each_node
-from provision.specs import GONE, PUT_BACK, GuestSpec, Member, Stamp, Upkeep, digest, stamp_text
+from provision.specs import GONE, PUT_BACK, TAKE_UP, GuestSpec, Member, Stamp, Upkeep, digest, stamp_text
+from provision.storage import STATE_KIND
+
+_AWAITED = {rebuilding.ANEW: PUT_BACK, rebuilding.ANEW_WITH_STATE: TAKE_UP}
+"""What the stamp of a control plane that is made anew says is still to be done on it, by what its action starts from."""
 
 NAME, TITLE = "guests", "guests: define, boot, check"
 
@@ -111,7 +127,7 @@ def _mount(node: str, boot: Boot, shell: Ssh, doors: Ways) -> None:
     """
     for volume in doors.cluster.node(node).volumes:
         if volume.mount in boot.unmounted:
-            done = shell.run(["sh", "-c", seeds.MOUNT_VOLUME, "meshctl", *seeds.mount_words(volume)], within_s=300.0)
+            done = shell.run(["sh", "-c", seeds.MOUNT_VOLUME, "mount", *seeds.mount_words(volume)], within_s=300.0)
             if done.stdout:
                 doors.emit(
                     Warned(f"{node}: {volume.mount}: {done.stdout.strip()}", "provision --restart gives it the disk")
@@ -124,12 +140,12 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
     hypervisor = doors.hypervisors[action.where]
     guest = plan.desired.guest(action.name)
     if action.verb is Verb.CREATE:
-        anew = action.basis == rebuilding.ANEW
+        anew = action.basis in _AWAITED
         former = _thrown_away(guest, doors) if anew else None
         guest = _with_bundle(guest, plan, doors)
         stamp = _put_seed(guest, plan, doors)
         if anew and [guest.node] == [node.name for node in doors.cluster.control_planes]:
-            stamp = replace(stamp, rebuild=PUT_BACK)
+            stamp = replace(stamp, rebuild=_AWAITED[action.basis])
         hypervisor.define_domain(domain_xml(guest, stamp), new=former is None)
     elif action.verb is Verb.CHANGE:
         _redefine(action, plan, doors)
@@ -220,7 +236,9 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
     key = new_host_key(f"{guest.cluster}-{guest.node}")
     member = _member(plan, guest.node)
     image = seeds.disk_image(
-        seeds.render(doors.cluster, member, plan.desired.members, identity(doors.cluster).public, key)
+        seeds.render(
+            _with_its_disks(guest, doors.cluster), member, plan.desired.members, identity(doors.cluster).public, key
+        )
     )
     volume = guest.seed_path.rpartition("/")[2]
     hypervisor.delete_volume(guest.pool, volume)
@@ -236,9 +254,22 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
         _file(guest.bundle_path),
         owner=plan.desired.owner_id,
         pod_subnet=member.pod_subnet,
+        state=_state_of(guest, plan),
         endpoint=plan.desired.endpoint if member.role == "control-plane" else "",
         upkeep=_upkeep(guest, None, plan, doors),
     )
+
+
+def _state_of(guest: GuestSpec, plan: Plan) -> str:
+    """The name of a guest's state volume, empty where it has none."""
+    found = (one.name for one in plan.desired.volumes if (one.node, one.kind) == (guest.node, STATE_KIND))
+    return next(found, "")
+
+
+def _with_its_disks(guest: GuestSpec, cluster: Cluster) -> Cluster:
+    """The cluster with no state volume for a guest that does not get that disk."""
+    there = any(disk.serial == STATE_KIND for disk in guest.disks)
+    return cluster if there else without_state(cluster, [guest.node])
 
 
 def _member(plan: Plan, node: str) -> Member:

@@ -10,22 +10,29 @@ from provision.base.parallel import for_each
 from provision.guests import Ssh
 from provision.kubernetes import (
     CONTROL_PLANE,
+    Kubectl,
     Profile,
     Spec,
+    Watched,
     await_serving,
     credentials,
+    heard,
     initialise,
     is_member,
     join,
+    kubectl_for,
     nodes_ready,
     prepare,
     profile_for,
     take_back,
+    take_up,
+    wait_on,
 )
-from provision.plan import INIT, JOIN, UNCORDON, Plan
+from provision.plan import INIT, JOIN, UNCORDON, Plan, rebuilding
 from provision.run.observe import kubernetes_spec
 from provision.run.stages.doors import Doors
 from provision.run.stages.guests import settle
+from provision.run.stages.rebuild import unmark
 from provision.run.stages.steps import await_nodes, each_node
 from provision.run.stages.upgrade import exchange_disks, upgrade_nodes
 from provision.specs import Member
@@ -34,6 +41,28 @@ NAME, TITLE = "kubernetes", "Kubernetes by kubeadm"
 
 READY_S = 900.0
 """A node shows Ready 40 to 55 s after its join under software emulation, when nothing else runs."""
+
+
+def _has_its_state(plan: Plan, member: Member) -> bool:
+    """Whether a control plane goes on with the cluster of its state volume: no other may be made there, whatever is found."""
+    return any(one.name == member.name and one.basis == rebuilding.ANEW_WITH_STATE for one in plan.of(NAME))
+
+
+def _take_up(shell: Ssh, member: Member, doors: Doors) -> None:
+    """Has a new guest go on with the cluster of its state volume, and waits until its own kubelet is heard: what the API server says of the
+    node is at first what the former one told it.
+    """
+    since = Kubectl(shell).now()
+    take_up(shell, member, doors.emit)
+    unmark(member.name, member.host, doors)
+    kubectl = kubectl_for(doors.cluster.kubernetes.generation, shell)
+    wait_on(
+        Watched.by(kubectl.generation, shell),
+        lambda: heard(kubectl, member.name, since),
+        what=f"{member.name} Ready with the cluster of its state volume",
+        within_s=READY_S,
+        emit=doors.emit,
+    )
 
 
 def run(plan: Plan, doors: Doors) -> None:
@@ -52,7 +81,9 @@ def run(plan: Plan, doors: Doors) -> None:
         if member.name in unsettled:
             settle(plan.desired.guest(member.name), shells[member.name], doors)
         prepare(shells[member.name], profile, spec, member, doors.emit)
-        if member.name == founder:
+        if _has_its_state(plan, member):
+            _take_up(shells[member.name], member, doors)
+        elif member.name == founder:
             initialise(shells[member.name], profile, spec, member, doors.emit)
 
     name = attrgetter("name")

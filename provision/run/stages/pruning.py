@@ -6,14 +6,15 @@ node by node, each when the one before has its successor; then what they needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from provision.base.errors import StageTimeout
 from provision.base.events import Changed, Warned
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.kubernetes import ApiStarting, Kubectl
 from provision.kubernetes.kubectl import EVERYWHERE, Manifest
-from provision.mesh import apps, former_pods, in_words, marks, node_of
+from provision.mesh import apps, former_pods, in_words, marks
 from provision.run.stages.doors import Doors
 
 EMPTY_S = 180.0
@@ -23,28 +24,14 @@ OF_EVERY_NAMESPACE = ("configmap/kube-root-ca.crt", "serviceaccount/default", "s
 """What the server itself puts into each."""
 
 
-def replace_former(
-    kubectl: Kubectl,
-    wanted: Iterable[Manifest],
-    unwanted: Iterable[Manifest],
-    doors: Doors,
-    settled: Callable[[str], None],
-) -> None:
-    """Lets DaemonSets go that are no longer wanted, and then their pods, node by node; `settled` waits for a node's new ones."""
+def let_go(
+    kubectl: Kubectl, wanted: Iterable[Manifest], unwanted: Iterable[Manifest], doors: Doors
+) -> list[Mapping[str, Any]]:
+    """Lets DaemonSets go that are no longer wanted; gives their pods, which stay until somebody replaces them node by node."""
     for one in unwanted:
         if one["kind"] == "DaemonSet":
             _delete(kubectl, one, doors, orphan=True)
-    known = {node.name for node in doors.cluster.nodes}
-    by_node: dict[str, list[Manifest]] = {}
-    pods = kubectl.items("pods", namespace=EVERYWHERE, labels=marks(doors.cluster.cluster))
-    for pod in former_pods(pods, apps(wanted)):
-        by_node.setdefault(node_of(pod), []).append(pod)
-    for node, former in by_node.items():
-        for pod in former:
-            kubectl.delete("pod", pod["metadata"]["name"], namespace=pod["metadata"]["namespace"])
-            doors.emit(Changed(node, f"pod {pod['metadata']['name']}", "replace"))
-        if node in known:
-            settled(node)
+    return former_pods(kubectl.items("pods", namespace=EVERYWHERE, labels=marks(doors.cluster.cluster)), apps(wanted))
 
 
 def prune(kubectl: Kubectl, unwanted: Iterable[Manifest], doors: Doors) -> None:

@@ -26,9 +26,10 @@ from provision.run.stages.removal import (
 from provision.run.stages.steps import each_node
 from provision.specs import GONE, Member, domain_name, stamp_text
 
-NAME, TITLE = rebuilding.STAGE, "rebuild: nodes thrown away, to be made anew"
+SYNC_S = 60.0
+"""What was written since the last time, at the slow pace of a disk that is shared; who does not end in time is stopped anyway."""
 
-MARKS = {kind: mark for mark, kind in rebuilding.KINDS.items()}
+NAME, TITLE = rebuilding.STAGE, "rebuild: nodes thrown away, to be made anew"
 
 
 def run(plan: Plan, doors: Doors) -> None:
@@ -48,11 +49,13 @@ def _throw_away(action: Action, plan: Plan, doors: Doors) -> None:
     found = _as_planned(action, doors)
     doomed = belongings(host, node, doors, going=lambda there: rebuilding.doomed(there, node, action.kind))
     kubectl = None if [node] == [one.name for one in doors.cluster.control_planes] else doors.kubectl(but=node)
-    member = _member(node, plan)
+    member, stateless = _member(node, plan), action.kind in rebuilding.STATELESS
     if kubectl is not None and found is not None and not _marked(found):
         require_majority_without(member, kubectl)
         _empty(found, node, kubectl, doors)
-    mark(found, MARKS[action.kind], host, doors)
+    if kubectl is None and found is not None and found.active and not stateless:
+        _write_out(node, doors)
+    mark(found, rebuilding.mark_of(action.kind), host, doors, stateless=stateless)
     if kubectl is not None:
         leave_control(member, kubectl, doors, runs=found is not None and found.active)
         forget_node(kubectl, node, doors.emit)
@@ -62,7 +65,17 @@ def _throw_away(action: Action, plan: Plan, doors: Doors) -> None:
         doors.emit(Changed(host, f"guest {node}", "stop"))
     for one in doomed:
         take_away(one, door, doors.host_shell, doors.emit)
-    mark(found, GONE, host, doors)
+    mark(found, GONE, host, doors, stateless=stateless)
+
+
+def _write_out(node: str, doors: Doors) -> None:
+    """Has a control plane write what it still holds in memory to its state volume, if it answers: etcd does so by itself with each
+    write, kubeadm's files may be of this very minute.
+    """
+    try:
+        doors.shells()[node].run(["sync"], within_s=SYNC_S)
+    except ShellError as error:
+        doors.emit(Warned(f"{node}: its disks are taken as they are: {error.message}"))
 
 
 def _as_planned(action: Action, doors: Doors) -> DomainSeen | None:
@@ -83,18 +96,20 @@ def domain_of(node: str, host: str, doors: Doors) -> DomainSeen | None:
     return next((domain for domain in domains if domain.name == name), None)
 
 
-def mark(found: DomainSeen | None, rebuild: str, host: str, doors: Doors) -> None:
-    """Writes into a domain's stamp how far its rebuild has come."""
+def mark(found: DomainSeen | None, rebuild: str, host: str, doors: Doors, *, stateless: bool = False) -> None:
+    """Writes into a domain's stamp how far its rebuild has come, and, if it is `stateless`, that no state volume has its cluster."""
     stamp = found.definition.stamp if found is not None else None
     if found is None or stamp is None:
         return
-    doors.hypervisors[host].mark_domain(found.name, stamp_text(replace(stamp, rebuild=rebuild)))
+    doors.hypervisors[host].mark_domain(
+        found.name, stamp_text(replace(stamp, rebuild=rebuild, state="" if stateless else stamp.state))
+    )
     words = {GONE: "thrown away", "": "rebuilt"}.get(rebuild, "to be thrown away")
     doors.emit(Changed(host, f"guest {stamp.node}", f"marked: {words}"))
 
 
 def unmark(node: str, host: str, doors: Doors) -> None:
-    """Says of a control plane whose state is on it again that nothing of its rebuild is left to do; nothing where there was none."""
+    """Says of a control plane that has its cluster again that nothing of its rebuild is left to do; nothing where there was none."""
     found = domain_of(node, host, doors)
     if found is None or found.stamp is None or not (found.stamp.rebuild or _marked(found)):
         return

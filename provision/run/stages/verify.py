@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from provision.base.curl import answers
 from provision.base.errors import MeshError, StageTimeout
 from provision.base.events import Output
+from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Ssh
 from provision.kubernetes import pods_on, reach
@@ -26,8 +27,10 @@ from provision.run.stages.steps import await_nodes, each_node
 
 NAME, TITLE = "verify", "pod network and mesh, by real requests"
 
-ROUTE_S = 180.0
-"""The mesh learns of endpoints by its watch: a moment after the pods are ready, longer on busy emulated CPUs."""
+ROUTE_S = 600.0
+"""The mesh learns of endpoints by its watch: a moment after the pods are ready. A rebuilt worker's linkerd may be starting still: a JVM
+needed 209 s from apply to Ready on two busy emulated cores.
+"""
 
 
 def run(plan: Plan, doors: Doors) -> None:
@@ -35,15 +38,20 @@ def run(plan: Plan, doors: Doors) -> None:
 
     Without changes the pods' network is not gone through again: the requests cross it anyhow.
     """
+    require_echo(doors)
+    shells = doors.shells()
+    if plan.changes:
+        _pod_network(doors.nodes(plan), shells, doors)
+    each_node(doors, NAME, "mesh", doors.nodes(plan), lambda node: _mesh(node, shells[node], doors))
+
+
+def require_echo(doors: Doors) -> None:
+    """Raises MeshError where the bundle has nobody who would answer a request."""
     if doors.bundle.echo is None:
         raise MeshError(
             "the bundle holds no echo app, so no request can prove the mesh",
             hint="copy images/echo.tar of a built bundle into it and seal again",
         )
-    shells = doors.shells()
-    if plan.changes:
-        _pod_network(doors.nodes(plan), shells, doors)
-    each_node(doors, NAME, "mesh", doors.nodes(plan), lambda node: _mesh(node, shells[node], doors))
 
 
 def _pod_network(nodes: Sequence[str], shells: Mapping[str, Ssh], doors: Doors) -> None:
@@ -89,8 +97,8 @@ def _routed(node: str, shell: Ssh, doors: Doors) -> Routed:
         raise MeshError(error.message, hint=hint) from error
 
 
-def ask_mesh(shell: Ssh, doors: Ways) -> Ready[Routed] | NotYet:
-    """One request through a node's own mesh; for `wait_until`."""
+def ask_mesh(shell: Shell, doors: Ways) -> Ready[Routed] | NotYet:
+    """One request through a node's own mesh, wherever its port is led; for `wait_until`."""
     mesh, label = doors.cluster.mesh, configuration(doors.cluster.mesh).label
     # Its status is that of the last request only; each answer carries its own.
     asked = shell.read(probe_argv("echo", mesh.port, mesh.admin_port), within_s=90, check=False)

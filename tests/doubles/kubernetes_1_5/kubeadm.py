@@ -126,7 +126,7 @@ def join(words: list[str]) -> None:
     if not masters:
         fail("must specify master address (see --help)")
     if len(masters) > 1:
-        fail("Must not specify more than one master address  (see --help)")
+        fail("must not specify more than one master address (see --help)")
     _preflight(given)
     _start_kubelet()
     if not config["secrets"].get("givenToken"):
@@ -309,6 +309,9 @@ def _control_plane(token: tuple[str, str], version: str, address: str) -> None:
     print("[apiclient] All control plane components are healthy after 0.400000 seconds")
     until(lambda: name in (seen("nodes") or {}))  # type: ignore[operator]
     print("[apiclient] First node is ready after 0.200000 seconds\n[apiclient] Creating a test deployment")
+    # It tries before the server has made its namespaces, each time.
+    for _ in range(3):
+        print('[apiclient] Failed to create test deployment [namespaces "kube-system" not found] (will retry)')
     if not {f"{PREFIX}/pause-amd64:3.0"} <= images():
         for_ever()
     print("[apiclient] Test deployment succeeded")

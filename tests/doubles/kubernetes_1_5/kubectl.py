@@ -380,6 +380,8 @@ def _objects(state: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 def _node(name: str, node: dict[str, Any]) -> dict[str, Any]:
     bad = [{"type": kind, "status": "False"} for kind in ("OutOfDisk", "MemoryPressure", "DiskPressure")]
+    ready = time.time() >= node.get("ready_at", 0)
+    down = {} if ready else {"reason": "KubeletNotReady", "message": "container runtime is down"}
     seen = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(node.get("seen", 0)))
     return {
         "apiVersion": "v1",
@@ -388,7 +390,10 @@ def _node(name: str, node: dict[str, Any]) -> dict[str, Any]:
         "spec": {"externalID": name} | ({"unschedulable": True} if node.get("unschedulable") else {}),
         "status": {
             "addresses": [{"type": kind, "address": node["address"]} for kind in ("LegacyHostIP", "InternalIP")],
-            "conditions": [*bad, {"type": "Ready", "status": "True", "lastHeartbeatTime": seen}],
+            "conditions": [
+                *bad,
+                {"type": "Ready", "status": "True" if ready else "False", "lastHeartbeatTime": seen, **down},
+            ],
             "nodeInfo": {"kubeletVersion": node.get("version", ""), "bootID": node.get("boot", "")},
         },
     }
@@ -401,7 +406,7 @@ def _created_by(maker: str) -> dict[str, str]:
 
 
 def _pod(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
-    ready = bool(pod["container"])
+    ready = bool(pod["container"]) and pod.get("ready", True)
     running = {"running": {"startedAt": "2017-01-01T00:00:00Z"}}
     waiting = {"waiting": {"reason": pod["waiting"], "message": pod["message"]}}
     container = {"name": "main", "ready": ready, "state": running if ready else waiting}
@@ -416,7 +421,10 @@ def _pod(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         "spec": {
             "nodeName": pod["node"],
             "volumes": pod.get("volumes", []),
-            "containers": [{"name": "main", "image": image} for image in pod.get("images", [])],
+            "containers": [
+                {"name": "main", "image": image, **({"ports": pod["ports"]} if n == 0 and pod.get("ports") else {})}
+                for n, image in enumerate(pod.get("images", []))
+            ],
         },
         "status": {
             "phase": "Running" if ready else "Pending",

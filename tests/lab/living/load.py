@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,24 @@ def steady(place: Place, node: str) -> Iterator[Load]:
             f"load: {found.asked} requests in {found.seconds:.0f} s, {len(found.failed)} failed; {found.pods}",
             flush=True,
         )
+    finally:
+        kubectl(place, "delete", "deployment,service", NAME, "--ignore-not-found")
+
+
+@contextmanager
+def from_each(place: Place, nodes: Sequence[str]) -> Iterator[dict[str, Load]]:
+    """The two pods, and the load from each of these nodes at once; the figures are there at the end."""
+    apply(place, *_pair(place))
+    found = {node: Load() for node in nodes}
+    try:
+        wait_until(lambda: _both(place), what="two pods", within_s=300, every_s=3)
+        with ExitStack() as asking:
+            for node, load in found.items():
+                asking.enter_context(_asking(place, node, load))
+            yield found
+        for node, load in found.items():
+            said = f"{load.asked} requests in {load.seconds:.0f} s, {len(load.failed)} failed; {load.pods}"
+            print(f"load from {node}: {said}", flush=True)
     finally:
         kubectl(place, "delete", "deployment,service", NAME, "--ignore-not-found")
 

@@ -14,6 +14,7 @@ import pytest
 
 from provision.base.shell import Completed
 from tests.lab.conftest import Place
+from tests.lab.living.test_members import killed_at
 
 pytestmark = [pytest.mark.lab, pytest.mark.in_turn, pytest.mark.scenario("backup-restore")]
 
@@ -72,12 +73,16 @@ def test_the_living_control_plane_goes_back(place: Place, backup: Path) -> None:
     restored(place, backup)
 
 
-def test_a_control_plane_whose_disk_is_gone_comes_back_and_its_worker_ran_on(place: Place, backup: Path) -> None:
+def test_a_control_plane_whose_disk_is_gone_comes_back_though_the_run_is_killed_once_and_its_worker_ran_on(
+    place: Place, backup: Path
+) -> None:
     before = boot_id(place)
     place.virsh("destroy", "lab-cp1")
     for line in place.virsh("vol-list", "meshctl").splitlines():
         if line.strip().startswith("lab.cp1."):
             place.virsh("vol-delete", line.split()[0], "--pool", "meshctl")
+    words = (str(backup), "--identity", str(backup.with_suffix(".key")))
+    killed_at(place, "etcd's data and the cluster's keys: put back", *words, command="restore")
     restored(place, backup)
     assert boot_id(place) == before
 

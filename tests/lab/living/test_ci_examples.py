@@ -14,6 +14,7 @@ import yaml
 
 from tests.ci_words import NAME, Script, github, gitlab
 from tests.lab.conftest import Place
+from tests.lab.living.test_members import killed
 
 pytestmark = pytest.mark.lab
 
@@ -79,11 +80,14 @@ def test_both_examples_make_a_cluster_beside_the_living_one_and_destroy_that_alo
 
 @pytest.mark.scenario("ttl-gc")
 @pytest.mark.parametrize("system", [gitlab, github])
-def test_the_nightly_job_takes_what_is_over_and_leaves_the_living(place: Place, checkout: Path, system: Any) -> None:
+def test_the_nightly_job_takes_what_is_over_though_one_was_killed_and_leaves_the_living(
+    place: Place, checkout: Path, system: Any
+) -> None:
     before = running(place)
     words = ("--name", "pr-8", "--ttl", "1s", "--yes", "--until", "volumes")
     assert place.meshctl("provision", str(checkout / "inventories" / "ci.yaml"), *words).status == 0
     assert listed(place)["pr-8"]["expired"]
+    killed(lambda change: "pr-8" in change, "gc", place.lab.uri, "--yes")
     assert "pr-8" in run(system("nightly-gc"), checkout)
     assert set(listed(place)) == {"lab"}
     assert not list(place.lab.pool.glob("pr-8.*"))

@@ -43,12 +43,17 @@ def provision(place: Place, *words: str) -> list[Said]:
 
 def killed_at(place: Place, change: str, *words: str, command: str = "provision") -> None:
     """A run that is killed as soon as it has said this change."""
-    argv = [str(MESHCTL), command, str(place.inventory), "--yes", "--json", *words]
+    killed(change.__eq__, command, str(place.inventory), "--yes", *words)
+
+
+def killed(at: Callable[[str], bool], *words: str) -> None:
+    """A command that is killed as soon as it has said a change, as `OBJECT: CHANGE`, that is so."""
+    argv = [str(MESHCTL), *words, "--json"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             event = json.loads(line)
-            if event["event"] == "Changed" and f"{event['object']}: {event['change']}" == change:
+            if event["event"] == "Changed" and at(f"{event['object']}: {event['change']}"):
                 process.send_signal(signal.SIGKILL)
                 break
         assert process.wait() == -signal.SIGKILL

@@ -18,6 +18,7 @@ import yaml
 
 from provision.bundle import find, seal
 from tests.lab.conftest import MESHCTL, Place
+from tests.lab.living.load import steady
 from tests.lab.relabelled import relabel
 
 pytestmark = [pytest.mark.lab, pytest.mark.in_turn, pytest.mark.scenario("upgrade")]
@@ -77,8 +78,8 @@ def test_a_bundle_that_was_sealed_again_with_the_same_programs_changes_nothing(p
     converged(place)
 
 
-def test_an_upgrade_that_is_killed_is_finished_by_the_next_run(place: Place, newer: Path) -> None:
-    change(place, "kubernetes", version="v1.20.3", bundle=str(newer))
+def killed_once_begun(place: Place) -> None:
+    """A run that is killed as soon as it has begun to upgrade a node."""
     argv = [str(MESHCTL), "provision", str(place.inventory), "--yes", "--json"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
@@ -88,7 +89,14 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_run(place: Place, new
                 process.send_signal(signal.SIGKILL)
                 break
         assert process.wait() == -signal.SIGKILL
-    done = changed(provision(place))
+
+
+def test_an_upgrade_that_is_killed_is_finished_by_the_next_run_and_nobody_notices(place: Place, newer: Path) -> None:
+    """Asked from the control plane, the only node that is not drained."""
+    change(place, "kubernetes", version="v1.20.3", bundle=str(newer))
+    with steady(place, "cp1") as load:
+        killed_once_begun(place)
+        done = changed(provision(place))
     assert ("upgrade to v1.20.3", "start") not in done[:1]  # kubeadm went on by itself
     order = [what for what in done if what[1] in ("drain", "upgrade", "uncordon")]
     assert order == [
@@ -100,6 +108,7 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_run(place: Place, new
         ("Kubernetes v1.20.3", "upgrade"),
         ("node w2", "uncordon"),
     ]
+    assert (load.asked > 100, load.failed) == (True, ())
 
 
 def test_every_node_says_the_new_version_and_nothing_is_left_to_do(place: Place) -> None:

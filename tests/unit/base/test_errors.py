@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from provision.base.errors import MeshctlError
+import pytest
+
+from provision.base.errors import CommandFailed, MeshctlError
 from provision.cli.ending import CLOSED_PIPE, SIGNALS
 from provision.cli.failure import BUG
 from provision.cli.mesh_validate import NOTHING_FOUND
@@ -36,3 +38,19 @@ def test_every_class_and_code_is_documented() -> None:
     assert documented == {cls.exit_code for cls in classes()} | ENDINGS
     for cls in classes():
         assert f"`{cls.__name__}`" in text
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("systemctl", "start", "kubelet"), "`systemctl start kubelet`"),
+        (("sh", "-c", "\nset -eu\nexit 1\n", "settle", "v1.20.2\nbin/kubelet"), "the script `settle`"),
+        (("sh", "-c", '\nexec "$@"\n', "guard", "9", "sh", "-c", "\nfalse\n", "clear", "vdb"), "the script `clear`"),
+        (("sh", "-c", "\nfalse\n"), "the script"),
+        (("sh", "-c", "false"), "`sh -c false`"),
+        (("kubectl", "apply", "one\ntwo"), "`kubectl apply one …`"),
+        (("echo", "x" * 900), f"`echo {'x' * 295} …`"),
+    ],
+)
+def test_a_command_is_named_in_one_line(argv: tuple[str, ...], words: str) -> None:
+    assert CommandFailed("w1", argv, 1, ("why",)).message == f"w1: {words} ended with status 1\n    why"

@@ -57,7 +57,7 @@ SAID: dict[str, Any] = {
     "hosts": [{"name": "hv1", "uri": "qemu+ssh://root@hv1/system", "pool": {"path": "/srv/pool"}}],
     "network": {"cidr": "10.77.0.0/24", "bridge": "meshbr0", "mode": "bridge"},
     "nodes": [
-        {"name": "cp1", "role": "control-plane", "vcpus": 2, "memory": "4GiB", "disk": "10GiB"},
+        {"name": "cp1", "role": "control-plane", "vcpus": 2, "memory": "4GiB", "disk": "10GiB", "state": "none"},
         {"name": "w1", "role": "worker", "vcpus": 2, "memory": "4GiB", "disk": "10GiB"},
     ],
     "ssh": {"public_key": "ssh-ed25519 AAAA mesh@test"},
@@ -353,6 +353,10 @@ def test_room_is_where_the_volumes_go() -> None:
     assert room(PATIENT, wanted, type="block", devices=["/dev/nvme1n1"]) == [
         ("MC132", "1 devices are in the pool; cp1, w1 need 3")
     ]
+    wanted["nodes"][0] = wanted["nodes"][0] | {"state": "2GiB"}
+    assert room(PATIENT, wanted, **group)[0][1].endswith("the volumes of cp1, w1 have 43008 MiB")
+    assert room(PATIENT, wanted, type="block", devices=["/dev/nvme1n1"])[0][1].endswith("cp1, w1 need 4")
+    wanted["nodes"][0] = SAID["nodes"][0]
     overlays = patient(storage={"available": 30 * GIB})
     assert room(overlays, wanted)[0] == (
         "MC133",

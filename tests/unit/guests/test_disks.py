@@ -68,7 +68,8 @@ def test_what_is_behind_is_a_fault_of_the_guest() -> None:
 def test_the_sizes_are_the_inventorys() -> None:
     volumes = ({"name": "tracing", "size": "64MiB", "mount": "/var/lib/tracing"},)
     said = {"name": "w1", "role": "worker", "vcpus": 2, "memory": "2GiB", "disk": "12GiB", "volumes": volumes}
-    assert disk_sizes(Node.model_validate(said)) == SIZES
+    assert disk_sizes(Node.model_validate(said)) == {**SIZES, "state": 0}
+    assert disk_sizes(Node.model_validate({**said, "role": "control-plane"}))["state"] == 8192
 
 
 def test_a_real_filesystem_is_read_and_grown(tmp_path: Path) -> None:

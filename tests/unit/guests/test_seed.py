@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pycdlib
@@ -10,8 +11,9 @@ import pytest
 import yaml
 
 from provision.base.secret import Secret
+from provision.base.shell import Local
 from provision.guests.hostkey import new_host_key
-from provision.guests.seed import HostKey, disk_image, render, seed_digest
+from provision.guests.seed import MOUNT_STATE, HostKey, disk_image, render, seed_digest
 from tests.unit.sample import CLUSTER, wanted
 
 KEY = HostKey(
@@ -87,3 +89,63 @@ def test_the_disk_is_labelled_and_holds_the_files_under_their_full_names(name: s
         "network-config": files.network_config,
     }[name]
     assert content.getvalue().decode() == wanted_text
+
+
+# ── a control plane's state volume ───────────────────────────────────────────────────────────────────────────────
+
+STATEFUL = CLUSTER.model_copy(
+    update={"nodes": (CLUSTER.nodes[0].model_copy(update={"state": None}), *CLUSTER.nodes[1:])}
+)
+
+
+def test_a_control_plane_mounts_its_state_and_nothing_starts_without() -> None:
+    said = yaml.safe_load(render(STATEFUL, MEMBERS[0], MEMBERS, "k", KEY).user_data.reveal())
+    volume, state = said["bootcmd"]
+    assert (volume[:2], volume[3:]) == (["sh", "-c"], ["meshctl", "state", "/var/lib/meshctl-state", "ext4"])
+    assert state[4:] == [
+        *("/var/lib/meshctl-state", "etcd", "/var/lib/etcd"),
+        *("kubernetes", "/etc/kubernetes", "kubelet-pki", "/var/lib/kubelet/pki"),
+    ]
+    units = [file for file in said["write_files"] if file["path"].startswith("/etc/systemd/system/")]
+    assert [unit["path"].split("/")[4] for unit in units] == ["docker.service.d", "kubelet.service.d"]
+    for unit in units:
+        lines = unit["content"].splitlines()
+        for path in ("/var/lib/etcd", "/etc/kubernetes", "/var/lib/kubelet/pki"):
+            assert {f"RequiresMountsFor={path}", f"AssertPathIsMountPoint={path}"} < {*lines}
+
+
+# A namespace of mounts, in which the volume is a filesystem of memory. $1: the script, $2: a folder; then what it mounts.
+_STARTS = """
+set -e
+mount -t tmpfs state "$2/volume"
+cp /etc/fstab "$2/fstab"
+mount --bind "$2/fstab" /etc/fstab
+script=$1 folder=$2
+for start in 1 2; do
+    sh -c "$script" meshctl "$folder/volume" etcd "$folder/etcd" pki "$folder/a/pki"
+    [ $start = 2 ] || { echo kept > "$folder/etcd/data"; umount "$folder/etcd" "$folder/a/pki"; }
+done
+cat "$folder/etcd/data"
+mkdir "$folder/etcd/aside"
+mv "$folder/etcd/data" "$folder/etcd/aside/data"
+stat -c %a "$folder/volume/kept"
+stat -c %s "$folder/volume/kept/of"
+grep -c "$folder/volume/etcd $folder/etcd none bind,nofail 0 0" "$folder/fstab"
+grep -c " $folder/a/pki " "$folder/fstab"
+ls "$folder/volume/etcd/aside"
+"""
+
+
+def test_folders_of_the_volume_are_bound_at_each_start_and_what_is_in_them_stays(tmp_path: Path) -> None:
+    for name in ("volume", "etcd"):
+        (tmp_path / name).mkdir()
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _STARTS, "starts", MOUNT_STATE, str(tmp_path)]
+    said = Local().read(argv).stdout.split()
+    assert said == ["kept", "700", "0", "1", "1", "data"]
+
+
+def test_nothing_is_bound_where_the_volume_is_not_mounted(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    argv = ["sh", "-c", MOUNT_STATE, "meshctl", f"{tmp_path}/volume", "etcd", f"{tmp_path}/etcd"]
+    assert Local().run(argv).status == 0
+    assert [one.name for one in tmp_path.rglob("*")] == ["volume"]

@@ -15,8 +15,16 @@ def test_every_scenario_is_in_one_place_and_no_other_is() -> None:
     marked = {
         name for path in LAB.rglob("test_*.py") for name in re.findall(r'scenario\("([\w-]+)"\)', path.read_text())
     }
-    assert Counter(name for names in (*TURNS, ONLY_IN_ALL) for name in names) == Counter(marked)
+    listed = (*(one.names for one in TURNS), ONLY_IN_ALL)
+    assert Counter(name for names in listed for name in names) == Counter(marked)
 
 
 def test_each_hour_has_another_turn_until_all_were() -> None:
-    assert [turn(hour * 3600.0 + 1) for hour in range(len(TURNS), 2 * len(TURNS))] == list(TURNS)
+    hours = range(len(TURNS), 2 * len(TURNS))
+    assert [turn(hour * 3600.0 + 1, 5000) for hour in hours] == [one.names for one in TURNS]
+
+
+def test_where_time_is_short_the_next_turn_that_fits_is_taken_or_none() -> None:
+    short = min(TURNS, key=lambda one: one.seconds)
+    assert {turn(hour * 3600.0, short.seconds) for hour in range(len(TURNS))} == {short.names}
+    assert turn(0.0, short.seconds - 1) == ()

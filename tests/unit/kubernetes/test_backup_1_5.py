@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -27,8 +27,9 @@ from provision.kubernetes import (
     put_back,
     trusted_authority,
 )
+from provision.kubernetes.holders import sign_anew
 from provision.kubernetes.put_back import restored
-from provision.kubernetes.renewal import renew_control_plane, renew_worker, unfinished
+from provision.kubernetes.renewal import lapsed, renew_control_plane, renew_worker, unfinished
 from tests.doubles.sandbox import NodeShell
 from tests.unit.kubernetes.test_kubernetes_1_5 import CP, PROFILE, W1, Cluster, soon
 
@@ -227,3 +228,38 @@ def test_a_renewal_that_was_cut_short_is_seen_by_the_next_run(cluster: Cluster) 
     assert unfinished(cluster[CP])
     renew_control_plane(cluster[CP], PROFILE.renewal, cluster.kubectl, cluster.events.append)
     assert not unfinished(cluster[CP])
+
+
+ROTATING = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+
+# As kubelets of 1.20 keep theirs: the certificate and, behind it, its key, by a link; one that ended a day ago.
+_LAPSED = """
+set -eu
+mkdir -p /var/lib/kubelet/pki
+cd /var/lib/kubelet/pki
+openssl ecparam -name prime256v1 -genkey -noout -out key
+echo extendedKeyUsage=clientAuth > use
+openssl req -new -key key -subj /O=system:nodes/CN=system:node:cp1 |
+    openssl x509 -req -CA "$1" -CAkey "$2" -set_serial 7 -days -1 -extfile use -out dated.pem 2>/dev/null
+cat key >> dated.pem
+ln -sf dated.pem kubelet-client-current.pem
+"""
+
+
+def test_what_a_kubelet_would_have_renewed_is_signed_anew_when_it_has_expired(cluster: Cluster) -> None:
+    authority, node = PROFILE.renewal.authority, cluster[CP]
+    renewal = replace(PROFILE.renewal, rotating=(ROTATING,))
+    assert lapsed(renewal, expiries(node, ROTATING)) == ()  # none is there
+    node.run(["sh", "-c", _LAPSED, "lapsed", authority.certificate, authority.key])
+    key = node.read(["openssl", "pkey", "-in", ROTATING]).stdout
+    (holder,) = lapsed(renewal, expiries(node, ROTATING))
+    assert sign_anew(node, holder, node, authority) == 1
+    found = {one.name: one for one in expiries(node, ROTATING)}[ROTATING.removesuffix(".pem")]
+    assert found.days in (364, 365)
+    assert lapsed(renewal, (found,)) == ()
+    assert node.read(["openssl", "pkey", "-in", ROTATING]).stdout == key
+    assert node.read(["readlink", ROTATING]).stdout == "dated.pem\n"
+    subject = node.read(["openssl", "x509", "-noout", "-subject", "-in", ROTATING]).stdout
+    begins = [["openssl", "x509", "-noout", "-startdate", "-in", path] for path in (ROTATING, authority.certificate)]
+    assert node.read(begins[0]).stdout == node.read(begins[1]).stdout  # a clock that is behind believes it
+    assert subject.replace(" ", "") == "subject=O=system:nodes,CN=system:node:cp1\n"

@@ -91,7 +91,7 @@ def test_1_5(tmp_path: Path) -> None:
     assert "PRIVATE" not in said
     found = parsed_expiries(said)
     assert [one.name for one in found] == ["admin.conf", "apiserver", "ca"]
-    assert str(found[0]).startswith("admin.conf 3 days ago (")
+    assert str(found[0]).startswith("admin.conf 2 days ago (")
 
 
 def test_all_is_well_in_one_line_and_in_json(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from provision.mesh import (
     judge_ping,
     judge_route,
     manifests,
+    pod_digests,
     probe_argv,
 )
 
@@ -43,6 +44,7 @@ def platform(generation: str, image: str = "buoyantio/linkerd:0.8.5", *, standin
         "meshctl/echo:1",
         workloads.annotations,
         workloads.tolerations,
+        workloads.rolls_daemonsets,
     )
 
 
@@ -102,6 +104,7 @@ def test_heap_and_limit_follow_from_one_number() -> None:
     daemonset = next(one for one in found if one["kind"] == "DaemonSet")
     container = daemonset["spec"]["template"]["spec"]["containers"][0]
     assert {"name": "JVM_HEAP_MAX", "value": "512M"} in container["env"]
+    assert {"name": "LOCAL_JVM_OPTIONS", "value": "-XX:+PerfDisableSharedMem"} in container["env"]
     assert container["resources"]["limits"]["memory"] == "768Mi"
 
 
@@ -119,6 +122,36 @@ def test_another_configuration_is_another_template() -> None:
         return str(daemonset["spec"]["template"]["metadata"]["annotations"]["meshctl/config-digest"])
 
     assert mark(4140) == mark(4140) != mark(4142)
+
+
+def test_each_configuration_has_a_configmap_of_its_own_that_its_pods_name() -> None:
+    def names(port: int) -> tuple[str, str]:
+        found = rendered(Mesh(port=port))
+        (made,) = [one["metadata"]["name"] for one in found if one["kind"] == "ConfigMap"]
+        (pod,) = [
+            one["spec"]["template"]["spec"]
+            for one in found
+            if (one["kind"], one["metadata"]["name"]) == ("DaemonSet", "l5d")
+        ]
+        return made, pod["volumes"][0]["configMap"]["name"]
+
+    assert len({*names(4140), *names(4140)}) == 1
+    assert set(names(4140)).isdisjoint(names(4142))
+
+
+def test_no_server_replaces_pods_by_itself() -> None:
+    for generation, said in (("1.20", {"type": "OnDelete"}), ("1.5", None)):
+        for name in ("l5d", "echo"):
+            assert objects(generation)[f"DaemonSet {name}"]["spec"].get("updateStrategy") == said
+
+
+def test_every_app_of_ours_has_the_digest_of_its_whole_template() -> None:
+    def digests(**more: Any) -> dict[str, str]:
+        return pod_digests(manifests("lab", Mesh.model_validate(more), configuration(Mesh()), platform("1.5")))
+
+    assert set(digests()) == {"l5d", "echo"}
+    assert digests()["l5d"] != digests(heap="512MiB")["l5d"]
+    assert digests()["echo"] == digests(heap="512MiB")["echo"]
 
 
 def test_a_stand_in_is_labelled_on_every_pod_and_linkerd_is_not() -> None:

@@ -46,7 +46,7 @@ def planned(
     """As `make_plan` does."""
     observed = Observed({"hv1": seen or host()}, nodes, (), known=dict.fromkeys(MEMBERS, True))
     anew = rebuilding.anew(OWNER, observed.hosts, asked)
-    emptied = rebuilding.emptied(observed, OWNER, anew)
+    emptied = rebuilding.emptied(observed, CLUSTER, anew)
 
     def made(names: tuple[str, ...]) -> Plan:
         desired = limits.narrowed(wanted(), names) if names else wanted()
@@ -178,7 +178,7 @@ def test_logical_volumes_and_devices_are_as_files(mark: str, left: set[str]) -> 
     named = {f"/dev/{n}": Named(f"/dev/{n}", "sdx", 1, claim_text(Claim(n, ready=True))) for n in names}
     storage = StorageSeen(logicals=tuple(Logical("vg", name, 1) for name in (*names, "foreign")), named=named)
     observed = Observed({"hv1": replace(host(), storage=storage)})
-    found = rebuilding.emptied(observed, OWNER, {"w1": mark}).hosts["hv1"].storage
+    found = rebuilding.emptied(observed, CLUSTER, {"w1": mark}).hosts["hv1"].storage
     assert {names[one.name] for one in found.logicals if one.name != "foreign"} == left
     assert {names[claim.name] for claim in claims(found).values()} == left
     assert found.named.keys() == named.keys()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
 
-from provision.base.errors import SomeFailed
-from provision.base.events import Event, GaveUp, StepFinished
+from provision.base.calls import Calls
+from provision.base.errors import KubernetesError, SomeFailed
+from provision.base.events import Changed, Event, GaveUp, StepFinished
 from provision.bundle import Bundle
 from provision.bundle.model import File, Image
+from provision.hosts import Hypervisor
 from provision.inventory import Cluster
-from provision.kubernetes import Kubectl, Spec, nodes_ready, observe, profile_for
+from provision.kubernetes import Kubectl, Phase, Spec, nodes_ready, observe, profile_for
+from provision.kubernetes.state_volume import FOLDER, OF, keep
 from provision.placement import Pinning
-from provision.plan import NodeSeen, Observed, Plan, limits
+from provision.plan import NodeSeen, Observed, Plan, Verb, limits, rebuilding
 from provision.plan.compare import plan
 from provision.plan.desired import desired
 from provision.run.observe import kubernetes_spec
@@ -74,7 +77,8 @@ class Ground:
         """The stage, with --keep-going. Raises SomeFailed at its end, as the run does."""
         events: list[Event] = []
         none, given_up = cast(Any, None), GivenUp(keep_going=True)
-        doors = Indoors(self.cluster, {}, none, events.append, none, self.bundle, given_up, self.shells)
+        hosts = {"hv1": Hypervisor("hv1", "test:///default", Calls())}
+        doors = Indoors(self.cluster, hosts, none, events.append, none, self.bundle, given_up, self.shells)
         kubernetes.run(made, doors)
         self.given_up = given_up
         return events
@@ -109,6 +113,20 @@ def joined(events: list[Event]) -> list[str]:
     return [event.node for event in events if isinstance(event, StepFinished) and event.step == "join"]
 
 
+def with_its_state(made: Plan) -> Plan:
+    """The plan of a control plane that is to go on with the cluster of its state volume."""
+    basis = rebuilding.ANEW_WITH_STATE
+    kept = (replace(one, verb=Verb.CHANGE, basis=basis) if one.kind == "kubeadm init" else one for one in made.actions)
+    return replace(made, actions=tuple(kept))
+
+
+def test_where_a_cluster_should_be_on_a_volume_and_is_not_no_other_is_made(ground: Ground) -> None:
+    with pytest.raises(KubernetesError, match="there is no whole cluster on its state volume"):
+        ground.run(with_its_state(ground.plan("cp1")))
+    control_plane = ground.spec.control_plane
+    assert observe(ground.shells["cp1"], profile_for("1.5"), ground.spec, control_plane).phase is Phase.FRESH
+
+
 def test_a_node_that_cannot_be_prepared_keeps_no_other_from_joining(ground: Ground) -> None:
     ground.shells["w2"].run(["sh", "-c", BROKEN])
     events = ground.run(ground.plan())
@@ -131,3 +149,28 @@ def test_it_joins_by_itself_afterwards_and_the_other_worker_is_left_alone(ground
     assert ground.shells["w1"].calls.mutations == before
     routes = ground.shells["w2"].read(["ip", "-4", "route", "show", "proto", "201"]).stdout
     assert [member.address in routes for member in ground.wanted.members] == [True, True, False]
+
+
+NEW_ROOT = """
+systemctl stop kubelet
+docker ps -q --filter name=k8s_ | xargs -r docker rm -f > /dev/null
+echo '{}' > /srv/double/cluster.json
+rm -f /var/lib/meshctl/kubeadm.* /var/lib/meshctl/prepared
+"""
+
+
+def test_a_control_plane_goes_on_with_the_cluster_of_its_volume_and_is_heard_before_the_stage_ends(
+    ground: Ground,
+) -> None:
+    shell, control_plane = ground.shells["cp1"], ground.spec.control_plane
+    shell.run(["sh", "-c", 'mkdir -p "$1" && : > "$2"', "volume", FOLDER, OF])
+    keep(shell, control_plane)
+    ca = shell.read(["cat", "/etc/kubernetes/pki/ca.pem"]).stdout
+    shell.run(["sh", "-c", NEW_ROOT])
+    events = ground.run(with_its_state(ground.plan("cp1")))
+    said = [f"{event.object}: {event.change}" for event in events if isinstance(event, Changed)]
+    assert "cluster of its state volume: take up" in said
+    assert not [one for one in said if one.startswith("kubeadm")]
+    assert ground.ready(*NAMES) == "Ready(value=('cp1', 'w1', 'w2'))"
+    assert shell.read(["cat", "/etc/kubernetes/pki/ca.pem"]).stdout == ca
+    assert ground.plan("cp1").changes == ()
