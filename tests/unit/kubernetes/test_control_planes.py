@@ -32,11 +32,14 @@ from provision.kubernetes.etcd_members import EtcdMember, etcd_members, quorum_f
 from provision.kubernetes.files import DETACHED_SCRIPT, files_for
 from provision.kubernetes.node import compare, parse
 from provision.kubernetes.shared_keys import NAMES, PKI, read_keys, write_keys
+from provision.kubernetes.state_volume import DONE, OF
 from provision.kubernetes.virtual_address import CHECK, CONFIG, address_files, keepalived_conf
 from provision.specs import Member
+from provision.storage import STATE_MOUNT
 from tests.doubles import kubernetes_1_20
 from tests.doubles.sandbox import Lab, NodeShell
 from tests.unit.kubernetes.test_kubernetes import CP, SPEC, TOKEN, W1, answer, documents
+from tests.unit.kubernetes.test_state_volume import _BIND
 
 CP2 = Member("cp2", "control-plane", "hv1", "10.77.0.62", "10.244.62.0/24")
 CP3 = Member("cp3", "control-plane", "hv1", "10.77.0.63", "10.244.63.0/24")
@@ -372,3 +375,60 @@ def test_the_recipe_of_the_base_image_has_what_holds_the_address() -> None:
     recipe = yaml.safe_load((Path(__file__).parents[3] / "images/debian-12.yaml").read_text())
     assert "keepalived" in recipe["packages"]
     assert "keepalived" in recipe["services"]["disable"]
+
+
+# ── with a state volume: cp3, which is no member any more ────────────────────────────────────────────────────────
+
+
+# $1: the version that it was prepared for.
+_BLANK = f"""
+set -e
+rm -rf /etc/kubernetes/* /var/lib/meshctl/kubeadm.*
+mkdir -p {STATE_MOUNT}
+echo "$1" > /var/lib/meshctl/prepared
+{_BIND}
+mkdir -p /etc/kubernetes/manifests
+"""
+
+
+def kept(shell: NodeShell) -> tuple[str, str]:
+    """Of whom a state volume says that it is, and that the cluster on it is whole."""
+    return tuple(shell.read(["cat", path], check=False).stdout.strip() for path in (OF, DONE))  # type: ignore[return-value]
+
+
+def test_what_a_join_leaves_elsewhere_is_on_the_state_volume_when_it_has_ended(ground: Ground) -> None:
+    shell = ground.shells["cp3"]
+    shell.run(["sh", "-c", _BLANK, "blank", THREE.version])
+    ground.join(CP3)
+    assert kept(shell) == (f"cp3 {CP3.address} {THREE.version}", "0")
+    there = shell.read(["cat", f"{STATE_MOUNT}/kubernetes/pki/etcd/ca.key"]).stdout
+    assert there == "of the cluster: etcd/ca.key\n"
+    state = observe(shell, PROFILE, THREE, CP3)
+    assert (state.phase, state.keeps, state.has_state) == (Phase.MEMBER, True, True)
+
+
+def test_a_join_that_was_cut_short_is_reset_on_the_volume_and_gets_its_keys_behind_that(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provision.kubernetes.kubeadm.prepare", lambda *_: None)
+    shell = ground.shells["cp3"]
+    take_away_member(ground.shared, etcd(), "cp3", CP3.address, nowhere)
+    shell.run(["sh", "-c", f"{_BLANK} : > {OF}; rm -f {DONE}", "blank", THREE.version])
+    ground.shared.run(["touch", "/srv/double/fail"])
+    with pytest.raises(KubernetesError, match="kubeadm join: status 1"):
+        ground.join(CP3)
+    assert kept(shell) == ("", "")
+    done = [f"{one.object}: {one.change}" for one in ground.join(CP3) if isinstance(one, Changed)]
+    assert "kubeadm reset: done" in done
+    assert kept(shell) == (f"cp3 {CP3.address} {THREE.version}", "0")
+    assert shell.read(["ls", f"{STATE_MOUNT}/kubernetes/pki/etcd"]).stdout.split() == ["ca.crt", "ca.key"]
+
+
+def test_none_joins_over_what_a_former_guest_was(ground: Ground) -> None:
+    """Its member of etcd may be in the cluster still, or another cluster's: `rebuild` takes both away."""
+    shell, before = ground.shells["cp3"], ground.members()
+    shell.run(["sh", "-c", "rm /var/lib/meshctl/kubeadm.*"])
+    with pytest.raises(KubernetesError, match="cp3: its state volume has what a former guest was") as caught:
+        ground.join(CP3)
+    assert caught.value.hint.startswith("`meshctl rebuild INVENTORY cp3` makes the node anew without it")
+    assert ground.members() == before
