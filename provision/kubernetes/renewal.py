@@ -43,12 +43,8 @@ def lapsed(renewal: Renewal, found: Iterable[Expiry]) -> tuple[Holder, ...]:
     return tuple(Holder(path, path) for path in renewal.rotating if called(path) in over)
 
 
-def renew_control_plane(
-    shell: Shell, renewal: Renewal, kubectl: Kubectl, emit: Emit, over: tuple[Holder, ...] = ()
-) -> None:
-    """Renews all of the control plane's certificates but the authorities', and those in `over`, then starts its pods anew, each when the
-    one before is back.
-    """
+def sign_control_plane(shell: Shell, renewal: Renewal, emit: Emit, over: tuple[Holder, ...] = ()) -> None:
+    """Renews all of a control plane's certificates but the authorities', and those in `over`. What works with them is not started anew."""
     if renewal.argv:
         done = shell.run(["sh", "-c", _KUBEADM, "kubeadm", *renewal.argv], within_s=BACK_S)
         for line in filter(None, done.stdout.splitlines()):
@@ -56,6 +52,10 @@ def renew_control_plane(
     signed = [_sign(shell, holder, shell, renewal, emit) for holder in (*renewal.control_plane, *over)]
     if any(signed):
         awaken(shell)
+
+
+def start_control_plane(shell: Shell, renewal: Renewal, kubectl: Kubectl, emit: Emit) -> None:
+    """Starts a control plane's pods anew with certificates that are renewed, each when the one before is back."""
     for pod in renewal.pods:
         _start_anew(shell, pod, kubectl, emit)
     _finish(shell)

@@ -149,7 +149,7 @@ TABLE: dict[str, tuple[Row, ...]] = {
             ("nodes[].state",),
             REBUILD,
             "a control plane that was made without a state volume goes on without: `meshctl rebuild` copies its state one last time, and"
-            " puts it on the volume that the new guest gets",
+            " puts it on the volume that the new guest gets; one of several joins anew with it",
             "where there is none",
         ),
         Row(("nodes[].host",), REFUSED, "a guest is not moved: remove the node, and add it again"),

@@ -11,7 +11,7 @@ from provision.base.parallel import for_each
 from provision.guests import Ssh, target
 from provision.kubernetes import Expiry, await_serving, expiries, kubectl_for, profile_for
 from provision.kubernetes.profile import Profile
-from provision.kubernetes.renewal import lapsed, renew_control_plane, renew_worker, unfinished
+from provision.kubernetes.renewal import lapsed, renew_worker, sign_control_plane, start_control_plane, unfinished
 from provision.run.access import node_target
 from provision.run.engine import World
 from provision.run.lease import leased
@@ -104,14 +104,18 @@ def renew(world: World, agreed: Renewals, *, patience_s: float = 0.0) -> Seen:
     generation, first = world.cluster.kubernetes.generation, shells[world.cluster.control_plane.name]
     profile, planes = profile_for(generation), {node.name for node in world.cluster.control_planes}
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "renew"):
+        over = {node: lapsed(profile.renewal, agreed.seen[node]) for node in agreed.nodes}
+        # First on all: etcds whose certificates have expired do not speak with each other, so that one which is started anew would wait
+        # for a majority in vain. They read their files at each handshake (etcd 3.4, pkg/transport).
+        for node in filter(planes.__contains__, agreed.nodes):
+            sign_control_plane(shells[node], profile.renewal, world.emit, over[node])
         for node in agreed.nodes:
-            over = lapsed(profile.renewal, agreed.seen[node])
             if node in planes:
                 own = kubectl_for(generation, shells[node])
-                renew_control_plane(shells[node], profile.renewal, own, world.emit, over)
+                start_control_plane(shells[node], profile.renewal, own, world.emit)
                 if len(planes) > 1:  # the next one's etcd goes away too for a moment
                     await_serving(shells[node], generation, world.emit, within_s=SERVES_S)
             else:
-                holders, kubectl = (*profile.renewal.worker, *over), kubectl_for(generation, first)
+                holders, kubectl = (*profile.renewal.worker, *over[node]), kubectl_for(generation, first)
                 renew_worker(shells[node], holders, first, profile.renewal, kubectl, world.emit)
     return dict(zip(shells, for_each(shells.values(), partial(_certificates, profile)), strict=True))

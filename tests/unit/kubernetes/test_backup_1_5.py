@@ -29,7 +29,7 @@ from provision.kubernetes import (
 )
 from provision.kubernetes.holders import sign_anew
 from provision.kubernetes.put_back import restored
-from provision.kubernetes.renewal import lapsed, renew_control_plane, renew_worker, unfinished
+from provision.kubernetes.renewal import lapsed, renew_worker, sign_control_plane, start_control_plane, unfinished
 from tests.doubles.sandbox import NodeShell
 from tests.unit.kubernetes.test_kubernetes_1_5 import CP, PROFILE, W1, Cluster, soon
 
@@ -200,12 +200,18 @@ def served(cluster: Cluster) -> str:
     return str(json.loads(cluster[CP].read(["cat", "/srv/double/cluster.json"]).stdout)["serving"])
 
 
+def renew_control_plane(cluster: Cluster, shell: NodeShell) -> None:
+    """As `renew` does it with the only control plane."""
+    sign_control_plane(shell, PROFILE.renewal, cluster.events.append)
+    start_control_plane(shell, PROFILE.renewal, cluster.kubectl, cluster.events.append)
+
+
 def test_certificates_are_signed_anew_with_the_same_names_and_keys_and_everybody_believes_them(
     cluster: Cluster,
 ) -> None:
     before, who, ca = ends(cluster), subjects(cluster), cluster.ca()
     assert {days for name, days in before.items() if not name.endswith(" ca")} == {19}
-    renew_control_plane(cluster[CP], PROFILE.renewal, cluster.kubectl, cluster.events.append)
+    renew_control_plane(cluster, cluster[CP])
     renew_worker(
         cluster[W1], PROFILE.renewal.worker, cluster[CP], PROFILE.renewal, cluster.kubectl, cluster.events.append
     )
@@ -224,9 +230,9 @@ def test_certificates_are_signed_anew_with_the_same_names_and_keys_and_everybody
 def test_a_renewal_that_was_cut_short_is_seen_by_the_next_run(cluster: Cluster) -> None:
     ending = Ending("cp1", pid=cluster[CP].pid, before="systemctl restart kubelet")
     with pytest.raises(CommandFailed):
-        renew_control_plane(ending, PROFILE.renewal, cluster.kubectl, cluster.events.append)
+        renew_control_plane(cluster, ending)
     assert unfinished(cluster[CP])
-    renew_control_plane(cluster[CP], PROFILE.renewal, cluster.kubectl, cluster.events.append)
+    renew_control_plane(cluster, cluster[CP])
     assert not unfinished(cluster[CP])
 
 
