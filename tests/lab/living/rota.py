@@ -25,28 +25,28 @@ TURNS = (
     Turn(("grow-disk", "rotate-key"), 1200),
     Turn(("remove-worker", "add-worker"), 1350),
     Turn(("node-commands", "run-options"), 1450),
-    Turn(("backup-restore",), 2400),
     Turn(("rebuild-worker-resumed",), 1350),
+    Turn(("host-restart",), 1800),
+    Turn(("two-clusters", "ttl-gc"), 2700),
+    Turn(("rebuild-control-plane",), 1800),
 )
 
 ONLY_IN_ALL = (
     *(
         "mesh-roll",
-        "rebuild-control-plane",
         "rebuild-control-plane-dead",
         "three-control-planes",
+        "backup-restore",
         "renew-expired",
         "upgrade",
-        "two-clusters",
-        "ttl-gc",
+        "golden-image",
     ),
-    *("host-restart", "golden-image"),
     *("runbook-restart-a-node", "runbook-grow-a-disk", "runbook-rotate-the-ssh-key", "runbook-renew-certificates"),
     *("runbook-restore-from-backup", "runbook-rebuild-a-worker", "runbook-rebuild-the-control-plane"),
     *("runbook-take-a-cluster-over-from-a-colleague", "runbook-upgrade-a-patch-version"),
     *("runbook-add-a-hypervisor", "runbook-replace-a-dead-nvme", "runbook-move-a-node-to-another-host"),
 )
-"""Not seen green yet, each by itself: a scenario comes into a turn when it was."""
+"""Not seen green yet with the code as it is, each by itself: a scenario comes into a turn when it was."""
 
 
 def turn(at_s: float, left_s: float) -> tuple[str, ...]:
