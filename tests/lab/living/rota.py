@@ -29,12 +29,12 @@ TURNS = (
     Turn(("host-restart",), 1800),
     Turn(("two-clusters", "ttl-gc"), 2700),
     Turn(("rebuild-control-plane",), 1800),
+    Turn(("rebuild-control-plane-dead",), 1700),
 )
 
 ONLY_IN_ALL = (
     *(
         "mesh-roll",
-        "rebuild-control-plane-dead",
         "three-control-planes",
         "backup-restore",
         "renew-expired",
