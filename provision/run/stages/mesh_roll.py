@@ -127,12 +127,7 @@ class Roll:
         """The nodes that are Ready and not led, by name and address, from the next one on."""
         names = [one.name for one in self.doors.cluster.nodes]
         at = names.index(node)
-        known = {
-            one["metadata"]["name"]: one
-            for one in patiently(
-                self.kubectl, lambda: self.kubectl.items("nodes"), within_s=READY_S, emit=self.doors.emit
-            )
-        }
+        known = {one["metadata"]["name"]: one for one in self._nodes()}
         for name in (*names[at + 1 :], *names[:at]):
             if name in known and name not in self.led:
                 yield name, address_of(known[name])
