@@ -148,10 +148,11 @@ def soon(check: Callable[[], Ready[T] | NotYet]) -> T:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Control plane and worker, provisioned, with the echo app."""
+    """Control plane and worker, provisioned and Ready, with the echo app."""
     made = Cluster(tmp_path_factory.mktemp("cluster"), CP, W1)
     try:
         made.provision()
+        soon(lambda: nodes_ready(made.kubectl, [CP.name, W1.name]))
         made.kubectl.apply([ECHO])
         yield made
     finally:
