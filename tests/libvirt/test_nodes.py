@@ -31,7 +31,6 @@ from provision.run import (
     restart_nodes,
     standing,
 )
-from provision.run.access import node_target
 from provision.run.engine import World, make_plan, opened, provision
 from provision.run.stages import rolling
 from provision.run.stages.doors import Guest, Ways
@@ -95,9 +94,8 @@ class Booting:
 
 
 def in_order(world: World, boot: Booting, *nodes: str, force: bool = False) -> None:
-    domains = world.domains()
-    shells = {node: world.sessions.to(node_target(world, node, domains)) for node in {*nodes, "cp1"}}
-    in_turn([standing(world, node) for node in nodes], shells, world.ways(), boot, force=force)
+    ways = world.ways()
+    in_turn([standing(world, node) for node in nodes], ways.shells(), ways, boot, force=force)
 
 
 def test_so_many_workers_at_once_as_may_be_down_and_the_control_plane_last_and_alone(

@@ -8,10 +8,9 @@ import importlib
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -30,11 +29,11 @@ from provision.run.backup_file import Backup, described, packed
 from provision.run.engine import World, go_through, intent, make_plan, opened, provision
 from provision.run.rebuild import backup_path
 from provision.run.stages import rebuild, volumes
-from provision.run.stages.doors import Doors, Shells
+from provision.run.stages.doors import Doors
 from provision.run.stages.guests import _bring_up
 from provision.run.stages.order import STAGES
 from provision.specs import BUT_DATA, GONE, PUT_BACK, TAKE_UP, THROWN_AWAY, Stamp, stamp_text
-from tests.doubles.sandbox import NodeShell
+from tests.doubles.indoors import Indoors
 from tests.libvirt import test_engine
 from tests.libvirt.killing import KILLED, cluster_of, points, run
 from tests.libvirt.real_daemon import daemon
@@ -52,16 +51,6 @@ kube, events = test_kubernetes_1_5.cluster, test_engine.events
 
 DATA = "disk: 10GiB, volumes: [{name: d, size: 1GiB, mount: /srv/d}]}\nssh:"
 MEMBERS = {"cp1": NodeSeen(member=True), "w1": NodeSeen(member=True)}
-
-
-@dataclass(frozen=True)
-class Indoors(Doors):
-    """The doors to nodes that are namespaces here."""
-
-    nodes_here: Mapping[str, NodeShell] = field(default_factory=dict)
-
-    def shells(self) -> Shells:
-        return cast(Shells, self.nodes_here)
 
 
 @pytest.fixture

@@ -40,6 +40,15 @@ class Shells(Mapping[str, Ssh]):
         """How many nodes the inventory has."""
         return len(self.cluster.nodes)
 
+    def asked(self, *, but: str = "") -> str:
+        """The control plane that is asked: of several the first that serves, and never the one that is excepted, if there is another."""
+        names = [node.name for node in self.cluster.control_planes]
+        return first_serving([name for name in names if name != but] or names, self.__getitem__)
+
+    def kubectl(self, *, but: str = "") -> Kubectl:
+        """Kubectl on the control plane that is asked; `but` as for `asked`."""
+        return kubectl_for(self.cluster.kubernetes.generation, self[self.asked(but=but)])
+
 
 class Guest(Protocol):
     """A guest as who starts it anew must know it: a `GuestSpec`, or what is found on the hosts without a plan."""
@@ -80,14 +89,9 @@ class Ways:
         """A session to every node, by name (one bulk read per host)."""
         return Shells(self.cluster, self.sessions, all_domains(self.cluster.owner, self.hypervisors))
 
-    def asked(self, *, but: str = "") -> str:
-        """The control plane that is asked: of several the first that serves, and never the one that is excepted, if there is another."""
-        names = [node.name for node in self.cluster.control_planes]
-        return first_serving([name for name in names if name != but] or names, self.shells().__getitem__)
-
     def kubectl(self, *, but: str = "") -> Kubectl:
-        """Kubectl on the control plane that is asked; `but` as for `asked`."""
-        return kubectl_for(self.cluster.kubernetes.generation, self.shells()[self.asked(but=but)])
+        """Kubectl on the control plane that is asked, of a look of its own; `but` as for `Shells.asked`."""
+        return self.shells().kubectl(but=but)
 
 
 @dataclass(frozen=True)

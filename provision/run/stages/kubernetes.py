@@ -30,7 +30,7 @@ from provision.kubernetes import (
 )
 from provision.plan import INIT, JOIN, UNCORDON, Plan, rebuilding
 from provision.run.observe import kubernetes_spec
-from provision.run.stages.doors import Doors
+from provision.run.stages.doors import Doors, Shells
 from provision.run.stages.guests import settle
 from provision.run.stages.rebuild import unmark
 from provision.run.stages.steps import await_nodes, each_node
@@ -93,11 +93,9 @@ def run(plan: Plan, doors: Doors) -> None:
     joining = {action.name for action in plan.of(NAME, JOIN)}
     control_planes = [member for member in spec.members if member.name in joining and member.role == CONTROL_PLANE]
     for one in control_planes:  # one after the other: etcd takes one member at a time
-        each_node(
-            doors, NAME, "join", [one], lambda m: _join_control_plane(m, shells[m.name], profile, spec, doors), name
-        )
+        each_node(doors, NAME, "join", [one], lambda m: _join_control_plane(m, shells, profile, spec, doors), name)
     if workers := [member for member in spec.members if member.name in joining and member not in control_planes]:
-        means = credentials(shells[doors.asked()], profile, doors.emit)
+        means = credentials(shells[shells.asked()], profile, doors.emit)
         each_node(
             doors, NAME, "join", workers, lambda m: join(shells[m.name], profile, spec, m, means, doors.emit), name
         )
@@ -134,11 +132,11 @@ def _require_no_other(spec: Spec, founder: str, unsettled: Collection[str], plan
         )
 
 
-def _join_control_plane(member: Member, shell: Ssh, profile: Profile, spec: Spec, doors: Doors) -> None:
+def _join_control_plane(member: Member, shells: Shells, profile: Profile, spec: Spec, doors: Doors) -> None:
     """Makes a node one more control plane, with its member of etcd, and waits until its own API server serves: the next one's etcd must
     not be added before this one is in touch with the others.
     """
-    asked = doors.shells()[doors.asked(but=member.name)]
-    means = credentials(asked, profile, doors.emit, keys=True)
+    shell, asked = shells[member.name], shells.asked(but=member.name)
+    means = credentials(shells[asked], profile, doors.emit, keys=True)
     join(shell, profile, spec, member, means, doors.emit)
     await_serving(shell, spec.generation, doors.emit, within_s=READY_S)

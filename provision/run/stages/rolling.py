@@ -4,7 +4,7 @@ that was ended left empty, the next one takes back. What a person has cordoned s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -17,9 +17,7 @@ from provision.kubernetes import (
     Kubectl,
     Watched,
     await_serving,
-    first_serving,
     is_member,
-    kubectl_for,
     nodes_ready,
     profile_for,
     require_quorum_without,
@@ -27,9 +25,8 @@ from provision.kubernetes import (
     take_back,
     wait_on,
 )
-from provision.libvirt_xml import DomainSeen
 from provision.plan import Action, Plan
-from provision.run.stages.doors import Doors, Guest, Ways
+from provision.run.stages.doors import Doors, Guest, Shells, Ways
 from provision.run.stages.verify import ask_mesh
 
 SHUTDOWN_S = 300.0
@@ -47,28 +44,21 @@ def restart(plan: Plan, actions: tuple[Action, ...], doors: Doors, settle: Settl
     in_turn([plan.desired.guest(action.name) for action in actions], doors.shells(), doors, settle)
 
 
-def in_turn(
-    guests: Sequence[Guest], shells: Mapping[str, Ssh], ways: Ways, settle: Settle, *, force: bool = False
-) -> None:
+def in_turn(guests: Sequence[Guest], shells: Shells, ways: Ways, settle: Settle, *, force: bool = False) -> None:
     """Starts guests anew: workers first, `kubernetes.max_unavailable` at once, each lot back before the next goes down; control
     planes last, each alone, so that the others of several serve. `force`: what does not shut down in time is stopped hard, and
     who does not answer is not emptied.
 
     `shells` must hold the control planes', and each guest's.
     """
-    names, generation = [node.name for node in ways.cluster.control_planes], ways.cluster.kubernetes.generation
-
-    def asked(but: str = "") -> Kubectl:
-        able = [name for name in names if name != but] or names
-        return kubectl_for(generation, shells[first_serving(able, shells.__getitem__)])
-
+    names = {node.name for node in ways.cluster.control_planes}
     workers = [guest for guest in guests if guest.node not in names]
-    turn = _Turn(ways, shells, asked(), settle, force)
+    turn = _Turn(ways, shells, shells.kubectl(), settle, force)
     for lot in lots(workers, ways.cluster.kubernetes.max_unavailable):
         for_each(lot, turn.worker)
     for guest in guests:
         if guest.node in names:
-            turn = replace(turn, kubectl=asked(but=guest.node))
+            turn = replace(turn, kubectl=shells.kubectl(but=guest.node))
             turn.control_plane(guest)
 
 
@@ -82,7 +72,7 @@ class _Turn:
     """What starting one guest anew needs; `force` as for `in_turn`."""
 
     ways: Ways
-    shells: Mapping[str, Ssh]
+    shells: Shells
     kubectl: Kubectl
     settle: Settle
     force: bool
@@ -112,12 +102,10 @@ class _Turn:
         """Raises KubernetesError when the others could not write without it."""
         etcd = profile_for(self.kubectl.generation).etcd
         if etcd is not None and self._is_member(guest.node) and not self.force:
-            address = next(one.stamp.address for one in self._domains() if one.stamp and one.stamp.node == guest.node)
+            owner = self.ways.cluster.owner
+            stamps = (domain.stamp for domain in self.shells.domains if owner.owns(domain.stamp))
+            address = next(stamp.address for stamp in stamps if stamp and stamp.node == guest.node)
             require_quorum_without(self.kubectl.shell, etcd, guest.node, address)
-
-    def _domains(self) -> tuple[DomainSeen, ...]:
-        owner = self.ways.cluster.owner
-        return tuple(one for one in self.ways.shells().domains if owner.owns(one.stamp))
 
     def _is_member(self, node: str) -> bool:
         return is_member(self.shells[node]) and is_member(self.kubectl.shell)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from provision.base.curl import answers
 from provision.base.errors import MeshError, StageTimeout
@@ -10,7 +10,7 @@ from provision.base.events import Output
 from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Ssh
-from provision.kubernetes import pods_on, reach
+from provision.kubernetes import kubectl_for, pods_on, reach
 from provision.mesh import (
     ECHO,
     ECHO_PORT,
@@ -22,7 +22,7 @@ from provision.mesh import (
     probe_argv,
 )
 from provision.plan import Plan
-from provision.run.stages.doors import Doors, Ways
+from provision.run.stages.doors import Doors, Shells, Ways
 from provision.run.stages.steps import await_nodes, each_node
 
 NAME, TITLE = "verify", "pod network and mesh, by real requests"
@@ -54,9 +54,10 @@ def require_echo(doors: Doors) -> None:
         )
 
 
-def _pod_network(nodes: Sequence[str], shells: Mapping[str, Ssh], doors: Doors) -> None:
+def _pod_network(nodes: Sequence[str], shells: Shells, doors: Doors) -> None:
     """From these nodes each other one of them is reached, and the control plane in any case: one node alone proves nothing."""
-    kubectl, control_plane = doors.kubectl(), doors.asked()
+    control_plane = shells.asked()
+    kubectl = kubectl_for(doors.cluster.kubernetes.generation, shells[control_plane])
     pods = await_nodes(
         doors,
         NAME,

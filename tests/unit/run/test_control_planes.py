@@ -7,13 +7,14 @@ from typing import Any, cast
 
 import pytest
 
-from provision.base.errors import ConflictError, KubernetesError, Unreachable
+from provision.base.errors import ConflictError, KubernetesError
 from provision.base.events import Changed, Event, Warned
 from provision.kubernetes import Kubectl
 from provision.run.stages import rolling
 from provision.run.stages.kubernetes import _require_no_other
 from provision.run.stages.removal import leave_control, require_majority_without
 from provision.specs import Stamp
+from tests.doubles.indoors import here
 from tests.doubles.sandbox import NodeShell
 from tests.unit.kubernetes.test_control_planes import CP2, CP3, PROFILE, THREE, Ground, ground, put
 from tests.unit.kubernetes.test_kubernetes import CP, W1
@@ -32,20 +33,10 @@ touch pki/etcd/ca.crt pki/etcd/healthcheck-client.crt pki/etcd/healthcheck-clien
 """
 
 
-class Here(dict[str, Any]):
-    """The nodes that are there, by name, as `Shells` has them."""
-
-    def __init__(self, nodes: dict[str, Any]) -> None:
-        super().__init__(nodes)
-        self.domains = tuple(SimpleNamespace(stamp=Stamp("lab", name, "d")) for name in nodes)
-
-    def __missing__(self, name: str) -> Any:
-        raise Unreachable(f"{name}: no such guest")
-
-
 def doors(nodes: dict[str, Any]) -> tuple[Any, list[Event]]:
     events: list[Event] = []
-    return SimpleNamespace(shells=lambda: Here(nodes), emit=events.append, cluster=CLUSTER), events
+    found = here(CLUSTER, nodes, tuple(SimpleNamespace(stamp=Stamp("lab", name, "d")) for name in nodes))
+    return SimpleNamespace(shells=lambda: found, emit=events.append, cluster=CLUSTER), events
 
 
 def kubectl(ground: Ground) -> Kubectl:
@@ -117,8 +108,8 @@ def ways_of(three: Ground) -> Any:
     ways, _ = doors(cast("dict[str, Any]", three.shells))
     nodes = [CLUSTER.nodes[0].model_copy(update={"name": one.name, "address": one.address}) for one in (CP, CP2, CP3)]
     cluster = CLUSTER.model_copy(update={"nodes": (*nodes, CLUSTER.nodes[1])})
-    found = Here(cast("dict[str, Any]", three.shells))
-    found.domains = tuple(SimpleNamespace(stamp=Stamp("lab", one.name, "d", one.address)) for one in (CP, CP2, CP3))
+    domains = tuple(SimpleNamespace(stamp=Stamp("lab", one.name, "d", one.address)) for one in (CP, CP2, CP3))
+    found = here(cluster, three.shells, domains)
     return SimpleNamespace(cluster=cluster, shells=lambda: found, emit=ways.emit)
 
 

@@ -30,11 +30,11 @@ from provision.run.cluster_drift import cluster_drifts
 from provision.run.observe import mesh_manifests
 from provision.run.stages import mesh
 from provision.run.stages.given_up import GivenUp
+from tests.doubles.indoors import Indoors
 from tests.doubles.sandbox import NodeShell
 from tests.unit.kubernetes.test_kubernetes_1_5 import CP, W1, W2, Cluster
 from tests.unit.kubernetes.test_leading import begin
 from tests.unit.kubernetes.test_pruning_1_5 import ONE
-from tests.unit.run.test_stage_kubernetes import Indoors
 from tests.unit.sample import CLUSTER
 
 NAMES = ("cp1", "w1", "w2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
@@ -23,9 +23,9 @@ from provision.plan.compare import plan
 from provision.plan.desired import desired
 from provision.run.observe import kubernetes_spec
 from provision.run.stages import kubernetes
-from provision.run.stages.doors import Doors, Shells
 from provision.run.stages.given_up import GivenUp
 from provision.specs import Desired, HostTraits, Member
+from tests.doubles.indoors import Indoors
 from tests.doubles.sandbox import Lab, NodeShell, spec_of
 from tests.unit.plan.test_plan import EMPTY
 from tests.unit.sample import ARTIFACTS, CLUSTER
@@ -35,16 +35,6 @@ BROKEN = (
     "cd /usr/local/sbin && mv systemctl /root/ && printf '#!/bin/sh\\nexit 1\\n' > systemctl && chmod 755 systemctl"
 )
 MENDED = "mv /root/systemctl /usr/local/sbin/systemctl"
-
-
-@dataclass(frozen=True)
-class Indoors(Doors):
-    """The doors to nodes that are namespaces here."""
-
-    nodes_here: dict[str, NodeShell] = field(default_factory=dict)
-
-    def shells(self) -> Shells:
-        return cast(Shells, self.nodes_here)
 
 
 @dataclass
