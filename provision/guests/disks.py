@@ -77,9 +77,8 @@ class Behind:
 
 
 def disk_sizes(node: Node) -> dict[str, int]:
-    """The sizes of a node's disks in MiB, by their serial numbers."""
-    data = {f"data-{volume.name}": volume.size // MIB for volume in node.volumes}
-    return {"root": node.disk // MIB, STATE_KIND: node.state_mib, **data}
+    """The sizes of a node's disks in MiB, by their serial numbers; 0 for a state volume that it is not to have."""
+    return {STATE_KIND: 0, **node.sizes_mib}
 
 
 def grow_filesystem(shell: Shell, behind: Behind) -> None:

@@ -30,7 +30,7 @@ from provision.base.units import KIB, MIB, TIB, format_size
 from provision.inventory.jump import parse_jump
 from provision.inventory.uri import is_test, parse_uri
 from provision.linkerd.wanted import Mesh
-from provision.storage import BOUND, STATE_MOUNT, STATE_VOLUME_SIZE, Pool, Storage, Volume
+from provision.storage import BOUND, STATE_KIND, STATE_MOUNT, STATE_VOLUME_SIZE, Pool, Storage, Volume
 
 if TYPE_CHECKING:
     from provision.specs import Owner
@@ -339,6 +339,12 @@ class Node(Strict):
         if self.role != "control-plane":
             return 0
         return (STATE_VOLUME_SIZE if self.state is None else self.state) // MIB
+
+    @property
+    def sizes_mib(self) -> dict[str, int]:
+        """The sizes of its volumes by their kind, which is their disk's serial number too: root first, then state, then data."""
+        state = {STATE_KIND: self.state_mib} if self.state_mib else {}
+        return {"root": self.disk // MIB, **state, **{f"data-{one.name}": one.size // MIB for one in self.volumes}}
 
     @property
     def mounts(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from provision.plan.observed import HostSeen, NodeSeen, Observed
 from provision.plan.refusals import check_name
 from provision.plan.removal import CACHED, Removal, hindrances, holders, removals, staying
 from provision.plan.repair import AUTOSTART, PINS, RESTART, repaired, restarts
-from provision.plan.states import as_made, is_on_its_volume, kept_state, without_state, without_yet
+from provision.plan.states import as_made, is_on_its_volume, kept_state, state_volume, without_state, without_yet
 from provision.plan.upgrades import BUNDLE_DISK, UPGRADE
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "repaired",
     "restarts",
     "stamp_of",
+    "state_volume",
     "staying",
     "sysctl_drift",
     "trespasses",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import netaddr
 
-from provision.base.units import MIB
 from provision.inventory import (
     NOTHING_TAKEN,
     Cluster,
@@ -37,7 +36,7 @@ from provision.specs import (
     stem,
     volume_name,
 )
-from provision.storage import STATE_KIND, Device, Wish
+from provision.storage import Device, Wish
 
 if TYPE_CHECKING:
     from provision.placement import Pinning
@@ -89,13 +88,7 @@ def _within(subnet: str, cidr: str) -> bool:
 
 def wishes(cluster: Cluster, node: str) -> tuple[Wish, ...]:
     """The volumes of a node, by the name that they have as logical volume or claim."""
-    return tuple(Wish(stem(cluster.owner, node, kind), size) for kind, size in _sizes_mib(cluster.node(node)).items())
-
-
-def _sizes_mib(node: Node) -> dict[str, int]:
-    """The sizes of a node's volumes by their kind: root first, then state, then data."""
-    state = {STATE_KIND: node.state_mib} if node.state_mib else {}
-    return {"root": node.disk // MIB, **state, **{f"data-{volume.name}": volume.size // MIB for volume in node.volumes}}
+    return tuple(Wish(stem(cluster.owner, node, kind), size) for kind, size in cluster.node(node).sizes_mib.items())
 
 
 def pool_spec(host: Host) -> PoolSpec:
@@ -167,7 +160,7 @@ def _volumes(
 ) -> Iterator[tuple[VolumeSpec, DiskSpec]]:
     """Root first, then state and data, each with the disk that the guest has of it."""
     pool, node = cluster.host(member.host).pool, cluster.node(member.name)
-    for kind, wish in zip(_sizes_mib(node), wishes(cluster, node.name), strict=True):
+    for kind, wish in zip(node.sizes_mib, wishes(cluster, node.name), strict=True):
         form = "qcow2" if kind == "root" and pool.type == "dir" else "raw"
         device = devices.get(wish.name, Device("", wish.size_mib))
         path = {

@@ -87,8 +87,9 @@ def _of_control_plane(world: World, nodes: Sequence[str], mark: str) -> Rebuild:
             f"{name} is the control plane, and is rebuilt by itself",
             hint=f"`meshctl rebuild INVENTORY {name}`, and then `meshctl rebuild INVENTORY {others}`",
         )
-    if state := _state_of(world):
-        return _on_its_state(world, name, mark, state)
+    stamp = _stamp_of(world, name)
+    if state := _state_of(world, stamp):
+        return _on_its_state(world, stamp, mark, state)
     path, begun = backup_path(world), _begun(world)
     if begun:
         refuse_strange(world.cluster, _kept(path).manifest)
@@ -99,20 +100,19 @@ def _of_control_plane(world: World, nodes: Sequence[str], mark: str) -> Rebuild:
     return Rebuild((name,), mark, found, backup=path, begun=begun)
 
 
-def _state_of(world: World) -> str:
+def _state_of(world: World, stamp: Stamp | None) -> str:
     """The control plane's state volume, if it is there and has the cluster: then nothing is copied, and the guest need not answer. One
     without any guest may have such a volume too; what is on it is seen when it is mounted.
     """
-    name = world.cluster.control_plane.name
-    stamp, meant = _stamp_of(world, name), intent(world, probe=False)
-    volume = kept_state(meant.wanted, name, meant.hosts)
+    meant = intent(world, probe=False)
+    volume = kept_state(meant.wanted, world.cluster.control_plane.name, meant.hosts)
     there = stamp is None or is_on_its_volume(stamp, meant.wanted, meant.hosts)
     return volume.name if volume is not None and there else ""
 
 
-def _on_its_state(world: World, name: str, mark: str, state: str) -> Rebuild:
+def _on_its_state(world: World, stamp: Stamp | None, mark: str, state: str) -> Rebuild:
     """Of a control plane that answers it is seen first that there is a cluster to go on with, of the version that the new guest gets."""
-    stamp = _stamp_of(world, name)
+    name = world.cluster.control_plane.name
     if stamp is not None and stamp.rebuild in ("", *rebuilding.KINDS):
         _require_whole(world, name)
     found = make_plan(world, limit=(name,), anew={name: mark})

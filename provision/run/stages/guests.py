@@ -40,6 +40,7 @@ from provision.plan import (
     basis_of,
     effective,
     rebuilding,
+    state_volume,
     without_state,
 )
 from provision.run.stages.doors import Doors, Guest, Ways
@@ -232,7 +233,7 @@ def _file(path: str) -> str:
 
 def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
     """Makes the seed with a new host key and gives the stamp that remembers the key's public half."""
-    hypervisor = doors.hypervisors[guest.host]
+    hypervisor, state = doors.hypervisors[guest.host], state_volume(plan.desired, guest.node)
     key = new_host_key(f"{guest.cluster}-{guest.node}")
     member = _member(plan, guest.node)
     image = seeds.disk_image(
@@ -254,16 +255,10 @@ def _put_seed(guest: GuestSpec, plan: Plan, doors: Doors) -> Stamp:
         _file(guest.bundle_path),
         owner=plan.desired.owner_id,
         pod_subnet=member.pod_subnet,
-        state=_state_of(guest, plan),
+        state=state.name if state is not None else "",
         endpoint=plan.desired.endpoint if member.role == "control-plane" else "",
         upkeep=_upkeep(guest, None, plan, doors),
     )
-
-
-def _state_of(guest: GuestSpec, plan: Plan) -> str:
-    """The name of a guest's state volume, empty where it has none."""
-    found = (one.name for one in plan.desired.volumes if (one.node, one.kind) == (guest.node, STATE_KIND))
-    return next(found, "")
 
 
 def _with_its_disks(guest: GuestSpec, cluster: Cluster) -> Cluster:
