@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -146,9 +147,9 @@ def kernel(cluster: Cluster, node: str) -> str:
     return file + now + mounts
 
 
-@pytest.fixture(scope="module")
-def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
-    folder = tmp_path_factory.mktemp("living")
+@contextmanager
+def furnished(folder: Path) -> Iterator[None]:
+    """A folder with all that a cluster on three hosts is made of, and nobody's cache or state but its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MESHCTL_CACHE", str(folder / "cache"))
         patch.setenv("MESHCTL_STATE", str(folder / "state"))
@@ -158,6 +159,13 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
         image = image_path(images.recipe("debian-12"))
         image.parent.mkdir(parents=True)
         image.write_bytes(b"an image")
+        yield
+
+
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    folder = tmp_path_factory.mktemp("living")
+    with furnished(folder):
         text = said(folder)
         with opened(load(str(folder / "x.yaml"), yaml.safe_dump(text)), lambda _: None) as world:
             yield made(world, folder, text)

@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from provision import images
 from provision.base.errors import ConflictError, InventoryError, Unreachable
-from provision.images.builder import path as image_path
 from provision.inventory import load
 from provision.plan import INIT, JOIN, HostSeen, NodeSeen, Observed, Plan, Verb, departure, limits, plan, rebuilding
 from provision.run.engine import World, intent, opened
@@ -23,12 +21,11 @@ from provision.run.restore import _refuse_several
 from provision.run.stages import rebuild, volumes
 from provision.run.stages.guests import _bring_up
 from provision.specs import BUT_DATA, GONE, PUT_BACK, TAKE_UP, THROWN_AWAY, Stamp, stamp_text
+from tests.doubles.indoors import Indoors
 from tests.doubles.sandbox import NodeShell
 from tests.libvirt import test_rebuild
-from tests.libvirt.conftest import NODE
-from tests.libvirt.test_changes import Living, Said, made, said, sealed_in, two_more_control_planes
+from tests.libvirt.test_changes import Living, Said, furnished, made, said, two_more_control_planes
 from tests.libvirt.test_engine import _sealed
-from tests.libvirt.test_rebuild import Indoors
 from tests.unit.kubernetes.test_kubernetes_1_5 import Cluster as Kube
 
 kube = test_rebuild.kube
@@ -77,15 +74,7 @@ def changing(tmp_path: Path) -> Iterator[Three]:
 
 @contextmanager
 def three_in(folder: Path) -> Iterator[Three]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MESHCTL_CACHE", str(folder / "cache"))
-        patch.setenv("MESHCTL_STATE", str(folder / "state"))
-        for name in ("hv1", "hv2"):
-            (folder / f"{name}.xml").write_text(NODE)
-        sealed_in(folder / "bundle")
-        image = image_path(images.recipe("debian-12"))
-        image.parent.mkdir(parents=True)
-        image.write_bytes(b"an image")
+    with furnished(folder):
         text = said(folder)
         text["nodes"].pop(1)
         two_more_control_planes(text, folder)
