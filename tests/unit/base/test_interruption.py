@@ -94,14 +94,15 @@ def test_a_wait_that_saw_nothing_says_so() -> None:
 
 
 MEANWHILE = """
-import sys, threading
+import sys, threading, time
 from provision.base import interruption
 from provision.base.shell import Local
 threading.Timer(0.5, lambda: interruption.ask("SIGTERM", 143)).start()
+started = time.monotonic()
 try:
     Local().run(["sh", "-c", 'sleep 97 & echo $! > "$1"; wait', "sh", sys.argv[1]])
 except interruption.Interrupted:
-    print("interrupted")
+    print(time.monotonic() - started)
 """
 
 
@@ -114,9 +115,8 @@ def _gone(pid: int) -> Ready[None] | NotYet:
 
 
 def test_commands_on_this_machine_end_with_us(tmp_path: Path) -> None:
-    started = time.monotonic()
-    assert _said(MEANWHILE, str(tmp_path / "pid")) == "interrupted\n"
-    assert time.monotonic() - started < 0.5 + 1.8 + 1.0
+    took_s = float(_said(MEANWHILE, str(tmp_path / "pid")))  # without the interpreter's own start
+    assert took_s < 0.5 + 1.8 + 1.0
     wait_until(lambda: _gone(int((tmp_path / "pid").read_text())), what="its end", within_s=2, every_s=0.1)
 
 
