@@ -16,6 +16,8 @@ import jinja2
 
 from provision.base import data
 from provision.base.secret import Secret
+from provision.guests import firewall
+from provision.guests.ports import PORTS, SSH
 from provision.guests.settings import sysctl_file
 from provision.inventory import Cluster, Node, mac_address
 from provision.specs import Member
@@ -137,7 +139,23 @@ def _words(cluster: Cluster, member: Member, members: Sequence[Member], public_k
             for serial, mount, filesystem in _mounted(cluster.node(member.name))
         ],
         **_state_words(cluster.node(member.name)),
+        "firewall": _firewall_files(cluster, members) if cluster.firewall else {},
+        "firewall_unit": firewall.UNIT_NAME,
     }
+
+
+def _firewall_files(cluster: Cluster, members: Sequence[Member]) -> dict[str, str]:
+    """Its files by path. SSH stays open until a session has shown where it comes from, and the mesh is not there yet: preparation closes
+    these.
+    """
+    closed = firewall.Firewall(
+        nodes=tuple(member.address for member in members),
+        pods=cluster.kubernetes.pod_cidr,
+        services=cluster.kubernetes.service_cidr,
+        admins=cluster.network.admins,
+        ports=tuple(port for port in PORTS if port is not SSH),
+    )
+    return {firewall.RULES: closed.rules(), firewall.UNIT_FILE: firewall.UNIT}
 
 
 def _mounted(node: Node) -> Iterator[tuple[str, str, str]]:

@@ -137,6 +137,12 @@ class Network(Strict):
         (), strict=False, description="DNS servers of the guests; default: the gateway under nat, none under bridge"
     )
     mtu: int = Field(1500, ge=576, le=9216, description="largest packet in bytes")
+    admin_cidrs: tuple[Cidr, ...] = Field(
+        (),
+        strict=False,
+        description="networks of those who run the cluster: besides nodes and pods only they reach the nodes' ports (docs/security.md), "
+        "and only they SSH; default: the network's cidr",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -164,6 +170,11 @@ class Network(Strict):
     def prefix_length(self) -> int:
         """24 of 10.77.0.0/24."""
         return int(netaddr.IPNetwork(self.cidr).prefixlen)
+
+    @property
+    def admins(self) -> tuple[str, ...]:
+        """The networks that administrators come from."""
+        return self.admin_cidrs or (self.cidr,)
 
     def node_range(self) -> tuple[str, str]:
         """First and last address that nodes may get. Raises ValueError when `nodes` is not such a range."""
@@ -480,6 +491,9 @@ class Cluster(Strict):
     )
     kubernetes: Kubernetes = Field(description="Kubernetes")
     mesh: Mesh = Field(default_factory=Mesh, description="Linkerd")
+    firewall: bool = Field(
+        True, description="whether the nodes' ports are closed to everybody but nodes, pods and network.admin_cidrs"
+    )
     backup: Backup = Field(default_factory=Backup, description="what `meshctl backup` writes")
 
     @model_validator(mode="after")

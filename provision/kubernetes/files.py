@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from provision.guests import firewall
 from provision.kubernetes.kubelet import RESOLV_CONF
 from provision.kubernetes.places import STATE
 from provision.kubernetes.profile import Profile
@@ -110,6 +111,12 @@ def files_for(profile: Profile, spec: Spec, member: Member) -> tuple[File, ...]:
         File(DETACHED_SCRIPT, _DETACHED_SCRIPT, 0o755),
         File(f"/etc/systemd/system/{NETWORK_UNIT}", _NETWORK_UNIT),
     )
+
+
+def firewall_files(spec: Spec) -> tuple[File, ...]:
+    """What nft and systemd need on a node that has nft. Without a firewall the rules say that there are none."""
+    rules = firewall.opened() if spec.firewall is None else spec.firewall.rules()
+    return File(firewall.RULES, rules), File(firewall.UNIT_FILE, firewall.UNIT)
 
 
 def cni_conf(member: Member) -> dict[str, Any]:

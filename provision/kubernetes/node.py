@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from provision.base.shell import Shell
+from provision.guests import firewall
 from provision.kubernetes import state_volume
 from provision.kubernetes.files import (
     DOCKER_CONFIG,
@@ -16,6 +17,7 @@ from provision.kubernetes.files import (
     ROUTE_PROTOCOL,
     docker_config,
     files_for,
+    firewall_files,
     hosts_file,
     routes,
 )
@@ -38,7 +40,8 @@ DOCKER_PENDING, KUBELET_PENDING = "docker-to-restart", "kubelet-to-restart"
 
 DOCKER, KUBELET = "docker.service", "kubelet.service"
 _WANTS = "/etc/systemd/system/multi-user.target.wants"
-_UNITS = (DOCKER, KUBELET, NETWORK_UNIT, UNIT, KEEPALIVED)
+FIREWALL = firewall.UNIT_NAME
+_UNITS = (DOCKER, KUBELET, NETWORK_UNIT, UNIT, KEEPALIVED, FIREWALL)
 
 # Constant: paths come as arguments. Each line is `KIND<tab>VALUE`. A missing program or file is an absent line, and
 # what follows from that is decided in Python. Units come before stamps: kubeadm's unit writes its stamp and then ends,
@@ -60,7 +63,11 @@ for path in /etc/kubernetes/manifests/kube-apiserver.*; do
     [ -e "$path" ] && sed -n 's/.*--service-cluster-ip-range=\\([0-9./]*\\).*/\\1/p' "$path" | each service-cidr
 done
 [ -x {PROGRAM} ] && say has {PROGRAM}
-for unit in {KUBELET} {NETWORK_UNIT} {KEEPALIVED}; do
+if [ -x {firewall.PROGRAM} ]; then
+    say has {firewall.PROGRAM}
+    [ "$({firewall.LOOK})" = "$(cat {firewall.RECORD} 2>/dev/null)" ] && say firewall kept
+fi
+for unit in {KUBELET} {NETWORK_UNIT} {KEEPALIVED} {FIREWALL}; do
     [ -e "{_WANTS}/$unit" ] && say enabled "$unit"
 done
 iptables -w -S FORWARD 2>/dev/null | each forward
@@ -139,6 +146,10 @@ class NodeState:
         """The address that the mesh's ports of the node are led to, "" for none."""
         return read_led("\n".join(self.said.get("led", ())))
 
+    def has(self, program: str) -> bool:
+        """Whether the base image brought a program that older ones did not (`/usr/sbin/nft`)."""
+        return program in self.said.get("has", ())
+
     @property
     def drained(self) -> bool:
         """Whether a run of ours has emptied the node and has not taken that back."""
@@ -174,7 +185,7 @@ class NodeState:
 
 def observe(shell: Shell, profile: Profile, spec: Spec, member: Member) -> NodeState:
     """Reads a node and says what differs from the wanted state (`unprepared`, empty when nothing does)."""
-    paths = (file.path for file in files_for(profile, spec, member))
+    paths = (file.path for file in (*files_for(profile, spec, member), *firewall_files(spec)))
     kept = state_volume.SEEN if member.role == CONTROL_PLANE else ()
     completed = shell.read(["sh", "-c", _OBSERVE, "observe", *paths, *kept], within_s=_OBSERVE_S)
     return compare(profile, spec, member, parse(completed.stdout))
@@ -207,7 +218,9 @@ def compare(profile: Profile, spec: Spec, member: Member, said: Mapping[str, tup
     stamp = said.get("prepared", ())
     prepared = stamp in (spec.stamp, (spec.former_stamp(member, archives),))
     programs = () if prepared else tuple(program for program in spec.programs if program.line not in stamp)
-    stale_files = _stale_files(files_for(profile, spec, member), said)
+    closes = firewall.PROGRAM in said.get("has", ())
+    files = (*files_for(profile, spec, member), *(firewall_files(spec) if closes else ()))
+    stale_files = _stale_files(files, said)
     missing = _missing_archives(archives, said)
     hosts_now, docker_now = _text(said, "hosts"), _text(said, "docker")
     hosts = hosts_file(hosts_now, spec)
@@ -220,6 +233,7 @@ def compare(profile: Profile, spec: Spec, member: Member, said: Mapping[str, tup
         *(["/etc/hosts lacks nodes"] if hosts != hosts_now else []),
         *([f"{DOCKER_CONFIG} to change"] if docker is not None else []),
         *_services(spec, member, said),
+        *(_firewall(said) if closes else ()),
         *_network(spec, member, said),
         *_state(member, said),
     )
@@ -275,6 +289,15 @@ def _services(spec: Spec, member: Member, said: Mapping[str, tuple[str, ...]]) -
     for unit in (KUBELET, NETWORK_UNIT, *shared):
         if unit not in said.get("enabled", ()):
             yield f"{unit} is not enabled"
+
+
+def _firewall(said: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    if _active(said, FIREWALL) != "active":
+        yield f"{FIREWALL} is not running"
+    elif "firewall" not in said:
+        yield "the firewall's rules in the kernel are others"
+    if FIREWALL not in said.get("enabled", ()):
+        yield f"{FIREWALL} is not enabled"
 
 
 def _network(spec: Spec, member: Member, said: Mapping[str, tuple[str, ...]]) -> Iterator[str]:

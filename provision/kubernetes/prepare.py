@@ -14,14 +14,17 @@ from provision.base.errors import KubernetesError
 from provision.base.events import Changed, Emit, Progress
 from provision.base.interruption import tidying
 from provision.base.shell import Shell
+from provision.guests import firewall
 from provision.kubernetes.files import DOCKER_CONFIG, NETWORK_UNIT
-from provision.kubernetes.node import DOCKER, DOCKER_PENDING, KUBELET, KUBELET_PENDING, NodeState, observe
+from provision.kubernetes.node import DOCKER, DOCKER_PENDING, FIREWALL, KUBELET, KUBELET_PENDING, NodeState, observe
 from provision.kubernetes.places import STATE
 from provision.kubernetes.profile import Profile
 from provision.kubernetes.spec import Archive, File, Program, Spec
 from provision.kubernetes.state_volume import keep
+from provision.kubernetes.virtual_address import PROGRAM as KEEPALIVED_PROGRAM
 from provision.kubernetes.virtual_address import UNIT as KEEPALIVED
 from provision.kubernetes.virtual_address import holds_address
+from provision.kubernetes.way_in import require_way_in
 from provision.specs import Member
 
 MOUNT = "/run/meshctl/bundle"
@@ -88,14 +91,14 @@ rm -f {STATE}/{DOCKER_PENDING}
 """
 
 # $1: the stamp, which comes last; $2: kubelet.service when it is to be restarted; $3: keepalived.service where it is to hold an address:
-# a reload lets it keep that. The rest are names of files, stdin is a tar of them
+# a reload lets it keep that; $4: the unit of the firewall where there can be one. The rest are names of files, stdin is a tar of them
 # under temporary names: each is complete when it gets its own. Every process counts on an emulated guest (0.1 s when it is busy), so
 # this is one command for all. The kubelet looks for static pods on workers too, and writes a line into the journal twice a second where
 # it finds no folder for them.
 _SETTLE = f"""
 set -eu
-stamp=$1 restart=$2 shared=$3
-shift 3
+stamp=$1 restart=$2 shared=$3 firewall=$4
+shift 4
 mkdir -p /etc/kubernetes/manifests {STATE}
 if [ -n "$restart" ]; then echo 1 > {STATE}/{KUBELET_PENDING}; fi
 if [ $# -gt 0 ]; then
@@ -103,8 +106,8 @@ if [ $# -gt 0 ]; then
     for path; do mv -f "$path.meshctl" "$path"; done
 fi
 systemctl daemon-reload
-systemctl enable {KUBELET} {NETWORK_UNIT}
-systemctl restart {NETWORK_UNIT}
+systemctl enable {KUBELET} {NETWORK_UNIT} $firewall
+systemctl restart {NETWORK_UNIT} $firewall
 if [ -n "$shared" ]; then systemctl enable "$shared" && systemctl reload-or-restart "$shared"; fi
 if [ -n "$restart" ]; then systemctl restart "$restart"; fi
 rm -f {STATE}/{KUBELET_PENDING}
@@ -119,10 +122,12 @@ def prepare(shell: Shell, profile: Profile, spec: Spec, member: Member, emit: Em
     if not state.unprepared:
         return state
     shared = holds_address(spec, member)
-    if shared and not state.first("has"):
+    if shared and not state.has(KEEPALIVED_PROGRAM):
         raise _no_keepalived(member, spec)
     if _docker(shell, state, emit):
         state = observe(shell, profile, spec, member)  # only now can it say which images it has
+    if spec.firewall is not None and state.has(firewall.PROGRAM):
+        require_way_in(shell, spec.firewall)
     if state.bundle_wanted:
         from_bundle(shell, state, state.missing_programs, emit)
     _settle(shell, state, spec.stamp, KEEPALIVED if shared else "", emit)
@@ -261,7 +266,8 @@ def _settle(shell: Shell, state: NodeState, stamp: tuple[str, ...], shared: str,
     kubelet = any("kubelet" in path for path in paths)
     stale = kubelet or state.pending(KUBELET_PENDING) or not state.active(KUBELET)
     restart = KUBELET if state.joined and stale else ""
-    argv = ["sh", "-c", _SETTLE, "settle", "\n".join(stamp), restart, shared, *(file.path for file in files)]
+    closes = FIREWALL if state.has(firewall.PROGRAM) else ""
+    argv = ["sh", "-c", _SETTLE, "settle", "\n".join(stamp), restart, shared, closes, *(file.path for file in files)]
     shell.run(argv, stdin=_tar(files) if files else b"", within_s=600)
     if files:
         emit(Changed(state.member.name, f"{len(files)} files", "write"))

@@ -13,6 +13,7 @@ from functools import cached_property
 import netaddr
 
 from provision.base.secret import Secret
+from provision.guests.firewall import Firewall
 from provision.kubernetes.kubectl import Kubectl
 from provision.specs import Member
 
@@ -79,7 +80,7 @@ class Spec:
 
     `nameservers` are those that pods inherit; the node's own resolv.conf may name a resolver on loopback. `leaving` are nodes that are
     made no longer, and reached as long as they are there. `endpoint` is the virtual address of the control planes, empty where there is
-    none; `emulated`: a guest runs without KVM, many times slower.
+    none; `emulated`: a guest runs without KVM, many times slower. `firewall`: what closes the nodes' ports, None: nothing does.
     """
 
     version: str
@@ -93,6 +94,7 @@ class Spec:
     leaving: tuple[Member, ...] = ()
     endpoint: str = ""
     emulated: bool = False
+    firewall: Firewall | None = None
 
     @property
     def generation(self) -> str:

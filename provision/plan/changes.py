@@ -103,6 +103,11 @@ TABLE: dict[str, tuple[Row, ...]] = {
             "guests' links, addresses and routes hang on it: put it back, or destroy the cluster to change it",
         ),
         Row(("network.nodes",), LATER, "addresses of nodes that are added; nodes keep theirs"),
+        Row(
+            ("network.admin_cidrs", "firewall"),
+            LIVE,
+            "the rules of every node are exchanged at once; refused (10) where SSH itself comes from an address that they would shut out",
+        ),
         Row(("network.nameservers",), LIVE, "new pods get it at once, the nodes' own resolver by `meshctl rebuild`"),
     ),
     "Nodes": (

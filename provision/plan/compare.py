@@ -373,9 +373,12 @@ def _notes(wanted: Desired, observed: Observed) -> Iterator[str]:
     for host, domain in observed.stamped(wanted.cluster):
         if domain.stamp and domain.stamp.node in seeds and domain.stamp.seed not in ("", seeds[domain.stamp.node]):
             yield (
-                f"{host}: {domain.name} was made with an older seed: login, sysctl and mounts are set live where they differ, name servers"
-                " by `meshctl rebuild` only"
+                f"{host}: {domain.name} was made with an older seed: login, sysctl, firewall and mounts are set live where they differ,"
+                " name servers by `meshctl rebuild` only"
             )
+    for name, node in sorted(observed.nodes.items()):
+        if node.open:
+            yield f"{name}: its base image has no nft, so its ports are open to strangers: `meshctl image build`, then `meshctl rebuild`"
     for host in sorted({guest.host for guest in wanted.guests}):
         seen = observed.hosts[host]
         yield from upload_notes(host, seen)

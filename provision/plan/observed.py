@@ -57,6 +57,7 @@ class NodeSeen:
     its API server gives; both empty where there is none. `strays` are addresses that it has routes to and that no guest has.
     `login` is what is to be changed of who may log in, `refused` whether neither the wanted login nor a former one is let in.
     `led` is the address that its mesh's ports are led to while its router is replaced.
+    `open`: its base image is older than the firewall that it should have.
     `version` is the Kubernetes that a member was prepared for last; `bundle_wanted`: something of the bundle is to be installed or loaded.
     """
 
@@ -73,6 +74,7 @@ class NodeSeen:
     version: str = ""
     bundle_wanted: bool = False
     led: str = ""
+    open: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import Bundle, MeshImage
 from provision.guests import Boot, KeyRefused, Sessions, Ssh, disk_sizes, observe_boot, target
+from provision.guests.firewall import PROGRAM, Firewall
+from provision.guests.ports import PORTS, mesh_ports
 from provision.hosts import Hypervisor, abandoned, with_core_kinds
 from provision.inventory import Cluster, Host
 from provision.kubernetes import (
@@ -166,8 +168,21 @@ def kubernetes_spec(cluster: Cluster, wanted: Desired, sealed: Bundle) -> Spec:
         bundle_digest=sealed.digest,
         programs=tuple(Program(path, digest) for path, digest in digests.items() if path.startswith(("bin/", "cni/"))),
         endpoint=wanted.endpoint,
+        firewall=_firewall(cluster, wanted) if cluster.firewall else None,
         emulated=any(guest.virtualization != "kvm" for guest in wanted.guests),
         archives=tuple(Archive(path, digests[path], tuple(refs)) for path, refs in sorted(archives.items())),
+    )
+
+
+def _firewall(cluster: Cluster, wanted: Desired) -> Firewall:
+    """Who may reach what on every node: those that leave are let in until they have."""
+    routers = configuration(cluster.mesh).ports.values()
+    return Firewall(
+        nodes=tuple(member.address for member in (*wanted.members, *wanted.leaving)),
+        pods=cluster.kubernetes.pod_cidr,
+        services=cluster.kubernetes.service_cidr,
+        admins=cluster.network.admins,
+        ports=(*PORTS, *mesh_ports(routers, cluster.mesh.admin_port)),
     )
 
 
@@ -236,6 +251,7 @@ def node_seen(boot: Boot, state: NodeState, spec: Spec) -> NodeSeen:
         version=state.version,
         bundle_wanted=state.bundle_wanted,
         led=state.led,
+        open=spec.firewall is not None and not state.has(PROGRAM),
     )
 
 

@@ -308,6 +308,8 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("network.gateway", ""): put("network", "gateway", to="10.77.0.200"),
     ("network.mtu", ""): put("network", "mtu", to=1400),
     ("network.nodes", ""): put("network", "nodes", to="10.77.0.2-10.77.0.20"),
+    ("network.admin_cidrs", ""): put("network", "admin_cidrs", to=["10.99.0.0/24"]),
+    ("firewall", ""): put("firewall", to=False),
     ("network.nameservers", ""): put("network", "nameservers", to=["10.99.0.53"]),
     ("nodes", "added"): lambda new, _: new["nodes"].append(worker()),
     ("nodes", "removed"): lambda new, _: new["nodes"].pop(),

@@ -44,9 +44,10 @@ def systemctl(words: list[str]) -> None:
         case ["start", unit]:
             if active(_full(unit)) != "active":
                 start(_full(unit))
-        case ["restart", unit]:
-            stop(_full(unit))
-            start(_full(unit))
+        case ["restart", *names] if names:
+            for name in names:
+                stop(_full(name))
+                start(_full(name))
         case ["stop", unit]:
             stop(_full(unit))
         case ["reset-failed", unit]:

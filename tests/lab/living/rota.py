@@ -34,6 +34,7 @@ TURNS = (
 
 ONLY_IN_ALL = (
     *(
+        "ports",
         "mesh-roll",
         "three-control-planes",
         "backup-restore",

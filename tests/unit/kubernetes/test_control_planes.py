@@ -139,9 +139,16 @@ def test_one_that_leaves_is_a_peer_as_long_as_it_is_there() -> None:
 def test_a_control_plane_that_does_not_hold_the_address_is_not_as_wanted() -> None:
     as_wanted = compare(PROFILE, THREE, CP2, parse(answer(THREE, CP2)))
     assert as_wanted.unprepared == ()
-    off = compare(PROFILE, THREE, CP2, parse(answer(THREE, CP2, active="active\nactive\nactive\ninactive\ninactive")))
+    off = compare(
+        PROFILE, THREE, CP2, parse(answer(THREE, CP2, active="active\nactive\nactive\ninactive\ninactive\nactive"))
+    )
     assert off.unprepared == ("keepalived.service is not running",)
-    unset = compare(PROFILE, THREE, CP2, parse(answer(THREE, CP2, enabled="kubelet.service\nmeshctl-network.service")))
+    unset = compare(
+        PROFILE,
+        THREE,
+        CP2,
+        parse(answer(THREE, CP2, enabled="kubelet.service\nmeshctl-network.service\nmeshctl-firewall.service")),
+    )
     assert unset.unprepared == ("keepalived.service is not enabled",)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from provision.base.errors import KubernetesError
 from provision.base.secret import Secret
+from provision.guests.firewall import PROGRAM
 from provision.kubernetes import (
     Archive,
     Credentials,
@@ -21,7 +22,7 @@ from provision.kubernetes import (
     profile_for,
 )
 from provision.kubernetes.certificate import ca_cert_hash
-from provision.kubernetes.files import cni_conf, docker_config, files_for, hosts_file, routes
+from provision.kubernetes.files import cni_conf, docker_config, files_for, firewall_files, hosts_file, routes
 from provision.kubernetes.kubectl import DIGEST, digest, stamped
 from provision.kubernetes.node import compare, parse
 from provision.kubernetes.preflight import judge
@@ -186,17 +187,23 @@ def answer(spec: Spec, member: Member, **changes: str) -> str:
     profile = profile_for(spec.generation)
     archives = archives_for(profile, spec, member.role)
     kinds = {
-        "active": "active\nactive\nactive\ninactive" + ("\nactive" if holds_address(spec, member) else "\ninactive"),
+        "active": "active\nactive\nactive\ninactive"
+        + ("\nactive" if holds_address(spec, member) else "\ninactive")
+        + "\nactive",
+        "has": PROGRAM,
+        "firewall": "kept",
         "prepared": "\n".join(spec.stamp),
         "loaded": "\n".join(archive.sha256 for archive in archives),
         "image": "\n".join(reference for archive in archives for reference in archive.references),
         "kubeadm.started": "2017-01-01",
         "kubeadm.done": "0",
         "kubeadm-file": "/etc/kubernetes/admin.conf\n/etc/kubernetes/kubelet.conf",
-        "enabled": "kubelet.service\nmeshctl-network.service\nkeepalived.service",
+        "enabled": "kubelet.service\nmeshctl-network.service\nkeepalived.service\nmeshctl-firewall.service",
         "forward": "-P FORWARD ACCEPT\n-A FORWARD -j KUBE-FORWARD",
         "route": "\n".join(f"{route} dev mesh0 " for route in routes(spec, member)),
-        "file": "\n".join(f"{file.sha256}  {file.path}" for file in files_for(profile, spec, member)),
+        "file": "\n".join(
+            f"{file.sha256}  {file.path}" for file in (*files_for(profile, spec, member), *firewall_files(spec))
+        ),
         "hosts": hosts_file("", spec),
         "docker": docker_config("") or "",
     } | {key.replace("__", "."): value for key, value in changes.items()}
@@ -218,11 +225,13 @@ def test_a_node_as_wanted_has_nothing_to_do(spec: Spec, member: Member) -> None:
         ({"prepared": "\n".join(("v1.20.1", *SPEC.stamp[1:]))}, "its preparation did not end"),
         ({"image": ""}, "2 image archive(s) to load"),
         ({"loaded": "4" * 64}, "1 image archive(s) to load"),
-        ({"file": ""}, "15 file(s) to write"),
+        ({"file": ""}, "17 file(s) to write"),
         ({"hosts": ""}, "/etc/hosts lacks nodes"),
         ({"docker": ""}, "/etc/docker/daemon.json to change"),
-        ({"active": "active\nactivating\nactive\ninactive"}, "kubelet.service is not running"),
-        ({"enabled": "meshctl-network.service"}, "kubelet.service is not enabled"),
+        ({"active": "active\nactivating\nactive\ninactive\ninactive\nactive"}, "kubelet.service is not running"),
+        ({"enabled": "meshctl-network.service\nmeshctl-firewall.service"}, "kubelet.service is not enabled"),
+        ({"enabled": "meshctl-network.service\nkubelet.service"}, "meshctl-firewall.service is not enabled"),
+        ({"firewall": ""}, "the firewall's rules in the kernel are others"),
         ({"forward": "-P FORWARD DROP"}, "the firewall's FORWARD policy is not ACCEPT"),
         ({"route": "10.244.7.0/24 via 10.77.0.7 dev mesh0"}, "routes to the other nodes' pods differ"),
     ],
@@ -253,7 +262,11 @@ def test_images_are_read_from_dockers_own_list_too() -> None:
 
 
 def test_a_kubelet_that_has_no_cluster_yet_need_not_run() -> None:
-    changes = {"active": "active\nactivating\nactive\ninactive", "kubeadm__done": "", "kubeadm-file": ""}
+    changes = {
+        "active": "active\nactivating\nactive\ninactive\ninactive\nactive",
+        "kubeadm__done": "",
+        "kubeadm-file": "",
+    }
     assert compare(profile_for("1.5"), OLD, W1, parse(answer(OLD, W1, **changes))).unprepared == ()
 
 

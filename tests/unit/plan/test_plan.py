@@ -213,7 +213,10 @@ def test_a_guest_keeps_the_seed_it_was_made_with_and_the_plan_says_so() -> None:
     found = planned(complete(domains=(domain("cp1"), domain("w1", stamp=stamp))))
     assert found.changes == ()
     (note,) = (note for note in found.notes if "older seed" in note)
-    assert "login, sysctl and mounts are set live where they differ, name servers by `meshctl rebuild` only" in note
+    assert (
+        "login, sysctl, firewall and mounts are set live where they differ, name servers by `meshctl rebuild` only"
+        in note
+    )
 
 
 def test_seeds_are_made_anew_until_their_guest_is_defined() -> None:
