@@ -30,7 +30,9 @@ def failures(path: str) -> Iterator[str]:
         for told in case:
             if told.tag in ("failure", "error", "skipped"):
                 end = (told.text or told.get("message", "")).splitlines()[-LINES:]
-                yield "\n".join([f"{told.tag}: {case.get('classname')}::{case.get('name')}", *(f"    {line}" for line in end)])
+                yield "\n".join(
+                    [f"{told.tag}: {case.get('classname')}::{case.get('name')}", *(f"    {line}" for line in end)]
+                )
 
 
 total = sum((count(path) for path in sys.argv[2:]), Counter())

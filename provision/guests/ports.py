@@ -126,6 +126,11 @@ PORTS = (
 """What Kubernetes and sshd open. Source: the flags that kubeadm 1.5.8 and 1.20.2 write, and `ss -tln` on nodes of both."""
 
 
+def opened_by(generation: str) -> tuple[Port, ...]:
+    """What a node of a generation of Kubernetes (``1.20``) opens. Port 8080 of another is anybody's."""
+    return tuple(port for port in PORTS if port.only in ("", generation))
+
+
 def mesh_ports(routers: Iterable[int], admin: int) -> tuple[Port, ...]:
     """What linkerd opens, by the numbers of an inventory."""
     return (

@@ -17,7 +17,7 @@ import jinja2
 from provision.base import data
 from provision.base.secret import Secret
 from provision.guests import firewall
-from provision.guests.ports import PORTS, SSH
+from provision.guests.ports import SSH, opened_by
 from provision.guests.settings import sysctl_file
 from provision.inventory import Cluster, Node, mac_address
 from provision.specs import Member
@@ -153,7 +153,7 @@ def _firewall_files(cluster: Cluster, members: Sequence[Member]) -> dict[str, st
         pods=cluster.kubernetes.pod_cidr,
         services=cluster.kubernetes.service_cidr,
         admins=cluster.network.admins,
-        ports=tuple(port for port in PORTS if port is not SSH),
+        ports=tuple(port for port in opened_by(cluster.kubernetes.generation) if port is not SSH),
     )
     return {firewall.RULES: closed.rules(), firewall.UNIT_FILE: firewall.UNIT}
 

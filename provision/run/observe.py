@@ -13,7 +13,7 @@ from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import Bundle, MeshImage
 from provision.guests import Boot, KeyRefused, Sessions, Ssh, disk_sizes, observe_boot, target
 from provision.guests.firewall import PROGRAM, Firewall
-from provision.guests.ports import PORTS, mesh_ports
+from provision.guests.ports import mesh_ports, opened_by
 from provision.hosts import Hypervisor, abandoned, with_core_kinds
 from provision.inventory import Cluster, Host
 from provision.kubernetes import (
@@ -182,7 +182,7 @@ def _firewall(cluster: Cluster, wanted: Desired) -> Firewall:
         pods=cluster.kubernetes.pod_cidr,
         services=cluster.kubernetes.service_cidr,
         admins=cluster.network.admins,
-        ports=(*PORTS, *mesh_ports(routers, cluster.mesh.admin_port)),
+        ports=(*opened_by(cluster.kubernetes.generation), *mesh_ports(routers, cluster.mesh.admin_port)),
     )
 
 

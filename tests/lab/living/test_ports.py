@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from provision.base.shell import Local
-from provision.guests.ports import PORTS, Port, Who, mesh_ports
+from provision.guests.ports import Port, Who, mesh_ports, opened_by
 from provision.inventory import load
 from provision.mesh import configuration
 from tests.lab.conftest import MESHCTL, Place
@@ -25,8 +25,12 @@ _LISTENING = "ss -Hltn | awk '$4 !~ /^(127\\.|\\[::1\\])/ { sub(/.*:/, \"\", $4)
 
 
 def table(place: Place) -> tuple[Port, ...]:
+    return (*opened_by(load(str(place.inventory)).kubernetes.generation), *routers(place))
+
+
+def routers(place: Place) -> tuple[Port, ...]:
     mesh = load(str(place.inventory)).mesh
-    return (*PORTS, *mesh_ports(configuration(mesh).ports.values(), mesh.admin_port))
+    return mesh_ports(configuration(mesh).ports.values(), mesh.admin_port)
 
 
 def addresses(place: Place) -> dict[str, str]:
@@ -67,7 +71,7 @@ def test_each_port_is_reached_by_those_whom_the_table_names(place: Place, outsid
         assert set(there.values()) == {SILENT}, (node, there)
     served = {"cp1": {6443, 10250, 2379}, "w1": {10250}, "w2": {10250}}
     ours = {port for one in table(place) if one.who is Who.INSIDE for port in one.numbers}
-    mesh = {number for port in table(place)[len(PORTS) :][:1] for number in port.numbers}
+    mesh = set(routers(place)[0].numbers)
     for who, before in (("a pod", in_pod(place, "w1")), ("a node", inside(place, "w1")), ("an administrator", outside)):
         for node, there in tried(before, place).items():
             assert {there[port] for port in ours} <= {OPEN, REFUSED}, (who, node, there)
@@ -97,7 +101,7 @@ def test_a_rule_that_somebody_flushed_is_seen_and_put_back(place: Place, outside
 def test_it_is_there_after_a_restart_and_so_are_the_rules_of_others(place: Place, outside: tuple[str, ...]) -> None:
     assert place.meshctl("restart", str(place.inventory), "w1", "--yes").status == 0
     assert set(tried(outside, place, STRANGER)["w1"].values()) == {SILENT}
-    service = kubectl(place, "get", "service", "echo", "-o", "jsonpath={.spec.clusterIP}").strip()
+    service = kubectl(place, "get", "service", "echo", "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}").strip()
     asked = Local().run(
         [*inside(place, "w1"), "curl", "--silent", "--max-time", "20", f"http://{service}/"], within_s=120
     )

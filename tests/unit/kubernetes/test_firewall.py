@@ -11,7 +11,7 @@ import pytest
 from provision.base.errors import KubernetesError
 from provision.base.shell import Completed, OnLine
 from provision.guests.firewall import RULES, TABLE, Firewall
-from provision.guests.ports import PORTS, Who, mesh_ports
+from provision.guests.ports import PORTS, Who, mesh_ports, numbers, opened_by
 from provision.guests.seed import render
 from provision.kubernetes import Spec, prepare, profile_for
 from provision.kubernetes.leading import free, lead
@@ -116,6 +116,11 @@ def test_each_port_is_reached_by_those_whom_the_table_names(nodes: Nodes) -> Non
     assert nodes.tried(STRANGER) == {**dict.fromkeys(NUMBERS, SILENT), ELSE: OPEN}
     loopback = reach(nodes.one, [(to, to, port) for to in ("127.0.0.1", ONE.address) for port in NUMBERS])
     assert {found for there in loopback.values() for found in there.values()} == {OPEN}
+
+
+def test_a_port_of_another_generation_is_anybodys() -> None:
+    assert {8080, 9898} <= set(numbers(opened_by("1.5"), Who.INSIDE)) - set(numbers(opened_by("1.20"), Who.INSIDE))
+    assert {port for port in PORTS if not port.only} < set(opened_by("1.20")) | set(opened_by("1.5"))
 
 
 def test_without_it_strangers_reach_all(nodes: Nodes) -> None:
