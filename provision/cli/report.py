@@ -40,7 +40,7 @@ def residency(inventory: str, as_json: bool, as_page: bool) -> None:
     now = datetime.now(UTC)
     with session(inventory) as whole:
         world, away = seeing(whole, "its guests are not in the record")
-        found = record(world.cluster, whereabouts(world, now.date()), now)
+        found = record(whole.cluster, whereabouts(world, whole.cluster, now.date()), now)
     if as_page:
         hand_over(as_html(found))
     else:

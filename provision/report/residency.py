@@ -160,8 +160,9 @@ def _of_node(cluster: Cluster, seen: Whereabouts, node: str) -> str | None:
 
 
 def _of_servers(seen: Whereabouts, servers: tuple[str, ...]) -> str:
-    found = {_country(one.country) for one in seen.verdicts if one.place.address in servers}
-    return ", ".join(sorted(found)) or "as its node"
+    if not servers:
+        return "as its node"
+    return ", ".join(sorted({_country(one.country) for one in seen.verdicts if one.place.address in servers})) or UNSAID
 
 
 def _encrypted(cluster: Cluster) -> str:

@@ -53,8 +53,10 @@ class Whereabouts:
     blind: tuple[str, ...]
 
 
-def whereabouts(world: World, on: date) -> Whereabouts:
-    """Asks hosts, guests and the API server; judges by the membership of that day. Raises HypervisorError when a host gives no answer."""
+def whereabouts(world: World, whole: Cluster, on: date) -> Whereabouts:
+    """Asks the hosts of a world, their guests and the API server; judges the places of the whole cluster, those of silent hosts too, by
+    the membership of that day. Raises HypervisorError when a host gives no answer.
+    """
     hosts = observe_hosts(world.cluster, world.hypervisors, probe=False)
     disks = tuple(disk for host, seen in hosts.items() for disk in _disks(world.cluster, host, seen))
     world.sessions.ask_now()
@@ -65,7 +67,7 @@ def whereabouts(world: World, on: date) -> Whereabouts:
     inside = {name: one for name, one in looks.items() if isinstance(one, Residue)}
     unseen = tuple(f"{name}: {why}" for name, why in looks.items() if isinstance(why, str))
     silent = tuple(f"{host} gives no answer: its guests are not seen" for host in sorted(world.silent))
-    verdicts = merged(world.cluster, live, on)
+    verdicts = merged(whole, live, on)
     return Whereabouts(disks, inside, objects, verdicts, (*silent, *unseen, *([blind] if blind else [])))
 
 
@@ -113,7 +115,7 @@ def of_objects(found: Abroad) -> Iterator[Place]:
     for volume in found.volumes:
         what = f"what {volume.claim or 'applications'} keeps on the volume {volume.name}"
         for server in volume.servers:
-            yield Place(what, f"the {volume.kind} server {server}", LIVE, server)
+            yield Place(what, f"the {volume.kind} server {server}", LIVE, server, by_node=True)
     for service, name in found.external.items():
         yield Place(f"requests to the Service {service}", f"the machine {name}", LIVE, name)
 

@@ -13,10 +13,12 @@ from click.testing import CliRunner, Result
 
 from provision.base.errors import InventoryError
 from provision.cli import meshctl
+from provision.hosts import Hypervisor
 from provision.inventory.model import Cluster
 from provision.inventory.policy import Policy
 from provision.report.residency import record
 from provision.report.residency_text import as_html, as_text
+from provision.run import answering
 from provision.run.engine import World, make_plan, provision
 from provision.run.residency import whereabouts
 from tests.libvirt import test_engine
@@ -38,7 +40,7 @@ def world(empty: World) -> World:
 
 def test_every_volume_of_the_cluster_is_in_the_record_and_who_was_not_seen_too(world: World) -> None:
     before = world.calls.mutations
-    found = whereabouts(world, TODAY)
+    found = whereabouts(world, world.cluster, TODAY)
     kinds = {(disk.node, disk.kind) for disk in found.disks}
     assert {("cp1", "root"), ("cp1", "state"), ("w1", "root"), ("cp1", "seed"), ("w1", "seed")} <= kinds
     assert all(disk.used and disk.host == "hv1" for disk in found.disks)
@@ -50,12 +52,23 @@ def test_every_volume_of_the_cluster_is_in_the_record_and_who_was_not_seen_too(w
 
 def test_a_volume_that_no_guest_has_any_more_is_data_all_the_same(world: World) -> None:
     world.hypervisors["hv1"].remove_domain("demo-w1")
-    found = whereabouts(world, TODAY)
+    found = whereabouts(world, world.cluster, TODAY)
     assert {disk.used for disk in found.disks if disk.node == "w1"} == {False}
     now = datetime(2026, 12, 1, tzinfo=UTC)
     text = as_text(record(world.cluster, found, now))
     assert "root of w1 (no guest has it)" in " ".join(text.split())
     assert "demo" in as_html(record(world.cluster, found, now))
+
+
+def test_a_host_that_gives_no_answer_is_judged_and_said_not_to_be_seen(world: World) -> None:
+    gone = world.cluster.hosts[0].model_copy(update={"name": "hv2", "uri": "test:///no/such/node.xml"})
+    cluster = world.cluster.model_copy(update={"hosts": (*world.cluster.hosts, gone)})
+    doors = {**world.hypervisors, "hv2": Hypervisor("hv2", gone.uri)}
+    seeing, _ = answering(replace(world, cluster=cluster, hypervisors=doors))
+    found = whereabouts(seeing, cluster, TODAY)
+    assert "host hv2" in {one.place.where for one in found.verdicts}
+    assert "hv2 gives no answer: its guests are not seen" in found.blind
+    assert {disk.host for disk in found.disks} == {"hv1"}
 
 
 DOCS = Path(__file__).parents[2] / "docs" / "residency.md"
@@ -94,6 +107,12 @@ def test_the_commands_of_the_page_write_it_of_a_cluster_that_breaks_its_policy()
 @pytest.mark.usefixtures("folder")
 def test_two_forms_at_once_are_refused() -> None:
     assert run("report", "residency", "inventory.yaml", "--json", "--html").exit_code == 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_who_looks_goes_on() -> None:
+    assert run("status", "inventory.yaml").exit_code == 0
+    assert run("mesh", "validate", "inventory.yaml").exit_code == 0
 
 
 @pytest.mark.usefixtures("folder")

@@ -40,7 +40,7 @@ def judge(place: Place, said: Said, on: date) -> Verdict:
 
 
 def _machine(place: Place, said: Said, on: date) -> Verdict:
-    ours = own(said, place.address)
+    ours = own(said, place)
     if ours:
         return Verdict(place, True, "", f"{place.address} is {ours}: on the cluster's hosts")
     found = lookup(said.policy.networks, place.address)
@@ -48,7 +48,7 @@ def _machine(place: Place, said: Said, on: date) -> Verdict:
         hint = f"policy.networks: {place.address}, or the network that it is in, with the code of its country"
         return Verdict(place, False, "", f"nobody says in which country {place.address} is", hint)
     by = "" if found.key == place.address else f"{place.address} is in {found.key}: "
-    return _in(place, found.country, by, said, on)
+    return _in(place, found.value, by, said, on)
 
 
 def _in(place: Place, country: str, by: str, said: Said, on: date) -> Verdict:

@@ -10,10 +10,10 @@ from provision.inventory.policy import network_of
 
 
 class Found(NamedTuple):
-    """What a map says of a machine, and which of its keys does."""
+    """What a map has for a machine, and which of its keys."""
 
     key: str
-    country: str
+    value: str
 
 
 def lookup(networks: Mapping[str, str], machine: str) -> Found | None:

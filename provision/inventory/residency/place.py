@@ -21,6 +21,7 @@ class Place:
 
     A machine is known by its `address` (or name), and the policy's networks say its country; of a place without one the inventory says
     the `country` itself, empty where it does not. `fault` refuses it wherever it is. `say` is what to write to have it judged.
+    `by_node`: nodes look its name up, and not pods, whom the cluster's own DNS would answer.
     """
 
     what: str
@@ -30,4 +31,5 @@ class Place:
     country: str = ""
     fault: str = ""
     say: str = ""
+    by_node: bool = False
     spot: Spot | None = None

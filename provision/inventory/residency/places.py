@@ -63,9 +63,9 @@ def _contradiction(policy: Policy, host: Host) -> str:
     """Why a host cannot be where its jurisdiction says, as far as its address is known."""
     address = parse_uri(host.uri).host
     found = lookup(policy.networks, address)
-    if found is None or host.jurisdiction in (None, found.country):
+    if found is None or host.jurisdiction in (None, found.value):
         return ""
-    return f"jurisdiction says {host.jurisdiction}, and policy.networks has {address} in {found.country} ({found.key})"
+    return f"jurisdiction says {host.jurisdiction}, and policy.networks has {address} in {found.value} ({found.key})"
 
 
 def _name_servers(network: Network | None) -> Iterator[Place]:
@@ -90,9 +90,8 @@ def _image(mesh: Mesh) -> Iterator[Place]:
     """A registry that is named; a name without one is the bundle's archive, which is on the node's own disk."""
     registry = registry_of(mesh.image or "")
     if registry:
-        yield Place(
-            "linkerd's image, where a node has lost it", f"the registry {registry}", ("mesh", "image"), registry
-        )
+        what = "linkerd's image, where a node has lost it"
+        yield Place(what, f"the registry {registry}", ("mesh", "image"), registry, by_node=True)
 
 
 def registry_of(image: str) -> str:
@@ -126,15 +125,16 @@ def _destinations(field: tuple[str | int, ...], text: str | None) -> Iterator[Pl
         yield from filter(None, (destination(field, leaf) for leaf in dict.fromkeys(leaves)))
 
 
-def own(said: Said, address: str) -> str:
-    """What of the cluster itself an address is, empty for another's: pods, Services and nodes are on the hosts."""
+def own(said: Said, place: Place) -> str:
+    """What of the cluster itself a place's machine is, empty for another's: pods, Services and nodes are on the hosts."""
     from provision.linkerd.check import cluster_name
 
+    address = place.address
     nodes = {node.address: f"node {node.name}" for node in said.nodes.values() if node.address}
     nodes |= {node.name: f"node {node.name}" for node in said.nodes.values()}
     if address == "localhost" or address in nodes:
         return nodes.get(address, "the node itself")
-    if cluster_name(address):
+    if not place.by_node and cluster_name(address):
         return "a name of the cluster's own DNS"
     with suppress(ValueError):
         return "the node itself" if ip_address(address).is_loopback else _own_range(said, address)
@@ -150,4 +150,4 @@ def _own_range(said: Said, address: str) -> str:
     if found is None and network is not None and network.nodes is not None:
         first, last = map(ip_address, network.node_range())
         return "an address of nodes" if int(first) <= int(ip_address(address)) <= int(last) else ""
-    return "" if found is None else found.country
+    return "" if found is None else found.value

@@ -292,6 +292,13 @@ CASES = (
         "a registry inside", image("10.20.0.5:5000/linkerd:0.8.5"), "mesh.image", PASS, "10.20.0.5 is in 10.20.0.0/16"
     ),
     Case(
+        "a registry by a name that nodes look up",
+        image("registry:5000/linkerd:0.8.5"),
+        "mesh.image",
+        REFUSE,
+        "nobody says in which country registry is",
+    ),
+    Case(
         "requests that a dtab sends outside",
         dtab("/svc/pay => /$/inet/192.0.2.4/80 ;"),
         "mesh.dtab",
@@ -368,6 +375,11 @@ def test_all_at_once_beside_other_faults() -> None:
         "mesh.tracer.host",
         "nodes[1].disk",
     }
+
+
+def test_an_image_without_a_registry_is_the_bundles() -> None:
+    found = load("x.yaml", yaml.safe_dump(changed(image("buoyantio/linkerd:0.8.5"))))
+    assert [one for one in judged(said_by(found), TODAY) if "image" in one.place.field] == []
 
 
 def test_without_a_policy_nothing_is_refused() -> None:

@@ -56,6 +56,7 @@ def test_what_is_stored_has_a_place_a_country_a_time_and_who_reaches_it() -> Non
     assert logs.kept == "by size, not by time: 3 files of 10m for each container; 256M of the node's journal"
     assert logs.country == "NO (Norway)"
     volume = found["nfs of 192.0.2.8, 5Gi"]
+    assert volume.country == "not said"  # of its server nobody spoke here
     assert (volume.what, volume.kept) == ("what shop/db keeps on the volume orders", "as long as its claim (Delete)")
     backups = next(one for one in made().stored if one.what.startswith("backups"))
     assert backups.country == "SE (Sweden)"

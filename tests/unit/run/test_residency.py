@@ -11,7 +11,7 @@ import pytest
 from provision.guests.residue import residue
 from provision.inventory import Cluster as Inventory
 from provision.inventory.policy import Policy
-from provision.kubernetes.abroad import abroad
+from provision.kubernetes.abroad import abroad, read
 from provision.linkerd.wanted import Mesh, Tracer
 from provision.mesh import Platform, configuration, manifests
 from provision.run.residency import merged, of_objects, running_mesh
@@ -83,6 +83,12 @@ def test_a_place_that_the_inventory_names_too_is_said_once(living: Inventory, cl
     same = living.model_copy(update={"mesh": Mesh(tracer=Tracer(host="192.0.2.9"))})
     found = merged(same, list(running_mesh(cluster.kubectl, living)), TODAY)
     assert [one.place.field for one in found if one.place.address == "192.0.2.9"] == [("mesh", "tracer", "host")]
+
+
+def test_the_cluster_s_own_dns_answers_pods_only(living: Inventory) -> None:
+    disk = read([{"metadata": {"name": "v"}, "spec": {"nfs": {"server": "nas"}}}], [], None)
+    (verdict,) = [one for one in merged(living, list(of_objects(disk)), TODAY) if one.place.address == "nas"]
+    assert (verdict.allowed, verdict.reason) == (False, "nobody says in which country nas is")
 
 
 def test_1_5_has_nobody_who_is_bound_to_be_an_administrator(cluster: Cluster) -> None:
