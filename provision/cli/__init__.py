@@ -56,6 +56,7 @@ COMMANDS = {
     "image": Lazy("image", "image", "Build, bake and list base images."),
     "bundle": Lazy("bundle", "bundle", "Build, seal, verify and show offline Kubernetes bundles."),
     "mesh": Lazy("mesh", "mesh", "Check linkerd's configuration, and see where a request goes."),
+    "report": Lazy("report", "report", "Say where the cluster's data are, and who can reach them."),
     "explain": Lazy("explain", "explain", "Print the page of a finding's id, such as ML301."),
     "lab": Lazy("lab", "lab", "A private place on this machine: libvirtd in a network namespace."),
 }

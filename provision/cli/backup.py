@@ -37,7 +37,7 @@ def backup(inventory: str, target: str | None, recipients: tuple[str, ...], as_j
     from provision.cli.session import seeing, session
     from provision.run import back_up, default_path
 
-    with session(inventory, as_json=as_json) as whole:
+    with session(inventory, as_json=as_json, resident=True) as whole:
         world, _ = seeing(whole, UNSEEN)
         path = Path(target) if target else default_path(world.cluster.cluster, datetime.now(UTC))
         named = tuple(dict.fromkeys((*world.cluster.backup.recipients, *recipients)))
@@ -78,7 +78,9 @@ def restore(
     from provision.run import restore as run
 
     found = opened_backup(Path(file), identity)
-    with session(inventory, as_json=as_json, verbose=verbose, logged=True, adopt=adopt, careful=True) as world:
+    with session(
+        inventory, as_json=as_json, verbose=verbose, logged=True, adopt=adopt, careful=True, resident=True
+    ) as world:
         admit(world)
         agreed = plan_restore(world, found)
         if agreed.guests.changes:

@@ -108,7 +108,7 @@ def _hosts(uris: tuple[str, ...], inventory: str | None) -> tuple[Host, ...]:
     if not uris and inventory is None:
         raise click.UsageError("which hosts? their URIs, such as qemu+ssh://root@hv1/system, or --inventory FILE")
     try:
-        return hosts_of(uris, load(inventory).hosts if inventory else ())
+        return hosts_of(uris, load(inventory, anywhere=True).hosts if inventory else ())
     except ValueError as error:
         raise click.UsageError(str(error).replace("\n", "; ")) from error
 

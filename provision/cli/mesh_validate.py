@@ -205,7 +205,7 @@ def _inventory(file: str, text: str, release: str | None, place: Place) -> Subje
     named = _named(file, text, release, mine)
     if named is not None and any(one.severity == "error" for one in check(named.text, named.release, named.place)):
         return named  # the inventory is refused for these faults, in fewer words
-    cluster = load(file, text)
+    cluster = load(file, text, anywhere=True)
     own, version = cluster.mesh.config_file, known_release(cluster.mesh.version)
     if own is None and release not in (None, version):
         raise click.UsageError(f"{file} is rendered for linkerd {version}: mesh.version says another, not --linkerd")

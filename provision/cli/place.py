@@ -59,7 +59,7 @@ def place(
     from provision.placement import as_map, check_machines
     from provision.placement import place as find
 
-    cluster = load(inventory)
+    cluster = load(inventory, anywhere=True)
     _known(cluster, capabilities, domains)
     topologies = {host.name: _topology(capabilities[host.name]) for host in cluster.hosts}
     check_machines(topologies)

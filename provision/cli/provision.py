@@ -148,7 +148,7 @@ def plan(
     from provision.run.saved import Options, save
 
     _check_limit(limit, remove)
-    with session(inventory, adopt=adopt, careful=True, old=_old_login(old_key, old_user)) as world:
+    with session(inventory, adopt=adopt, careful=True, old=_old_login(old_key, old_user), resident=True) as world:
         found = make_plan(world, wipe=wipe, restart=restart, remove=remove, limit=limit)
         if out:
             save(out, world.cluster, found, Options(wipe=wipe, restart=restart, remove=remove, limit=limit))
@@ -229,6 +229,7 @@ def provision(
             drawn=saved.plan.owner if saved else "",
             old=_old_login(old_key, old_user),
             also=reports,
+            resident=True,
         ) as opened:
             if saved is not None:
                 saved.check_cluster(opened.cluster)

@@ -45,7 +45,9 @@ def rebuild(
     from provision.run import admit, check_names, in_words, plan_rebuild
     from provision.run import rebuild as run
 
-    with session(inventory, as_json=as_json, verbose=verbose, logged=True, adopt=adopt, careful=True) as whole:
+    with session(
+        inventory, as_json=as_json, verbose=verbose, logged=True, adopt=adopt, careful=True, resident=True
+    ) as whole:
         check_names(whole, nodes)
         world = may_be_down(whole, max_unavailable)
         admit(world)

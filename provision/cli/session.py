@@ -42,13 +42,15 @@ def session(
     also: Sequence[Sink] = (),
     old: OldLogin | None = None,
     beside: Callable[[Cluster], Cluster] | None = None,
+    resident: bool = False,
 ) -> Iterator[World]:
     """The world of an inventory, or with `--name` of the cluster that it is the template of. `logged` keeps the run in the state
     folder; `stages` are those that it will go through; `adopt`, `careful` and `drawn` as for `Identity`, `old` as for `opened`; `also`
-    get the events too. `beside` makes of the cluster the one that it is about: one of its own, of the plain base image.
+    get the events too. `beside` makes of the cluster the one that it is about: one of its own, of the plain base image. `resident`: an
+    inventory that breaks its `policy.residency` is refused; who looks at such a cluster, or takes it away, is warned only.
     """
     warnings: list[Problem] = []
-    cluster = load(inventory, warn=warnings.append if careful else lambda _: None)
+    cluster = load(inventory, warn=warnings.append if careful else lambda _: None, anywhere=not resident)
     if name := said_name():
         cluster = from_template(cluster, name)
     if beside is not None:

@@ -28,6 +28,7 @@ from provision.base.scalars import (
 from provision.base.strict import FieldFault, Strict
 from provision.base.units import KIB, MIB, TIB, format_size
 from provision.inventory.jump import parse_jump
+from provision.inventory.policy import Country, Policy
 from provision.inventory.uri import is_test, parse_uri
 from provision.linkerd.wanted import Mesh
 from provision.storage import BOUND, STATE_KIND, STATE_MOUNT, STATE_VOLUME_SIZE, Pool, Storage, Volume
@@ -72,6 +73,9 @@ class Host(Strict):
 
     name: Name = Field(description="how the inventory and all messages call the host")
     uri: str = Field(description="libvirt's connection URI, for example qemu+ssh://root@hv1/system")
+    jurisdiction: Country | None = Field(
+        None, description="the country that the machine stands in; needed under `policy.residency`"
+    )
     pool: Pool = Field(default_factory=Pool, description="the storage pool")
     cpu: HostCpu = Field(default_factory=HostCpu, description="how the host's CPUs are given out")
     reserved_cpus: tuple[Annotated[int, Field(ge=0, le=8191)], ...] | None = Field(
@@ -495,6 +499,7 @@ class Cluster(Strict):
         True, description="whether the nodes' ports are closed to everybody but nodes, pods and network.admin_cidrs"
     )
     backup: Backup = Field(default_factory=Backup, description="what `meshctl backup` writes")
+    policy: Policy = Field(default_factory=Policy, description="where the cluster's data may be")
 
     @model_validator(mode="after")
     def _one_id(self) -> Self:

@@ -186,6 +186,15 @@ TABLE: dict[str, tuple[Row, ...]] = {
         ),
         Row(("ssh.jump", "ssh.proxy_command"), LOOKS, "the way to the guests"),
     ),
+    "Where data live": (
+        Row(
+            ("hosts[].jurisdiction", "policy.residency", "policy.networks", "policy.operator"),
+            LOOKS,
+            "what is accepted: under `policy.residency` plan, provision, rebuild, restore and backup end with 3 for each place that is not"
+            " in one of its countries, or that nobody says the country of; what is there already is not moved",
+        ),
+        Row(("policy.controller", "policy.purpose"), LOOKS, "what `meshctl report residency` says of the data"),
+    ),
     "Backups": (Row(("backup.recipients",), LOOKS, "for whom later backups are encrypted; those that there are stay as they are"),),
     "In the guests": (
         Row(("sysctl",), LIVE, "set on every node and for each start, and read back; what is no longer named keeps its value until then"),

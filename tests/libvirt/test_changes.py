@@ -270,6 +270,12 @@ def worker(**more: object) -> Said:
     return {"name": "w3", "role": "worker", "vcpus": 2, "memory": "2GiB", "disk": "10GiB"} | more
 
 
+def in_norway(new: Said, _folder: Path) -> None:
+    for host in new["hosts"]:
+        host["jurisdiction"] = "NO"
+    new["policy"] = {"residency": "EEA", "operator": "NO"}
+
+
 def roles_swapped(new: Said, _folder: Path) -> None:
     new["nodes"][0]["role"], new["nodes"][1]["role"] = "worker", "control-plane"
 
@@ -351,6 +357,12 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("kubernetes.max_unavailable", ""): put("kubernetes", "max_unavailable", to=2),
     ("kubernetes.pod_cidr", ""): put("kubernetes", "pod_cidr", to="10.245.0.0/16"),
     ("kubernetes.service_cidr", ""): put("kubernetes", "service_cidr", to="10.112.0.0/12"),
+    ("hosts[].jurisdiction", ""): put("hosts", 0, "jurisdiction", to="SE"),
+    ("policy.residency", ""): in_norway,
+    ("policy.networks", ""): put("policy", "networks", to={"10.77.0.0/24": "NO"}),
+    ("policy.operator", ""): put("policy", "operator", to="NO"),
+    ("policy.controller", ""): put("policy", "controller", to="Example AS, dpo@example.no"),
+    ("policy.purpose", ""): put("policy", "purpose", to="orders"),
     ("backup.recipients", ""): put("backup", to={"recipients": ["age1deqm9tmq4lemlqhxwm0ng69uzsnvyn3rng0c732ej5x224r3jcesfd7fss"]}),
     ("mesh.version", ""): mesh(version="1.0.0"),
     ("mesh.image", ""): mesh(image="registry.example/linkerd:0.8.5"),

@@ -332,6 +332,21 @@ MUTANTS = (
         "lost: list[Eviction] = []",
         ("tests/unit/cli",),
     ),
+    # where data may be
+    Mutant(
+        "nobody-says-where-is-fine",
+        "provision/inventory/residency/judge.py",
+        'return Verdict(place, False, "", f"nobody says in which country {place.where} is", place.say)',
+        'return Verdict(place, True, "", "", place.say)',
+        ("tests/unit/inventory/test_residency.py",),
+    ),
+    Mutant(
+        "backup-goes-anywhere",
+        "provision/cli/backup.py",
+        "with session(inventory, as_json=as_json, resident=True) as whole:",
+        "with session(inventory, as_json=as_json) as whole:",
+        ("tests/libvirt/test_residency.py",),
+    ),
     # what grows, and who may log in
     Mutant(
         "growth-fills-again",

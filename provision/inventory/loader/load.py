@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from provision.base.errors import InventoryError, Problem, cause
 from provision.base.units import MIB, format_size
 from provision.base.visible import visible_line
-from provision.inventory.loader import characters, doubts, faults, files, mesh, networks, rules, sysctl
+from provision.inventory.loader import characters, doubts, faults, files, mesh, networks, residency, rules, sysctl
 from provision.inventory.loader.document import Document, parse
 from provision.inventory.loader.foreign import Foreign, recognise
 from provision.inventory.loader.schema import json_schema
@@ -28,20 +29,29 @@ LARGEST_FILE = 4 * MIB
 __all__ = ["json_schema", "load", "read"]
 
 
-def load(path: str, text: str | None = None, warn: Callable[[Problem], object] = lambda _: None) -> Cluster:
+def load(
+    path: str,
+    text: str | None = None,
+    warn: Callable[[Problem], object] = lambda _: None,
+    *,
+    anywhere: bool = False,
+) -> Cluster:
     """The inventory in a file (`-`: standard input), or in `text`. Raises InventoryError with every problem.
 
     `warn` gets what can work and is unwise, of an inventory that has no problem. Relative paths in the inventory (bundle
-    folder, key file, linkerd.yaml) are taken from the inventory's own folder.
+    folder, key file, linkerd.yaml) are taken from the inventory's own folder. `anywhere`: what breaks `policy.residency` is
+    warned of only, for commands that look at such a cluster or take it away.
     """
     document = parse(path, read(path) if text is None else text)
-    cluster = _checked(document)
+    cluster, abroad = _checked(document)
+    document.problems += () if anywhere else abroad
     foreign = recognise(document.text) if document.problems and not document.text.lstrip().startswith(OURS) else None
     if foreign is not None:
         raise _refusal(path, [_not_ours(path, foreign)])
     if cluster is None or document.problems:
         raise _refusal(path, document.problems)
-    for warning in sorted(set(doubts.doubts(document, cluster))):
+    warnings = [*doubts.doubts(document, cluster), *(replace(one, severity="warning") for one in abroad)]
+    for warning in sorted(set(warnings)):
         warn(warning)
     return _resolved(cluster, document)
 
@@ -89,14 +99,14 @@ def _refusal(path: str, problems: list[Problem]) -> InventoryError:
     )
 
 
-def _checked(document: Document) -> Cluster | None:
-    """The cluster where it is valid; adds to the document's problems."""
+def _checked(document: Document) -> tuple[Cluster | None, list[Problem]]:
+    """The cluster where it is valid, and what breaks its policy; adds all else to the document's problems."""
     if document.root is None and document.problems:
-        return None
+        return None, []
     if not isinstance(document.value, dict):
         hint = "it begins with `apiVersion: meshctl/v1`"
         document.problems.append(document.problem((), "an inventory is a mapping", hint))
-        return None
+        return None, []
     document.problems += characters.problems(document)
     cluster = None
     try:
@@ -111,7 +121,7 @@ def _checked(document: Document) -> Cluster | None:
         mesh.problems(parts),
         networks.problems(parts),
     )
-    return cluster
+    return cluster, list(residency.problems(parts))
 
 
 def _resolved(cluster: Cluster, document: Document) -> Cluster:

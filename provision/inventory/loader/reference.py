@@ -51,6 +51,8 @@ _TAIL = """
   none is 8001 (the kubectl proxy beside linkerd) or another of a node's own. `docs/linkerd/model.md` says more.
 - `mesh.config_file` is checked as `meshctl mesh validate` does: what that release would refuse is a problem with its line in that file.
   `mesh.port` and `mesh.admin_port` are those of the file.
+- Under `policy.residency` every place that the inventory names is in one of its countries, and somebody says in which: hosts by
+  `jurisdiction`, the machine that meshctl runs on by `policy.operator`, all others by `policy.networks` ([residency.md](residency.md)).
 - A dtab of `mesh` names the namer `io.l5d.k8s` and namespaces that are in `mesh.namespace` or `mesh.namespaces`.
 - On Kubernetes 1.5 `mesh.tracer.host` is no name of the cluster's DNS.
 """
@@ -114,7 +116,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is PydanticUndefined:
         made = field.default_factory() if field.default_factory is not None else None  # type: ignore[call-arg]
-        return "see below" if isinstance(made, BaseModel) else _mapping(made)
+        return "see below" if isinstance(made, BaseModel) else _mapping(made) or "–"
     if value is None or value == ():
         return "–"
     if isinstance(value, bool):

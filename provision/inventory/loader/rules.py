@@ -14,6 +14,7 @@ from provision.base.errors import Problem
 from provision.inventory.addresses import TooSmall, node_addresses, pod_prefix_length
 from provision.inventory.loader.document import Document, Location, field_name
 from provision.inventory.model import Cluster, Host, Kubernetes, Network, Node
+from provision.inventory.policy import Policy
 from provision.inventory.uri import machine_behind
 from provision.linkerd.wanted import Mesh
 
@@ -46,6 +47,7 @@ class Parts:
     network: Network | None
     kubernetes: Kubernetes | None
     mesh: Mesh | None = None
+    policy: Policy | None = None
 
     def raw(self, section: str) -> list[dict[str, Any]]:
         """A section's items as written; what is no mapping is an empty one."""
@@ -68,6 +70,7 @@ def parts_of(document: Document, cluster: Cluster | None) -> Parts:
             cluster.network,
             cluster.kubernetes,
             cluster.mesh,
+            cluster.policy,
         )
     value = document.value if isinstance(document.value, dict) else {}
     return Parts(
@@ -77,6 +80,7 @@ def parts_of(document: Document, cluster: Cluster | None) -> Parts:
         _valid(document, Network, ("network",), value.get("network")),
         _valid(document, Kubernetes, ("kubernetes",), value.get("kubernetes")),
         _valid(document, Mesh, ("mesh",), value.get("mesh", {})),
+        _valid(document, Policy, ("policy",), value.get("policy", {})),
     )
 
 

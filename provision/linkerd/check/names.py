@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 
-import yaml
-
+from provision.linkerd.check import outward
 from provision.linkerd.check.finding import Finding, found
 from provision.linkerd.knowledge.place import Place
-from provision.linkerd.knowledge.walk import Used, walk
-from provision.linkerd.routing import SYSTEM, Config, DtabError, Path, parse_path
-from provision.linkerd.text import Location, items, scalar
-
-HOST_KEYS = frozenset(
-    ("host", "hostname", "k8sHost", "mixerHost", "discoveryHost", "apiserverHost", "apiserver", "dnsHosts")
-)
-"""Keys of namers, interpreters, identifiers, telemeters, tracers and transformers that hold a host."""
-
-MOST = 100_000
-"""Keys looked at; anchors within anchors can stand for more."""
-
-PATH_KEYS = frozenset(("dst",))
-"""Keys that hold a path, which may be `/$/inet/HOST/PORT`."""
+from provision.linkerd.routing import Config
 
 
 def cluster_name(name: str) -> bool:
@@ -50,53 +35,6 @@ def findings(config: Config) -> Iterator[Finding]:
     why = "a pod on the node's network does not ask it" + (
         " before Kubernetes 1.6" if config.place.dns_policy is None else " without dnsPolicy ClusterFirstWithHostNet"
     )
-    for node, at, name in (*_keys(config), *_destinations(config)):
-        if cluster_name(name):
-            yield found("ML354", node, at, f"{name} is a name of the cluster's DNS, and {why}")
-
-
-def _keys(config: Config) -> Iterator[tuple[yaml.Node, Location, str]]:
-    for used in islice(walk(config.root, config.release), MOST):
-        if (
-            not isinstance(used, Used)
-            or used.at[-1] not in HOST_KEYS | PATH_KEYS
-            or used.object.name == "transformer.host"
-        ):
-            continue
-        value = _at(config.root, used.at)
-        for node in () if value is None else items(value) or [value]:
-            written = scalar(node) or ""
-            name = _inet(written) if used.at[-1] in PATH_KEYS else written
-            yield node, used.at, name
-
-
-def _at(root: yaml.Node, at: Location) -> yaml.Node | None:
-    node: yaml.Node | None = root
-    for step in at:
-        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            node = node.value[step]
-        elif isinstance(node, yaml.MappingNode):
-            node = next((value for key, value in reversed(node.value) if scalar(key) == step), None)
-        else:
-            return None
-    return node
-
-
-def _inet(written: str) -> str:
-    try:
-        return _host(parse_path(written))
-    except DtabError:
-        return ""
-
-
-def _host(path: Path) -> str:
-    """The host of `/$/inet/HOST/PORT`, empty for any other path."""
-    return path[2].decode(errors="replace") if path[:2] == (SYSTEM, b"inet") and len(path) > 3 else ""
-
-
-def _destinations(config: Config) -> Iterator[tuple[yaml.Node, Location, str]]:
-    """Hosts that a dtab leads to by name."""
-    for routing in config.routings:
-        if routing.router.dtab_node is not None:
-            for name in dict.fromkeys(_host(leaf) for _entry, leaf in routing.leaves):
-                yield routing.router.dtab_node, routing.router.dtab_at, name
+    for one in outward.machines(config):
+        if cluster_name(one.host):
+            yield found("ML354", one.node, one.at, f"{one.host} is a name of the cluster's DNS, and {why}")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import yaml
 
-from provision.linkerd.check import client_tls, names, nowhere, prefixes, unrouted
+from provision.linkerd.check import client_tls, names, nowhere, outward, personal, prefixes, unrouted
 from provision.linkerd.check.finding import Finding, found
-from provision.linkerd.routing import HTTP, LOOPBACK, Config, Router
+from provision.linkerd.routing import LOOPBACK, Config, Router
 from provision.linkerd.text import Location, get, items, scalar, text
 
 SMALL_CACHE = 100
@@ -26,6 +26,7 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _admin(config)
     yield from _telemetry(config)
     yield from _usage(config)
+    yield from personal.findings(config)
     yield from _selectors(config)
     yield from _transformers(config)
     if _host_network(config) and names.asks_the_node(config.place):
@@ -136,10 +137,10 @@ def _admin(config: Config) -> Iterator[Finding]:
 
 
 def _usage(config: Config) -> Iterator[Finding]:
-    usage = get(config.root, "usage")
-    if config.version >= (0, 9, 0) and (text(usage, "enabled") or "").lower() != "false":
-        message = "linkerd reports its configuration and numbers to stats.buoyant.io every hour"
-        yield found("ML355", usage or config.root, ("usage",), message)
+    where = outward.usage_reports(config)
+    if where is not None:
+        message = f"linkerd reports its configuration and numbers to {outward.USAGE_HOST} every hour"
+        yield found("ML355", where, ("usage",), message)
 
 
 def _telemetry(config: Config) -> Iterator[Finding]:
@@ -151,19 +152,16 @@ def _telemetry(config: Config) -> Iterator[Finding]:
     for section in ("tracers", "telemetry"):
         for index, node in enumerate(items(get(config.root, section))):
             if text(node, "kind") == "io.l5d.zipkin":
-                yield from _zipkin(node, (section, index), config)
+                yield from _rate(node, (section, index))
 
 
-def _zipkin(node: yaml.Node, at: Location, config: Config) -> Iterator[Finding]:
+def _rate(node: yaml.Node, at: Location) -> Iterator[Finding]:
     rate = get(node, "sampleRate")
     if rate is not None and _number(scalar(rate)) > HIGH_RATE:
         message = (
             f"{scalar(rate)} of all requests are traced: each is stored with its URI, and costs a span at every hop"
         )
         yield found("ML357", rate, (*at, "sampleRate"), message)
-    if any(routing.router.protocol in HTTP for routing in config.routings):
-        message = "traces hold the whole URI of a request, query string and all, and no release can leave it out"
-        yield found("ML358", node, at, message)
 
 
 def _number(written: str | None) -> float:

@@ -10,13 +10,17 @@ from provision.linkerd.pages.failing import FAILING
 from provision.linkerd.pages.manifests import MANIFESTS
 from provision.linkerd.pages.model import Check
 from provision.linkerd.pages.nowhere import NOWHERE
+from provision.linkerd.pages.personal import PERSONAL
 from provision.linkerd.pages.refused import REFUSED
 from provision.linkerd.pages.shapes import SHAPES
 from provision.linkerd.pages.silent import SILENT
 from provision.linkerd.pages.unrouted import UNROUTED
 
 CHECKS: tuple[Check, ...] = tuple(
-    sorted((*SHAPES, *REFUSED, *BOUND, *UNROUTED, *SILENT, *FAILING, *NOWHERE, *MANIFESTS), key=lambda check: check.id)
+    sorted(
+        (*SHAPES, *REFUSED, *BOUND, *UNROUTED, *SILENT, *FAILING, *NOWHERE, *PERSONAL, *MANIFESTS),
+        key=lambda check: check.id,
+    )
 )
 """In the order of their ids."""
 

@@ -194,25 +194,6 @@ SILENT = (
         """,
     ),
     trap(
-        "ML358",
-        "query strings in traces",
-        happens="Traces of http requests hold the whole URI, query string and all; no release can leave it out.",
-        matters="Tokens and names in query strings end up in the store of traces, and are read by whoever reads traces.",
-        fix="Keep them out of query strings; keep the traces where the law lets you, and not for long.",
-        example="""
-            tracers: [{kind: io.l5d.zipkin}]
-            routers:
-            - protocol: http
-              servers: [{port: 4140, ip: 0.0.0.0}]
-        """,
-        near_miss="""
-            tracers: [{kind: io.l5d.zipkin}]
-            routers:
-            - protocol: thrift
-              servers: [{port: 4114, ip: 0.0.0.0}]
-        """,
-    ),
-    trap(
         "ML361",
         "client TLS that has nothing to check a server by, or two lists of certificates",
         happens="""`tls` of a client has neither `commonName` nor `disableValidation: true`, or it has both `trustCerts` and

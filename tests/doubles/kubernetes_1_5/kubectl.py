@@ -56,6 +56,7 @@ KINDS = {
     "statefulset": "StatefulSet",
     "ingresse": "Ingress",
     "persistentvolumeclaim": "PersistentVolumeClaim",
+    "persistentvolume": "PersistentVolume",
 }
 _INVALID = (
     'error: error validating "STDIN": error validating data: {problem}; '

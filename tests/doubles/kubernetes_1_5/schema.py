@@ -6,7 +6,7 @@ from typing import Any
 
 META = {"name", "namespace", "labels", "annotations", "generateName"}
 REGISTERED = {
-    "v1": {"ConfigMap", "Service", "ServiceAccount", "Secret", "Pod", "Namespace", "Endpoints"},
+    "v1": {"ConfigMap", "Service", "ServiceAccount", "Secret", "Pod", "Namespace", "Endpoints", "PersistentVolume"},
     "extensions/v1beta1": {"DaemonSet", "Deployment", "Ingress"},
     "apps/v1beta1": {"StatefulSet"},
     "rbac.authorization.k8s.io/v1alpha1": {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"},
@@ -15,6 +15,7 @@ TOP = {
     "DaemonSet": {"spec"},
     "Deployment": {"spec"},
     "Service": {"spec"},
+    "PersistentVolume": {"spec"},
     "ConfigMap": {"data"},
     "Secret": {"data", "stringData", "type"},
     "ServiceAccount": {"secrets", "imagePullSecrets"},
@@ -33,6 +34,7 @@ DEPLOYMENT_SPEC = {
     "rollbackTo",
     "progressDeadlineSeconds",
 }
+VOLUME_SPEC = {"capacity", "accessModes", "persistentVolumeReclaimPolicy", "claimRef", "nfs", "hostPath", "iscsi"}
 SERVICE_SPEC = {
     "ports",
     "selector",
@@ -87,6 +89,8 @@ def problem(item: dict[str, Any]) -> str:
             return _service(item)
         case "Pod":
             return _pod(item["spec"])
+        case "PersistentVolume":
+            return _fields(item["spec"], VOLUME_SPEC, "v1.PersistentVolumeSpec")
     return _strings(item)
 
 
