@@ -302,4 +302,4 @@ def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:
         tolerations=workloads.tolerations,
         server_rolls=workloads.rolls_daemonsets,
     )
-    return manifests(cluster.cluster, cluster.mesh, configuration(cluster.mesh), platform)
+    return manifests(cluster.cluster, cluster.traced_mesh, configuration(cluster.traced_mesh), platform)

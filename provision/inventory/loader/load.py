@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from provision.base.errors import InventoryError, Problem, cause
 from provision.base.units import MIB, format_size
 from provision.base.visible import visible_line
-from provision.inventory.loader import characters, doubts, faults, files, mesh, networks, rules, sysctl
+from provision.inventory.loader import characters, doubts, faults, files, mesh, networks, rules, sysctl, tracing
 from provision.inventory.loader.document import Document, parse
 from provision.inventory.loader.foreign import Foreign, recognise
 from provision.inventory.loader.schema import json_schema
@@ -110,6 +110,7 @@ def _checked(document: Document) -> Cluster | None:
         files.problems(document),
         mesh.problems(parts),
         networks.problems(parts),
+        tracing.problems(parts),
     )
     return cluster
 
