@@ -59,7 +59,7 @@ class Tracing(Strict):
     )
     max_size: Size | None = Field(
         None,
-        description="zipkin: how large the traces' tables may be on the disk, then the older half goes; default: what the volume has room for",
+        description="zipkin: how large the traces' tables may be, then the older half goes; default: what the volume has room for",
     )
     memory: Size = Field(
         768 * MIB, description="zipkin: the memory limit of Zipkin and its database together; a third is the database's"

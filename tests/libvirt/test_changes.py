@@ -172,7 +172,15 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
 
 
 def sealed_in(folder: Path, version: str = "v1.20.2", kubelet: bytes = b"") -> None:
-    lay_out(folder, version, "buoyantio/linkerd:ours", f"meshctl/kubectl:{version}", "meshctl/echo:1")
+    lay_out(
+        folder,
+        version,
+        "buoyantio/linkerd:ours",
+        f"meshctl/kubectl:{version}",
+        "meshctl/echo:1",
+        "meshctl/zipkin:3.5.1",
+        "meshctl/zipkin-database:3.5.1",
+    )
     if kubelet:
         (folder / "bin/kubelet").write_bytes(kubelet)
     seal(folder, version)
@@ -421,8 +429,11 @@ OF_EXTERNAL = {"kind": "external", "address": "10.20.0.9", "sample_rate": 0.5, "
 
 CHANGES |= {
     **{(f"tracing.{name}", ""): put("tracing", to={"volume": "d", name: value}) for name, value in OF_ZIPKIN.items()},
-    **{(f"tracing.{name}", ""): put("tracing", to={"kind": "external", "address": "10.20.0.9", name: value}) for name, value in OF_EXTERNAL.items()},
-}  # fmt: skip
+    **{
+        (f"tracing.{name}", ""): put("tracing", to={"kind": "external", "address": "10.20.0.9", name: value})
+        for name, value in OF_EXTERNAL.items()
+    },
+}
 
 UNTRIED = {
     "hosts[].pool.thin": "logical pools have a shell, which the test driver's hosts lack: tests/unit/hosts, tests/lab/test_storage",

@@ -52,8 +52,9 @@ _TAIL = """
 - `mesh.config_file` is checked as `meshctl mesh validate` does: what that release would refuse is a problem with its line in that file.
   `mesh.port` and `mesh.admin_port` are those of the file.
 - A dtab of `mesh` names the namer `io.l5d.k8s` and namespaces that are in `mesh.namespace` or `mesh.namespaces`.
-- `tracing` of kind zipkin needs a data volume called `tracing.volume` on its node, twice as large as `tracing.max_size` and 256MiB more, and a
-  bundle with Zipkin in it. `mesh.tracer` and `mesh.config_file` do not stand beside `tracing`: one of them says where traces go.
+- `tracing` of kind zipkin needs a data volume called `tracing.volume` on its node, twice as large as `tracing.max_size` and
+  256MiB more, and a bundle with Zipkin in it. `mesh.tracer` and `mesh.config_file` do not stand beside `tracing`: one of them says
+  where traces go.
 - On Kubernetes 1.5 `mesh.tracer.host` is no name of the cluster's DNS.
 """
 

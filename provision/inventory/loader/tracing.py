@@ -30,7 +30,7 @@ def problems(parts: Parts) -> Iterator[Problem]:
 
 
 def _said_twice(parts: Parts) -> Iterator[Problem]:
-    """linkerd has one tracer, and it is `tracing` that says which."""
+    """Linkerd has one tracer, and it is `tracing` that says which."""
     if parts.document.has(("mesh", "tracer")):
         yield parts.document.problem(("mesh", "tracer"), "tracing says where traces go", "take one of the two out")
     if parts.mesh is not None and parts.mesh.config_file is not None:
