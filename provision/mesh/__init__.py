@@ -25,6 +25,7 @@ from provision.mesh.ours import (
     stale_pods,
 )
 from provision.mesh.probe import Routed, judge_metrics, judge_ping, judge_route, probe_argv, route_argv
+from provision.mesh.traces import Hop, Trace, read_traces, traces_argv
 from provision.mesh.vitals import Scrape, Vitals, config_drift, judge_vitals, read_scrape, vitals_argv
 from provision.mesh.zipkin import API_PORT, PASSWORD, SECRET, ZIPKIN, Keeper
 
@@ -39,11 +40,13 @@ __all__ = [
     "SECRET",
     "ZIPKIN",
     "Configuration",
+    "Hop",
     "Keeper",
     "Manifest",
     "Platform",
     "Routed",
     "Scrape",
+    "Trace",
     "Vitals",
     "apps",
     "config_drift",
@@ -62,7 +65,9 @@ __all__ = [
     "pod_digests",
     "probe_argv",
     "read_scrape",
+    "read_traces",
     "route_argv",
     "stale_pods",
+    "traces_argv",
     "vitals_argv",
 ]
