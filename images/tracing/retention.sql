@@ -12,23 +12,23 @@ CREATE OR REPLACE DEFINER = 'root'@'localhost' PROCEDURE forget(last BIGINT)
 BEGIN
   DECLARE to_come BIGINT DEFAULT (UNIX_TIMESTAMP() + 3600) * 1000000;
   REPEAT
-    DELETE FROM zipkin_annotations WHERE a_timestamp <= last LIMIT 2000;
+    DELETE FROM zipkin_annotations WHERE a_timestamp <= last ORDER BY a_timestamp LIMIT 5000;
   UNTIL ROW_COUNT() = 0 END REPEAT;
   REPEAT
-    DELETE FROM zipkin_annotations WHERE a_timestamp > to_come LIMIT 2000;
+    DELETE FROM zipkin_annotations WHERE a_timestamp > to_come ORDER BY a_timestamp LIMIT 5000;
   UNTIL ROW_COUNT() = 0 END REPEAT;
   REPEAT
-    DELETE FROM zipkin_spans WHERE start_ts <= last LIMIT 2000;
+    DELETE FROM zipkin_spans WHERE start_ts <= last ORDER BY start_ts LIMIT 5000;
   UNTIL ROW_COUNT() = 0 END REPEAT;
   REPEAT
-    DELETE FROM zipkin_spans WHERE start_ts > to_come LIMIT 2000;
+    DELETE FROM zipkin_spans WHERE start_ts > to_come ORDER BY start_ts LIMIT 5000;
   UNTIL ROW_COUNT() = 0 END REPEAT;
   -- Half of a span that both sides report has no time of its own: it goes with the last of its annotations.
   REPEAT
     DELETE FROM zipkin_spans WHERE start_ts IS NULL AND NOT EXISTS (
       SELECT 1 FROM zipkin_annotations a WHERE a.trace_id_high = zipkin_spans.trace_id_high
         AND a.trace_id = zipkin_spans.trace_id AND a.span_id = zipkin_spans.id
-    ) LIMIT 2000;
+    ) LIMIT 5000;
   UNTIL ROW_COUNT() = 0 END REPEAT;
 END $$
 
