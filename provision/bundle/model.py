@@ -8,6 +8,7 @@ images: [{reference: k8s.gcr.io/pause:3.2, archive: images/pause.tar}, …]
 mesh: {image: "buoyantio/linkerd:0.8.5", standin: false}
 kubectl: …      # image of the mesh's side-car
 echo: …         # image of the application that the mesh is verified with
+tracing: {zipkin: "meshctl/zipkin:3.5.1", database: "meshctl/zipkin-database:3.5.1"}    # where it has them
 """
 
 from __future__ import annotations
@@ -54,6 +55,14 @@ class MeshImage:
 
 
 @dataclass(frozen=True)
+class TracingImages:
+    """The images of Zipkin and of its database."""
+
+    zipkin: str
+    database: str
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A sealed bundle. `digest` is the sha256 of bundle.yaml, which holds the digests of all else."""
 
@@ -65,6 +74,7 @@ class Bundle:
     kubectl: str | None
     echo: str | None
     digest: str
+    tracing: TracingImages | None = None
 
     @property
     def size(self) -> int:
@@ -90,7 +100,7 @@ def load(folder: Path) -> Bundle:
 def _bundle(said: dict[str, Any], digest: str) -> Bundle:
     if said["format"] != FORMAT:
         raise ValueError(f"format is {said['format']!r}")
-    mesh = said.get("mesh")
+    mesh, tracing = said.get("mesh"), said.get("tracing")
     return Bundle(
         kubernetes=str(said["kubernetes"]),
         architecture=str(said["architecture"]),
@@ -100,6 +110,7 @@ def _bundle(said: dict[str, Any], digest: str) -> Bundle:
         kubectl=said.get("kubectl"),
         echo=said.get("echo"),
         digest=digest,
+        tracing=TracingImages(str(tracing["zipkin"]), str(tracing["database"])) if tracing else None,
     )
 
 
@@ -112,6 +123,8 @@ def _inside(path: str) -> str:
 def save(folder: Path, bundle: Bundle) -> Bundle:
     """Writes bundle.yaml, whole; gives the bundle with its digest."""
     said = {"format": FORMAT, **{key: value for key, value in asdict(bundle).items() if key != "digest"}}
+    if bundle.tracing is None:
+        del said["tracing"]  # bundles without it are known by the digest that they always had
     said["files"], said["images"] = list(said["files"]), list(said["images"])
     content = yaml.safe_dump(said, sort_keys=False, width=120).encode()
     partial = folder / f".{NAME}.partial"

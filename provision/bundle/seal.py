@@ -10,12 +10,15 @@ from pathlib import Path
 from provision.base.errors import ImageError
 from provision.base.events import Emit, Warned, nowhere
 from provision.bundle.containers import references
-from provision.bundle.model import Bundle, Image, MeshImage, hashed, save
+from provision.bundle.model import Bundle, Image, MeshImage, TracingImages, hashed, save
 
 BINARIES = ("bin/kubeadm", "bin/kubelet", "bin/kubectl", "cni/bridge", "cni/host-local", "cni/loopback")
 
 STANDIN = "l5d-standin"
 """Last part of the repository of what stands in for linkerd; any image so named is labelled a stand-in everywhere."""
+
+ZIPKIN, DATABASE = "zipkin", "zipkin-database"
+"""Last parts of the repositories of the two images that `tracing:` needs; both, or none, are of use."""
 
 _1_5 = (
     "gcr.io/google_containers/kube-apiserver-amd64:{version}",
@@ -140,18 +143,24 @@ def _bundle(folder: Path, version: str, contents: Contents, emit: Emit) -> Bundl
         architecture="amd64",
         files=tuple(hashed(folder, contents.files, emit)),
         images=contents.images,
-        mesh=MeshImage(mesh, standin=_last_part(mesh) == STANDIN) if mesh else None,
+        mesh=MeshImage(mesh, standin=last_part(mesh) == STANDIN) if mesh else None,
         kubectl=_first(names, "kubectl"),
         echo=_first(names, "echo"),
         digest="",
+        tracing=_tracing(_first(names, ZIPKIN), _first(names, DATABASE)),
     )
 
 
+def _tracing(zipkin: str | None, database: str | None) -> TracingImages | None:
+    return TracingImages(zipkin, database) if zipkin and database else None
+
+
 def _first(references: list[str], name: str) -> str | None:
-    return next((reference for reference in references if _last_part(reference) == name), None)
+    return next((reference for reference in references if last_part(reference) == name), None)
 
 
-def _last_part(reference: str) -> str:
+def last_part(reference: str) -> str:
+    """`zipkin` of openzipkin/zipkin:3.5.1."""
     return reference.rpartition("/")[2].partition(":")[0]
 
 
@@ -172,4 +181,10 @@ def _warnings(bundle: Bundle) -> Iterator[Warned]:
         yield Warned(
             "no image of the echo app: the mesh cannot be verified by a request",
             "`meshctl bundle build` writes meshctl/echo; copy its archive here and seal again",
+        )
+    held = {last_part(image.reference) for image in bundle.images} & {ZIPKIN, DATABASE}
+    if len(held) == 1:
+        yield Warned(
+            f"of Zipkin's two images there is {held.pop()} only: this bundle has no tracing",
+            "`meshctl bundle build --with tracing` writes both; copy their archives here and seal again",
         )

@@ -21,14 +21,30 @@ def bundle() -> None:
 @click.option(
     "--from", type=click.Choice(["debian-source"]), required=True, expose_value=False, help="What to build from."
 )
+@click.option(
+    "--with",
+    "parts",
+    type=click.Choice(["tracing"]),
+    multiple=True,
+    help="What else to put in; tracing: Zipkin from Maven Central, and Debian's MariaDB.",
+)
+@click.option(
+    "--zipkin",
+    "archive",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With tracing, where Maven Central cannot be reached: Zipkin's image, as `docker save` writes it.",
+)
 @VERBOSE
-def build(verbose: bool) -> None:
+def build(parts: tuple[str, ...], archive: Path | None, verbose: bool) -> None:
     """Build a bundle of Kubernetes 1.20.2 from Debian's source package, unless it is in the cache."""
     from provision.bundle import build as run
+    from provision.bundle import build_with_tracing
     from provision.cli.screen import watched
 
+    if archive is not None and not parts:
+        raise click.UsageError("--zipkin is for --with tracing")
     with watched(verbose=verbose) as emit:
-        path = run(emit)
+        path = build_with_tracing(emit, archive) if parts else run(emit)
     say(str(path))
 
 
@@ -50,7 +66,7 @@ def seal(folder: str, version: str) -> None:
 @bundle.command()
 @FOLDER
 def verify(folder: str) -> None:
-    """Hash everything in a bundle again (DIR, or debian-source)."""
+    """Hash everything in a bundle again (DIR, debian-source, or debian-source+tracing)."""
     from provision.bundle import find
     from provision.bundle import verify as run
     from provision.cli.screen import watched
@@ -64,7 +80,7 @@ def verify(folder: str) -> None:
 @FOLDER
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(folder: str, as_json: bool) -> None:
-    """Show what a bundle holds (DIR, or debian-source)."""
+    """Show what a bundle holds (DIR, debian-source, or debian-source+tracing)."""
     import json
     from dataclasses import asdict
 
@@ -84,5 +100,7 @@ def show(folder: str, as_json: bool) -> None:
         f"Kubernetes {sealed.kubernetes} for {sealed.architecture}, {approximate_size(sealed.size)}, digest {sealed.digest[:12]}"
     )
     say(f"mesh: {mesh}")
+    if sealed.tracing is not None:
+        say(f"tracing: {sealed.tracing.zipkin}, {sealed.tracing.database}")
     for image in sealed.images:
         say(f"  {image.reference}  {image.archive}")

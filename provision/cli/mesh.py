@@ -12,7 +12,7 @@ class _Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the alphabet's order."""
-        return sorted([*super().list_commands(ctx), "migrate", "route", "status"])
+        return sorted([*super().list_commands(ctx), "migrate", "route", "status", "traces"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the command's module."""
@@ -28,12 +28,16 @@ class _Group(click.Group):
             from provision.cli.mesh_status import status
 
             return status
+        if cmd_name == "traces":
+            from provision.cli.mesh_traces import traces
+
+            return traces
         return super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=_Group)
 def mesh() -> None:
-    """Check linkerd's configuration, see where a request goes, and how the nodes' linkerds are."""
+    """Check linkerd's configuration, see where a request goes, how the nodes' linkerds are, and what was slow."""
 
 
 mesh.add_command(validate)

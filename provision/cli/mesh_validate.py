@@ -210,7 +210,7 @@ def _inventory(file: str, text: str, release: str | None, place: Place) -> Subje
     if own is None and release not in (None, version):
         raise click.UsageError(f"{file} is rendered for linkerd {version}: mesh.version says another, not --linkerd")
     mine = replace(mine, kubernetes=place.kubernetes or cluster.kubernetes.version.removeprefix("v"))
-    return Subject(own or f"{file}:linkerd.yaml", configuration(cluster.mesh).text, release or version, mine)
+    return Subject(own or f"{file}:linkerd.yaml", configuration(cluster.traced_mesh).text, release or version, mine)
 
 
 def _named(file: str, text: str, release: str | None, place: Place) -> Subject | None:

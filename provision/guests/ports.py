@@ -22,6 +22,7 @@ class Where(StrEnum):
 
     EVERY = "every node"
     CONTROL_PLANE = "control plane"
+    POD = "its Service and pod, no node's own address"
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,17 @@ def mesh_ports(routers: Iterable[int], admin: int) -> tuple[Port, ...]:
             setting="`mesh.admin_port`",
         ),
     )
+
+
+ZIPKIN = Port(
+    (9410, 9411),
+    "Zipkin: scribe, HTTP",
+    Where.POD,
+    Who.INSIDE,
+    "nothing",
+    "everybody with a route to the pods reads the URIs of all requests that are traced",
+    setting="`tracing: {kind: zipkin}`",
+)
 
 
 def numbers(ports: Iterable[Port], who: Who) -> tuple[int, ...]:

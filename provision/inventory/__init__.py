@@ -20,6 +20,7 @@ from provision.inventory.loader.load import load, read
 from provision.inventory.loader.schema import json_schema
 from provision.inventory.model import Cluster, Host, Node, Spread
 from provision.inventory.template import bridge_names, free_range, named, placed_in
+from provision.inventory.tracing import Tracing, volume_of
 from provision.inventory.uri import machine_behind, parse_uri
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Spread",
     "Taken",
     "TooSmall",
+    "Tracing",
     "bridge_names",
     "draft",
     "free_range",
@@ -51,4 +53,5 @@ __all__ = [
     "pod_subnets",
     "read",
     "recognise",
+    "volume_of",
 ]

@@ -29,6 +29,7 @@ from provision.base.strict import FieldFault, Strict
 from provision.base.units import KIB, MIB, TIB, format_size
 from provision.inventory.jump import parse_jump
 from provision.inventory.policy import Country, Policy
+from provision.inventory.tracing import Tracing, home
 from provision.inventory.uri import is_test, parse_uri
 from provision.linkerd.wanted import Mesh
 from provision.storage import BOUND, STATE_KIND, STATE_MOUNT, STATE_VOLUME_SIZE, Pool, Storage, Volume
@@ -57,6 +58,10 @@ OTHERS_NAMES = (
 
 LARGEST_MEMORY = 64 * TIB
 """What Linux maps with page tables of four levels (46 bits: Documentation/arch/x86/x86_64/mm.rst)."""
+
+
+BUILT = ("debian-source", "debian-source+tracing")
+"""The bundles that `meshctl bundle build` makes, as the inventory calls them."""
 
 
 class HostCpu(Strict):
@@ -415,7 +420,8 @@ class Kubernetes(Strict):
 
     version: Version = Field(description="v1.5.x or v1.20.x, as the bundle holds it")
     bundle: str = Field(
-        "debian-source", description="debian-source (built by `meshctl bundle build`), or the folder of a sealed bundle"
+        "debian-source",
+        description="debian-source or debian-source+tracing (built by `meshctl bundle build`), or the folder of a sealed bundle",
     )
     pod_cidr: Cidr = Field(
         "10.244.0.0/16",
@@ -434,8 +440,8 @@ class Kubernetes(Strict):
     @field_validator("bundle")
     @classmethod
     def _known_bundle(cls, value: str) -> str:
-        if value != "debian-source" and "/" not in value:
-            raise ValueError(f"{value!r} is not a known bundle\ndebian-source; a folder is written ./{value}")
+        if value not in BUILT and "/" not in value:
+            raise ValueError(f"{value!r} is not a known bundle\n{' or '.join(BUILT)}; a folder is written ./{value}")
         return value
 
     @property
@@ -498,6 +504,7 @@ class Cluster(Strict):
     firewall: bool = Field(
         True, description="whether the nodes' ports are closed to everybody but nodes, pods and network.admin_cidrs"
     )
+    tracing: Tracing | None = Field(None, description="who keeps traces of the mesh's requests; default: nobody")
     backup: Backup = Field(default_factory=Backup, description="what `meshctl backup` writes")
     policy: Policy = Field(default_factory=Policy, description="where the cluster's data may be")
 
@@ -513,6 +520,21 @@ class Cluster(Strict):
         from provision.specs import Owner  # not above: checking an inventory does without
 
         return Owner(self.cluster, self.id or "")
+
+    @property
+    def traced_mesh(self) -> Mesh:
+        """Linkerd as it is to run: with the tracer that `tracing` makes of it."""
+        if self.tracing is None:
+            return self.mesh
+        tracer = self.tracing.tracer(self.kubernetes.service_cidr)
+        return self.mesh.model_copy(update={"tracer": tracer})
+
+    @property
+    def traces_home(self) -> Node | None:
+        """The node whose Zipkin keeps the traces, None where there is none in the cluster."""
+        if self.tracing is None or self.tracing.kind != "zipkin":
+            return None
+        return home(self.tracing, self.nodes)
 
     def host(self, name: str) -> Host:
         """The host called `name`."""

@@ -187,7 +187,8 @@ class Kubectl:
             kinds[_namespace(manifest)].add(Kind(manifest["apiVersion"], manifest["kind"].lower() + "s"))
         places = [_Place(name, tuple(sorted(some))) for name, some in kinds.items()]
         if labels:
-            own = {Kind("v1", "namespaces"), *(kind for some in kinds.values() for kind in some)}
+            # What an inventory no longer wants may be the last of its kind: then no wanted object names it.
+            own = {Kind("v1", "namespaces"), Kind("v1", "secrets"), *(kind for some in kinds.values() for kind in some)}
             places.append(_Place(EVERYWHERE, tuple(sorted(own)), labels))
         live = {_key(item): item for item in self._lists(places)}
         here = [manifest for manifest in wanted if _key(manifest) in live]

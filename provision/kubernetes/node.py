@@ -214,7 +214,7 @@ def parse(text: str) -> dict[str, tuple[str, ...]]:
 
 def compare(profile: Profile, spec: Spec, member: Member, said: Mapping[str, tuple[str, ...]]) -> NodeState:
     """Pure: what was said against what is wanted."""
-    archives = archives_for(profile, spec, member.role)
+    archives = archives_for(profile, spec, member)
     stamp = said.get("prepared", ())
     prepared = stamp in (spec.stamp, (spec.former_stamp(member, archives),))
     programs = () if prepared else tuple(program for program in spec.programs if program.line not in stamp)

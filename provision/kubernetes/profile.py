@@ -126,11 +126,12 @@ class Profile(Protocol):
         ...
 
 
-def archives_for(profile: Profile, spec: Spec, role: str) -> tuple[Archive, ...]:
-    """The archives a node of this role loads: a worker leaves out what only the control plane runs."""
-    if role == CONTROL_PLANE:
-        return spec.archives
-    return tuple(a for a in spec.archives if any(_short(r) not in profile.only_control_plane for r in a.references))
+def archives_for(profile: Profile, spec: Spec, member: Member) -> tuple[Archive, ...]:
+    """The archives a node loads: a worker leaves out what only the control plane runs, and each what is for others alone."""
+    archives = tuple(one for one in spec.archives if one.nodes is None or member.name in one.nodes)
+    if member.role == CONTROL_PLANE:
+        return archives
+    return tuple(a for a in archives if any(_short(r) not in profile.only_control_plane for r in a.references))
 
 
 def _short(reference: str) -> str:

@@ -55,11 +55,12 @@ class Program:
 
 @dataclass(frozen=True)
 class Archive:
-    """A docker-save archive of the bundle and the image references it brings."""
+    """A docker-save archive of the bundle and the image references it brings. `nodes` are those that it is for; None: for all."""
 
     path: str
     sha256: str
     references: tuple[str, ...]
+    nodes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,7 @@ requests that linkerd's namer makes: with hostNetwork it listens on the node's o
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from provision.base.units import MIB
 from provision.linkerd.knowledge.versions import number
@@ -18,7 +15,9 @@ from provision.linkerd.render import HOST_NETWORK, SERVICE
 from provision.linkerd.wanted import Mesh
 from provision.mesh import ours
 from provision.mesh.config import Configuration, port_names
+from provision.mesh.objects import Manifest, Platform, daemonset, object_of, service
 from provision.mesh.ours import POD_DIGEST
+from provision.mesh.zipkin import Keeper, zipkin
 
 ECHO_PORT = 8080
 PROXY_PORT = 8001
@@ -48,39 +47,23 @@ JVM_OPTIONS = "-XX:+PerfDisableSharedMem"
 GRACE_S = 30
 """Above linkerd's own grace of 10 s, so that SIGTERM lets requests end."""
 
-Manifest = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Platform:
-    """What the cluster and the bundle say: API groups, images, and how pods come onto the control plane."""
-
-    daemonset_api: str
-    rbac_api: str | None
-    dns_policy: str
-    mesh_image: str
-    standin: bool
-    kubectl_image: str
-    echo_image: str | None
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    tolerations: tuple[Mapping[str, Any], ...] = ()
-    server_rolls: bool = False
-    """Whether the server would replace pods when a template changes. It is told not to: that is meshctl's, node by node (ADR 0037)."""
-
-
-def manifests(cluster: str, mesh: Mesh, config: Configuration, platform: Platform) -> tuple[Manifest, ...]:
-    """Every object, in the order in which they are to be applied."""
+def manifests(
+    cluster: str, mesh: Mesh, config: Configuration, platform: Platform, keeper: Keeper | None = None
+) -> tuple[Manifest, ...]:
+    """Every object, in the order in which they are to be applied; `keeper` is who keeps traces in the cluster, if anybody does."""
     marks = ours.marks(cluster)
     digest = hashlib.sha256(config.text.encode()).hexdigest()[:16]
     return (
         *(_namespace(mesh.namespace, marks) if mesh.namespace not in GIVEN_NAMESPACES else ()),
         *(_access(mesh, platform, marks) if platform.rbac_api else ()),
-        _object(
+        object_of(
             "v1", "ConfigMap", _config_name(digest), mesh.namespace, {**APP, **marks}, data={CONFIG_KEY: config.text}
         ),
         _linkerd(mesh, config, platform, marks, digest),
         _front(mesh, config, marks),
         *(_echo(mesh, platform, marks, platform.echo_image) if platform.echo_image else ()),
+        *(zipkin(keeper, mesh.namespace, marks, platform) if keeper is not None else ()),
     )
 
 
@@ -92,17 +75,8 @@ def _config_name(config_digest: str) -> str:
 def _front(mesh: Mesh, config: Configuration, marks: Mapping[str, str]) -> Manifest:
     """The Service l5d. For the daemonset transformer only its endpoints count, so that it needs no address of its own."""
     open_admin = {"admin": mesh.admin_port} if mesh.admin_address != LOOPBACK else {}
-    front = _service(SERVICE, mesh.namespace, APP, marks, {**port_names(config.ports), **open_admin})
+    front = service(SERVICE, mesh.namespace, APP, marks, {**port_names(config.ports), **open_admin})
     return {**front, "spec": {**front["spec"], **({"clusterIP": "None"} if mesh.topology == PAIRED else {})}}
-
-
-def _object(api: str, kind: str, name: str, namespace: str, labels: Mapping[str, str], **more: Any) -> Manifest:
-    return {
-        "apiVersion": api,
-        "kind": kind,
-        "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
-        **more,
-    }
 
 
 def _namespace(name: str, marks: Mapping[str, str]) -> tuple[Manifest, ...]:
@@ -115,13 +89,6 @@ def pod_digests(manifests: Iterable[Manifest]) -> dict[str, str]:
     return {one["labels"]["app"]: one["annotations"][POD_DIGEST] for one in templates}
 
 
-def _service(
-    name: str, namespace: str, app: Mapping[str, str], marks: Mapping[str, str], ports: Mapping[str, int]
-) -> Manifest:
-    listed = [{"name": port, "port": number, "targetPort": number} for port, number in ports.items()]
-    return _object("v1", "Service", name, namespace, {**app, **marks}, spec={"selector": dict(app), "ports": listed})
-
-
 def _access(mesh: Mesh, platform: Platform, marks: Mapping[str, str]) -> Iterator[Manifest]:
     """Where the API server authorizes: read what the namer reads in the namespaces that are routed to, nothing else."""
     api, labels = str(platform.rbac_api), {**APP, **marks}
@@ -129,34 +96,14 @@ def _access(mesh: Mesh, platform: Platform, marks: Mapping[str, str]) -> Iterato
     rules = [{"apiGroups": [""], "resources": kinds, "verbs": ["get", "list", "watch"]}]
     subject = {"kind": "ServiceAccount", "name": "l5d", "namespace": mesh.namespace}
     role = {"apiGroup": api.partition("/")[0], "kind": "Role", "name": "l5d"}
-    yield _object("v1", "ServiceAccount", "l5d", mesh.namespace, labels)
+    yield object_of("v1", "ServiceAccount", "l5d", mesh.namespace, labels)
     for namespace in dict.fromkeys((mesh.namespace, *mesh.namespaces)):
-        yield _object(api, "Role", "l5d", namespace, labels, rules=rules)
-        yield _object(api, "RoleBinding", "l5d", namespace, labels, roleRef=role, subjects=[subject])
+        yield object_of(api, "Role", "l5d", namespace, labels, rules=rules)
+        yield object_of(api, "RoleBinding", "l5d", namespace, labels, roleRef=role, subjects=[subject])
 
 
 def _lists_only(mesh: Mesh) -> bool:
     return number(mesh.version) < LISTS_ONLY
-
-
-def _daemonset(
-    platform: Platform,
-    name: str,
-    namespace: str,
-    labels: Mapping[str, str],
-    app: Mapping[str, str],
-    pod: Manifest,
-    annotations: Mapping[str, str],
-) -> Manifest:
-    # The pods' digest counts among their annotations, over what they are without it.
-    metadata = {"labels": dict(labels), "annotations": {**platform.annotations, **annotations}}
-    tolerations = {"tolerations": [dict(one) for one in platform.tolerations]} if platform.tolerations else {}
-    template: Manifest = {"metadata": metadata, "spec": {**pod, **tolerations}}
-    text = json.dumps(template, sort_keys=True)
-    metadata["annotations"][POD_DIGEST] = hashlib.sha256(text.encode()).hexdigest()[:16]
-    strategy = {"updateStrategy": {"type": "OnDelete"}} if platform.server_rolls else {}
-    spec = {"selector": {"matchLabels": dict(app)}, **strategy, "template": template}
-    return _object(platform.daemonset_api, "DaemonSet", name, namespace, labels, spec=spec)
 
 
 def _linkerd(
@@ -174,7 +121,7 @@ def _linkerd(
     annotations = {"meshctl/config-digest": config_digest}
     if platform.standin:
         annotations["meshctl/stand-in"] = f"{platform.mesh_image} stands in for linkerd {mesh.version}"
-    return _daemonset(platform, "l5d", mesh.namespace, labels, APP, pod, annotations)
+    return daemonset(platform, "l5d", mesh.namespace, labels, APP, pod, annotations)
 
 
 def _proxy_container(mesh: Mesh, config: Configuration, platform: Platform) -> Manifest:
@@ -243,5 +190,5 @@ def _echo(mesh: Mesh, platform: Platform, marks: Mapping[str, str], image: str) 
             "timeoutSeconds": 5,
         },
     }
-    daemonset = _daemonset(platform, "echo", mesh.namespace, {**ECHO, **marks}, ECHO, {"containers": [container]}, {})
-    return daemonset, _service("echo", mesh.namespace, ECHO, marks, {"http": ECHO_PORT})
+    echo = daemonset(platform, "echo", mesh.namespace, {**ECHO, **marks}, ECHO, {"containers": [container]}, {})
+    return echo, service("echo", mesh.namespace, ECHO, marks, {"http": ECHO_PORT})

@@ -8,6 +8,9 @@ from typing import Any
 POD_DIGEST = "meshctl/pod-digest"
 """The annotation of pods that says which template they were made from: whether a pod is the wanted one, or still an older."""
 
+HOSTNAME = "kubernetes.io/hostname"
+"""The label of nodes that says their name; each kubelet since 1.3 sets it."""
+
 Apps = Collection[tuple[str, str]]
 """Namespaces, and the apps whose pods are wanted in them."""
 
@@ -21,6 +24,16 @@ def apps(wanted: Iterable[Mapping[str, Any]]) -> Apps:
     """Of the DaemonSets among objects."""
     sets = [one for one in wanted if one["kind"] == "DaemonSet"]
     return {(one["metadata"]["namespace"], one["spec"]["template"]["metadata"]["labels"]["app"]) for one in sets}
+
+
+def places(wanted: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
+    """By app, the only node that its pods belong on, of the DaemonSets that are for one."""
+    templates = (one["spec"]["template"] for one in wanted if one["kind"] == "DaemonSet")
+    return {
+        one["metadata"]["labels"]["app"]: one["spec"]["nodeSelector"][HOSTNAME]
+        for one in templates
+        if HOSTNAME in one["spec"].get("nodeSelector", {})
+    }
 
 
 def former_pods(pods: Iterable[Mapping[str, Any]], wanted: Apps) -> list[Mapping[str, Any]]:

@@ -250,6 +250,23 @@ TABLE: dict[str, tuple[Row, ...]] = {
             LIVE,
             "configuration and pods are replaced, one node after the other; meanwhile a neighbour's linkerd serves the node's requests",
         ),
+        Row(
+            ("tracing.kind", "tracing.sample_rate", "tracing.service_address", "tracing.address", "tracing.port"),
+            LIVE,
+            "linkerd's configuration and pods are replaced, as for a changed mesh; a Zipkin that is no longer wanted goes, and what it has"
+            " stored stays on the volume",
+        ),
+        Row(
+            ("tracing.node", "tracing.volume"),
+            LIVE,
+            "Zipkin begins there with nothing; what it had stored stays on the former volume until somebody deletes it",
+        ),
+        Row(
+            ("tracing.max_age_h", "tracing.max_size", "tracing.memory"),
+            LIVE,
+            "Zipkin's pod is replaced; spans that are sent meanwhile are lost, what is stored stays",
+        ),
+        Row(("tracing.api_port",), LOOKS, "where `mesh traces` asks"),
         Row(("mesh.roll.*",), LOOKS, "how the next change of the mesh comes onto the nodes"),
     ),
 }  # fmt: skip

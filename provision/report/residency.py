@@ -9,7 +9,7 @@ from typing import Any
 
 from provision import __version__
 from provision.base.units import MIB, approximate_size
-from provision.inventory import Cluster, parse_uri
+from provision.inventory import Cluster, parse_uri, volume_of
 from provision.inventory.countries import name_of
 from provision.inventory.residency import Verdict
 from provision.report.logs import KEPT
@@ -123,6 +123,7 @@ def _stored(cluster: Cluster, seen: Whereabouts) -> Iterator[Stored]:
                 kept,
                 "the pods that mount it, and who reaches that server",
             )
+    yield from _traces(cluster, seen)
     yield Stored(
         "backups (every object of Kubernetes, Secrets, the authority's keys), run logs, the kubeconfig",
         "the machines that meshctl is run on: backup --to FILE, ~/.local/state/meshctl",
@@ -130,6 +131,22 @@ def _stored(cluster: Cluster, seen: Whereabouts) -> Iterator[Stored]:
         f"backups until somebody deletes the file; of runs the last {KEPT} ($MESHCTL_KEEP_RUNS)",
         f"who runs meshctl; backups {_encrypted(cluster)}",
     )  # fmt: skip
+
+
+def _traces(cluster: Cluster, seen: Whereabouts) -> Iterator[Stored]:
+    """What a Zipkin in the cluster keeps; one elsewhere is a recipient."""
+    tracing, home = cluster.tracing, cluster.traces_home
+    volume = volume_of(tracing, home) if tracing is not None and home is not None else None
+    if tracing is None or home is None or volume is None:
+        return
+    share = f"of {tracing.sample_rate:g} of all requests"
+    yield Stored(
+        f"traces {share}: their URIs with query strings, hosts and times",
+        f"node {home.name}, {volume.mount}/zipkin",
+        _country(_of_node(cluster, seen, home.name)),
+        f"{tracing.max_age_h} h, and {approximate_size(tracing.room(volume.size))} at the most: then the older half goes",
+        "every pod and node of the cluster: Zipkin asks nobody who he is; root of the node",
+    )
 
 
 def _disk(cluster: Cluster, disk: Disk) -> Stored:
@@ -201,5 +218,8 @@ def _measures(cluster: Cluster) -> Iterator[str]:
     yield "nodes let in SSH keys only, and each node's host key is known before the first connection"
     yield f"backups {_encrypted(cluster)}, and are for their owner only (mode 0600)"
     yield "requests between services are not encrypted by the mesh, unless mesh.config_file says so"
+    if cluster.firewall:
+        yield f"ports of nodes are closed to all but nodes, pods and {', '.join(cluster.network.admins)} (docs/security.md)"
     yield "disks are as safe as the hosts' devices: meshctl encrypts none"
-    yield "docs/security.md says which ports are open, and to whom"
+    if not cluster.firewall:
+        yield "ports of nodes are open to whoever reaches them (firewall: false; docs/security.md)"

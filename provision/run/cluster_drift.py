@@ -10,7 +10,18 @@ from provision.inventory import Cluster
 from provision.kubernetes import Kubectl, NodeState, first_serving, kubectl_for, observe, profile_for
 from provision.kubernetes.kubectl import EVERYWHERE, known_nodes
 from provision.libvirt_xml import DomainSeen
-from provision.mesh import Manifest, apps, digest_of, former_pods, in_words, marks, node_of, pod_digests, stale_pods
+from provision.mesh import (
+    Manifest,
+    apps,
+    digest_of,
+    former_pods,
+    in_words,
+    marks,
+    node_of,
+    places,
+    pod_digests,
+    stale_pods,
+)
 from provision.plan import Drift, cluster_drift
 from provision.run.access import node_target
 from provision.run.engine import Intent, World
@@ -95,7 +106,8 @@ def _pods(kubectl: Kubectl, wanted: tuple[Manifest, ...], cluster: Cluster) -> I
             node_of(pod), f"pod {pod['metadata']['name']}", "template", digests[app], digest_of(pod) or "none of ours"
         )
     running = {(pod["metadata"]["labels"].get("app"), node_of(pod)) for pod in here}
+    at = places(wanted)
     for app in digests:
         for node in cluster.nodes:
-            if (app, node.name) not in running:
+            if at.get(app, node.name) == node.name and (app, node.name) not in running:
                 yield cluster_drift(node.name, f"pod {app}", "state", "there", "absent")

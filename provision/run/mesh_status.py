@@ -42,7 +42,7 @@ class RouterStatus:
 def mesh_status(world: World, apart_s: float) -> tuple[RouterStatus, ...]:
     """Every node's linkerd, looked at twice, `apart_s` seconds between the looks."""
     world.sessions.ask_now()
-    domains, config = world.domains(), configuration(world.cluster.mesh)
+    domains, config = world.domains(), configuration(world.cluster.traced_mesh)
     shells = [partial(_shell, world, node.name, domains) for node in world.cluster.nodes]
     first = for_each(shells, partial(_look, world.cluster.mesh.admin_port))
     pause(apart_s)

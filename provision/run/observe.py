@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from provision.base.errors import HypervisorError, KubernetesError, MeshError, ShellError, StageTimeout, cause
 from provision.base.parallel import for_each
 from provision.base.shell import Shell
+from provision.base.units import MIB
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.bundle import Bundle, MeshImage
 from provision.guests import Boot, KeyRefused, Sessions, Ssh, disk_sizes, observe_boot, target
 from provision.guests.firewall import PROGRAM, Firewall
-from provision.guests.ports import mesh_ports, opened_by
+from provision.guests.ports import ZIPKIN, mesh_ports, opened_by
 from provision.hosts import Hypervisor, abandoned, with_core_kinds
-from provision.inventory import Cluster, Host
+from provision.inventory import Cluster, Host, volume_of
 from provision.kubernetes import (
     CONTROL_PLANE,
     Archive,
@@ -35,6 +36,7 @@ from provision.linkerd.knowledge.versions import RELEASES
 from provision.linkerd.wanted import Mesh
 from provision.mesh import (
     POD_DIGEST,
+    Keeper,
     Manifest,
     Platform,
     apps,
@@ -43,6 +45,7 @@ from provision.mesh import (
     in_words,
     manifests,
     marks,
+    places,
     pod_digests,
 )
 from provision.placement import Topology, check_machines, parse_capabilities
@@ -170,20 +173,34 @@ def kubernetes_spec(cluster: Cluster, wanted: Desired, sealed: Bundle) -> Spec:
         endpoint=wanted.endpoint,
         firewall=_firewall(cluster, wanted) if cluster.firewall else None,
         emulated=any(guest.virtualization != "kvm" for guest in wanted.guests),
-        archives=tuple(Archive(path, digests[path], tuple(refs)) for path, refs in sorted(archives.items())),
+        archives=tuple(
+            Archive(path, digests[path], tuple(refs), _loaded_on(refs, cluster, sealed))
+            for path, refs in sorted(archives.items())
+        ),
     )
 
 
 def _firewall(cluster: Cluster, wanted: Desired) -> Firewall:
     """Who may reach what on every node: those that leave are let in until they have."""
-    routers = configuration(cluster.mesh).ports.values()
+    routers = configuration(cluster.traced_mesh).ports.values()
     return Firewall(
         nodes=tuple(member.address for member in (*wanted.members, *wanted.leaving)),
         pods=cluster.kubernetes.pod_cidr,
         services=cluster.kubernetes.service_cidr,
         admins=cluster.network.admins,
-        ports=(*opened_by(cluster.kubernetes.generation), *mesh_ports(routers, cluster.mesh.admin_port)),
+        ports=(
+            *opened_by(cluster.kubernetes.generation),
+            *mesh_ports(routers, cluster.mesh.admin_port),
+            *([ZIPKIN] if cluster.traces_home is not None else []),
+        ),
     )
+
+
+def _loaded_on(references: Iterable[str], cluster: Cluster, sealed: Bundle) -> frozenset[str] | None:
+    """The nodes that an archive is for: Zipkin's images are 380 MB, and loaded where Zipkin is to run alone."""
+    if sealed.tracing is None or not {sealed.tracing.zipkin, sealed.tracing.database}.issuperset(references):
+        return None
+    return frozenset([cluster.traces_home.name] if cluster.traces_home is not None else [])
 
 
 def observe_inside(
@@ -273,9 +290,11 @@ def _lacking(kubectl: Kubectl, wanted: tuple[Manifest, ...], cluster: Cluster) -
     pods = [pod for pod in everywhere if pod["metadata"]["namespace"] == cluster.mesh.namespace]
     nodes = [node.name for node in cluster.nodes]
     found = [f"{in_words({'kind': 'Pod', **pod})} is replaced" for pod in former_pods(everywhere, apps(wanted))]
+    at = places(wanted)
     for app, digest in pod_digests(wanted).items():
         own = [pod for pod in pods if pod["metadata"].get("labels", {}).get("app") == app]
-        answer = judge_pods(own, nodes, {POD_DIGEST: digest}, kubectl.now)
+        here = [at[app]] if app in at else nodes
+        answer = judge_pods(own, here, {POD_DIGEST: digest}, kubectl.now)
         found += [f"pods {app}: {answer.seen}"] if isinstance(answer, NotYet) else []
     return tuple(found)
 
@@ -295,6 +314,30 @@ def fits(mesh: Mesh, image: MeshImage | None) -> None:
             f"the bundle holds linkerd {tag}, the inventory wants {mesh.version}",
             hint=f"mesh.version: {tag}, or put another image into the bundle's images/ and seal it again",
         )
+
+
+def traces_keeper(cluster: Cluster, sealed: Bundle) -> Keeper | None:
+    """Who is to keep traces in the cluster, None for nobody. Raises MeshError when the bundle lacks the images."""
+    tracing, home = cluster.tracing, cluster.traces_home
+    volume = volume_of(tracing, home) if tracing is not None and home is not None else None
+    if tracing is None or home is None or volume is None:
+        return None
+    if sealed.tracing is None:
+        raise MeshError(
+            "the bundle holds no images of Zipkin and its database",
+            hint="`meshctl bundle build --with tracing` writes them; for a bundle of your own copy both archives into its images/ and seal"
+            " it again",
+        )
+    return Keeper(
+        zipkin_image=sealed.tracing.zipkin,
+        database_image=sealed.tracing.database,
+        node=home.name,
+        folder=volume.mount,
+        address=tracing.reached_at(cluster.kubernetes.service_cidr),
+        max_age_h=tracing.max_age_h,
+        max_bytes=tracing.room(volume.size),
+        memory_mib=tracing.memory // MIB,
+    )
 
 
 def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:
@@ -318,4 +361,10 @@ def mesh_manifests(cluster: Cluster, sealed: Bundle) -> tuple[Manifest, ...]:
         tolerations=workloads.tolerations,
         server_rolls=workloads.rolls_daemonsets,
     )
-    return manifests(cluster.cluster, cluster.mesh, configuration(cluster.mesh), platform)
+    return manifests(
+        cluster.cluster,
+        cluster.traced_mesh,
+        configuration(cluster.traced_mesh),
+        platform,
+        traces_keeper(cluster, sealed),
+    )

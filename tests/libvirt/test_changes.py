@@ -172,7 +172,15 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
 
 
 def sealed_in(folder: Path, version: str = "v1.20.2", kubelet: bytes = b"") -> None:
-    lay_out(folder, version, "buoyantio/linkerd:ours", f"meshctl/kubectl:{version}", "meshctl/echo:1")
+    lay_out(
+        folder,
+        version,
+        "buoyantio/linkerd:ours",
+        f"meshctl/kubectl:{version}",
+        "meshctl/echo:1",
+        "meshctl/zipkin:3.5.1",
+        "meshctl/zipkin-database:3.5.1",
+    )
     if kubelet:
         (folder / "bin/kubelet").write_bytes(kubelet)
     seal(folder, version)
@@ -423,6 +431,24 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("mesh.tracer.sample_rate", ""): mesh(tracer={"kind": "tracelog", "sample_rate": 0.5}),
 }  # fmt: skip
 
+OF_ZIPKIN = {
+    "node": "w1",
+    "volume": "d",
+    "max_age_h": 24,
+    "max_size": "128MiB",
+    "memory": "512MiB",
+    "service_address": "10.96.0.99",
+}
+OF_EXTERNAL = {"kind": "external", "address": "10.20.0.9", "sample_rate": 0.5, "port": 9999}
+
+CHANGES |= {
+    **{(f"tracing.{name}", ""): put("tracing", to={"volume": "d", name: value}) for name, value in OF_ZIPKIN.items()},
+    **{
+        (f"tracing.{name}", ""): put("tracing", to={"kind": "external", "address": "10.20.0.9", name: value})
+        for name, value in OF_EXTERNAL.items()
+    },
+}
+
 UNTRIED = {
     "hosts[].pool.thin": "logical pools have a shell, which the test driver's hosts lack: tests/unit/hosts, tests/lab/test_storage",
     "hosts[].pool.devices": "likewise",
@@ -434,6 +460,7 @@ UNTRIED = {
     "nodes[].numa_cells": "it has one cell: likewise",
     "nodes[].cpu.threads": "its cores have one thread: likewise",
     "nodes[].cpu.cores": "its cores are of one kind: likewise",
+    "tracing.api_port": "only `mesh traces` asks there: tests/unit/run/test_mesh_traces",
     "storage.io": "it has no io_uring: tests/unit/libvirt_xml",
 }
 """Fields that the test driver has nothing to show for, and where they are tried."""

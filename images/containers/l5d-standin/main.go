@@ -42,14 +42,19 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	zipkin, err := zipkinOf(config)
+	if err != nil {
+		log.Fatal(err)
+	}
 	log.Print("a STAND-IN for linkerd, for laboratories only")
 	time.Sleep(untilAdmin)
 	metrics := newMetrics()
 	namers := startNamers(config)
+	tracer := startTracer(zipkin, metrics)
 	serve("admin", listen(config.Admin.IP, config.Admin.Port), adminHandler(metrics, asJSON(text)))
 	time.Sleep(untilRouters)
 	for _, router := range config.Routers {
-		handler := newRouter(router, namers, metrics)
+		handler := newRouter(router, namers, metrics, tracer)
 		for _, server := range router.Servers {
 			serve("router "+router.Label, listen(server.IP, server.Port), handler.on(server))
 		}

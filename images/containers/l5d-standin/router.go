@@ -24,6 +24,7 @@ type routing struct {
 	dtab    dtab
 	namers  map[string]*namer
 	metrics *metrics
+	tracer  *tracer
 	client  *http.Client
 	mutex   sync.Mutex
 	peers   map[string]*peer
@@ -40,14 +41,14 @@ type peer struct {
 	deadTill time.Time
 }
 
-func newRouter(config router, namers map[string]*namer, metrics *metrics) *routing {
+func newRouter(config router, namers map[string]*namer, metrics *metrics, tracer *tracer) *routing {
 	table, err := parseDtab(config.BaseDtab)
 	if err != nil {
 		log.Fatal(err)
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: time.Minute}
 	r := &routing{
-		config: config, dtab: table, namers: namers, metrics: metrics, peers: map[string]*peer{},
+		config: config, dtab: table, namers: namers, metrics: metrics, tracer: tracer, peers: map[string]*peer{},
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	metrics.gauges = append(metrics.gauges, r.balancers)
@@ -72,13 +73,23 @@ func (r *routing) balancers(found map[string]float64) {
 func (r *routing) on(s server) http.Handler {
 	scope := fmt.Sprintf("rt/%s/srv/%s/%d", r.config.Label, s.IP, s.Port)
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		started := time.Now()
-		status := r.serve(w, request)
-		r.metrics.count(scope, status, time.Since(started))
+		started, id := time.Now(), r.tracer.begin(request)
+		status := r.serve(w, request, id)
+		took := time.Since(started)
+		r.metrics.count(scope, status, took)
+		r.tracer.record(span{id, r.identify(request), r.config.Label, started, took, true, tagged(request, status)})
 	})
 }
 
-func (r *routing) serve(w http.ResponseWriter, request *http.Request) int {
+// tagged is what linkerd's spans say of a request, its whole URI too.
+func tagged(request *http.Request, status int) [][2]string {
+	return [][2]string{
+		{"http.req.method", request.Method}, {"http.req.host", request.Host}, {"http.uri", request.URL.RequestURI()},
+		{"http.rsp.status", fmt.Sprint(status)},
+	}
+}
+
+func (r *routing) serve(w http.ResponseWriter, request *http.Request, id traceID) int {
 	if request.Host == "" {
 		return fail(w, http.StatusBadRequest, "Unknown destination: Host header is absent")
 	}
@@ -88,7 +99,7 @@ func (r *routing) serve(w http.ResponseWriter, request *http.Request) int {
 		return fail(w, http.StatusBadGateway, fmt.Sprintf("No hosts are available for %s, Dtab.base=[%s], Dtab.local=[]", path, r.dtab))
 	}
 	started := time.Now()
-	status := r.forward(w, request, path, leaf, addresses)
+	status := r.forward(w, request, path, leaf, addresses, id)
 	r.metrics.count("rt/"+r.config.Label+"/dst/path"+path, status, time.Since(started))
 	return status
 }
@@ -115,12 +126,19 @@ func (r *routing) resolve(path string) (string, []string) {
 	return "", nil
 }
 
-func (r *routing) forward(w http.ResponseWriter, request *http.Request, path, leaf string, addresses []string) int {
+func (r *routing) forward(w http.ResponseWriter, request *http.Request, path, leaf string, addresses []string, id traceID) int {
 	var last error
 	for attempt := 0; attempt < attempts; attempt++ {
 		address, chosen := r.choose(leaf, addresses)
-		response, err := r.send(request, address, path, leaf)
+		sent, next := time.Now(), id.child()
+		response, err := r.send(request, address, path, leaf, next)
 		r.ended(chosen, err == nil && response.StatusCode < 500)
+		status := 0
+		if err == nil {
+			status = response.StatusCode
+		}
+		tags := append(tagged(request, status), [2]string{"dst.path", path}, [2]string{"dst.id", leaf})
+		r.tracer.record(span{next, path, leaf, sent, time.Since(sent), false, tags})
 		if err != nil {
 			last = err
 			if request.ContentLength != 0 {
@@ -141,7 +159,7 @@ func (r *routing) forward(w http.ResponseWriter, request *http.Request, path, le
 	return fail(w, http.StatusBadGateway, fmt.Sprintf("%v", last))
 }
 
-func (r *routing) send(request *http.Request, address, path, leaf string) (*http.Response, error) {
+func (r *routing) send(request *http.Request, address, path, leaf string, id traceID) (*http.Response, error) {
 	out, err := http.NewRequest(request.Method, "http://"+address+request.URL.RequestURI(), request.Body)
 	if err != nil {
 		return nil, err
@@ -157,6 +175,7 @@ func (r *routing) send(request *http.Request, address, path, leaf string) (*http
 	out.Header.Add("Via", "1.1 "+name)
 	out.Header.Set("l5d-dst-logical", path)
 	out.Header.Set("l5d-dst-concrete", leaf)
+	out.Header.Set(contextHeader, id.String())
 	return r.client.Do(out)
 }
 

@@ -15,7 +15,18 @@ from pydantic import ValidationError
 from provision.base.errors import InventoryError, Problem, cause
 from provision.base.units import MIB, format_size
 from provision.base.visible import visible_line
-from provision.inventory.loader import characters, doubts, faults, files, mesh, networks, residency, rules, sysctl
+from provision.inventory.loader import (
+    characters,
+    doubts,
+    faults,
+    files,
+    mesh,
+    networks,
+    residency,
+    rules,
+    sysctl,
+    tracing,
+)
 from provision.inventory.loader.document import Document, parse
 from provision.inventory.loader.foreign import Foreign, recognise
 from provision.inventory.loader.schema import json_schema
@@ -120,6 +131,7 @@ def _checked(document: Document) -> tuple[Cluster | None, list[Problem]]:
         files.problems(document),
         mesh.problems(parts),
         networks.problems(parts),
+        tracing.problems(parts),
     )
     return cluster, list(residency.problems(parts))
 

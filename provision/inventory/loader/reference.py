@@ -46,7 +46,7 @@ _TAIL = """
 - A kernel setting is one that the guests' kernel has, and that meshctl, the kubelet or kube-proxy do not set to something else.
 - `network.mode: nat` is for one host: nodes behind two NATs could not reach each other.
 - Nodes of one `group` run on different hosts, so there are as many hosts as a group has nodes.
-- `kubernetes.bundle: debian-source` holds Kubernetes 1.20; a cluster of 1.5 needs the folder of a sealed bundle.
+- The bundles `debian-source` and `debian-source+tracing` hold Kubernetes 1.20; a cluster of 1.5 needs the folder of a sealed bundle.
 - What `mesh.version` cannot be told is refused, with the releases that can: nothing is left out silently. All its ports differ, and
   none is 8001 (the kubectl proxy beside linkerd) or another of a node's own. `docs/linkerd/model.md` says more.
 - `mesh.config_file` is checked as `meshctl mesh validate` does: what that release would refuse is a problem with its line in that file.
@@ -54,6 +54,9 @@ _TAIL = """
 - Under `policy.residency` every place that the inventory names is in one of its countries, and somebody says in which: hosts by
   `jurisdiction`, the machine that meshctl runs on by `policy.operator`, all others by `policy.networks` ([residency.md](residency.md)).
 - A dtab of `mesh` names the namer `io.l5d.k8s` and namespaces that are in `mesh.namespace` or `mesh.namespaces`.
+- `tracing` of kind zipkin needs a data volume called `tracing.volume` on its node, twice as large as `tracing.max_size` and
+  256MiB more, and a bundle with Zipkin in it. `mesh.tracer` and `mesh.config_file` do not stand beside `tracing`: one of them says
+  where traces go.
 - On Kubernetes 1.5 `mesh.tracer.host` is no name of the cluster's DNS.
 """
 

@@ -33,7 +33,7 @@ def _said(parts: Parts, policy: Policy) -> Said:
     from provision.inventory.residency import Said
 
     beside = tuple(_own_file(parts.document, parts.mesh)) if parts.mesh is not None else ()
-    return Said(policy, parts.hosts, parts.nodes, parts.network, parts.kubernetes, parts.mesh, beside)
+    return Said(policy, parts.hosts, parts.nodes, parts.network, parts.kubernetes, parts.mesh, parts.tracing, beside)
 
 
 def _own_file(document: Document, mesh: Mesh) -> Iterator[Place]:

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 from provision.base.errors import Problem
 from provision.inventory.addresses import TooSmall, node_addresses, pod_prefix_length
 from provision.inventory.loader.document import Document, Location, field_name
-from provision.inventory.model import Cluster, Host, Kubernetes, Network, Node
+from provision.inventory.model import BUILT, Cluster, Host, Kubernetes, Network, Node
 from provision.inventory.policy import Policy
+from provision.inventory.tracing import Tracing
 from provision.inventory.uri import machine_behind
 from provision.linkerd.wanted import Mesh
 
@@ -48,6 +49,7 @@ class Parts:
     kubernetes: Kubernetes | None
     mesh: Mesh | None = None
     policy: Policy | None = None
+    tracing: Tracing | None = None
 
     def raw(self, section: str) -> list[dict[str, Any]]:
         """A section's items as written; what is no mapping is an empty one."""
@@ -71,6 +73,7 @@ def parts_of(document: Document, cluster: Cluster | None) -> Parts:
             cluster.kubernetes,
             cluster.mesh,
             cluster.policy,
+            cluster.tracing,
         )
     value = document.value if isinstance(document.value, dict) else {}
     return Parts(
@@ -81,6 +84,7 @@ def parts_of(document: Document, cluster: Cluster | None) -> Parts:
         _valid(document, Kubernetes, ("kubernetes",), value.get("kubernetes")),
         _valid(document, Mesh, ("mesh",), value.get("mesh", {})),
         _valid(document, Policy, ("policy",), value.get("policy", {})),
+        _valid(document, Tracing, ("tracing",), value["tracing"]) if value.get("tracing") is not None else None,
     )
 
 
@@ -342,9 +346,9 @@ def _cluster_ranges(parts: Parts, kubernetes: Kubernetes) -> Iterator[Problem]:
         except TooSmall as error:
             hint = "a larger pod_cidr, or a smaller range of addresses by network.nodes"
             yield parts.document.problem(("kubernetes", "pod_cidr"), str(error), hint)
-    if kubernetes.generation == "1.5" and kubernetes.bundle == "debian-source":
+    if kubernetes.generation == "1.5" and kubernetes.bundle in BUILT:
         where: Location = ("kubernetes", "bundle" if parts.document.has(("kubernetes", "bundle")) else "version")
-        message = f"the bundle debian-source holds Kubernetes 1.20, not {kubernetes.version}"
+        message = f"the bundle {kubernetes.bundle} holds Kubernetes 1.20, not {kubernetes.version}"
         yield parts.document.problem(
             where, message, "kubernetes.bundle: the folder of a bundle made by `meshctl bundle seal`"
         )

@@ -12,6 +12,7 @@ from provision.inventory.model import Cluster, Host, Kubernetes, Network, Node
 from provision.inventory.policy import Policy
 from provision.inventory.residency.networks import lookup
 from provision.inventory.residency.place import Place
+from provision.inventory.tracing import Tracing
 from provision.inventory.uri import parse_uri
 from provision.linkerd.wanted import Mesh
 
@@ -28,13 +29,16 @@ class Said:
     network: Network | None
     kubernetes: Kubernetes | None
     mesh: Mesh | None
+    tracing: Tracing | None = None
     beside: tuple[Place, ...] = ()
 
 
 def said_by(cluster: Cluster, beside: tuple[Place, ...] = ()) -> Said:
     """The parts of a valid inventory."""
     hosts, nodes = dict(enumerate(cluster.hosts)), dict(enumerate(cluster.nodes))
-    return Said(cluster.policy, hosts, nodes, cluster.network, cluster.kubernetes, cluster.mesh, beside)
+    return Said(
+        cluster.policy, hosts, nodes, cluster.network, cluster.kubernetes, cluster.mesh, cluster.tracing, beside
+    )
 
 
 def places(said: Said) -> Iterator[Place]:
@@ -47,6 +51,7 @@ def places(said: Said) -> Iterator[Place]:
         yield from _image(said.mesh)
         yield from _tracer(said.mesh)
         yield from _dtabs(said.mesh)
+    yield from _keeper(said.tracing)
     yield from said.beside
 
 
@@ -105,6 +110,13 @@ def _tracer(mesh: Mesh) -> Iterator[Place]:
     if mesh.tracer is not None and mesh.tracer.host is not None:
         host = mesh.tracer.host
         yield Place("traces: whole URIs of requests", f"the Zipkin at {host}", ("mesh", "tracer", "host"), host)
+
+
+def _keeper(tracing: Tracing | None) -> Iterator[Place]:
+    """A Zipkin in the cluster is on a host, and judged with it."""
+    if tracing is not None and tracing.address is not None:
+        host = tracing.address
+        yield Place("traces: whole URIs of requests", f"the Zipkin at {host}", ("tracing", "address"), host)
 
 
 def _dtabs(mesh: Mesh) -> Iterator[Place]:

@@ -12,9 +12,21 @@ from provision.base.shell import Shell
 from provision.kubernetes import Kubectl, Outdated, listens_on, patiently, pods_on
 from provision.kubernetes.kubectl import EVERYWHERE, title
 from provision.kubernetes.leading import listeners
-from provision.mesh import APP, POD_DIGEST, PROXY_PORT, Manifest, configuration, marks, node_of, pod_digests, stale_pods
+from provision.mesh import (
+    APP,
+    POD_DIGEST,
+    PROXY_PORT,
+    Manifest,
+    configuration,
+    marks,
+    node_of,
+    places,
+    pod_digests,
+    stale_pods,
+)
 from provision.plan import Plan
 from provision.run.observe import mesh_manifests
+from provision.run.stages import tracing
 from provision.run.stages.doors import Doors, Ways
 from provision.run.stages.mesh_roll import Roll
 from provision.run.stages.pruning import let_go, prune
@@ -25,21 +37,24 @@ NAME, TITLE = "mesh", "Linkerd on every node"
 READY_S = 900.0
 """From apply to ready pods it takes up to two minutes under software emulation, when nothing else runs."""
 
+ADDRESSED = ("Service l5d", "Service zipkin")
+
 ROLL_S = 60.0
 """What a node more may take: images are loaded and linkerds start on all at once, on the CPUs of the same host."""
 
 
 def run(plan: Plan, doors: Doors) -> None:
-    """Applies what is absent or differs, replaces pods of an older template node by node, and is done when every node that the plan is
-    about has ready pods of the wanted one and its router has proven itself. The objects go with the control plane: without it only pods
-    are waited for, of the template that is there.
+    """Applies what is absent or differs, replaces routers' pods of an older template node by node, then Zipkin's, and is done when every
+    node that the plan is about has ready pods of the wanted one and its router has proven itself. The objects go with the control plane:
+    without it only pods are waited for, of the template that is there.
 
     A mesh that changed its namespace is moved by a run that is about all nodes, and what is no longer wanted goes.
     What is stale is asked of the cluster itself: the plan is older than the cluster may be.
     """
     kubectl = doors.kubectl()
     wanted = mesh_manifests(doors.cluster, doors.bundle)
-    digests = pod_digests(wanted)
+    alone = places(wanted)
+    digests = {app: digest for app, digest in pod_digests(wanted).items() if app not in alone}
     if not plan.concerns(doors.cluster.control_plane.name):
         for app in digests:
             _await_pods(kubectl, app, {}, doors.nodes(plan), doors)
@@ -57,6 +72,7 @@ def run(plan: Plan, doors: Doors) -> None:
         _await_pods(kubectl, app, {POD_DIGEST: digest}, doors.nodes(plan), doors)
     if doors.bundle.echo is not None:
         each_node(doors, NAME, "router proven", doors.nodes(plan), roll.prove)
+    tracing.settle(kubectl, wanted, doors.nodes(plan), doors)
     prune(kubectl, unwanted, doors)
 
 
@@ -100,20 +116,25 @@ def _unwanted(
 
 def _put(kubectl: Kubectl, wanted: tuple[Manifest, ...], doors: Doors) -> None:
     stale = _stale(kubectl, wanted)
-    for write, manifests in ((kubectl.create, stale.absent), (kubectl.apply, stale.different)):
+    secrets = [manifest for manifest in stale.absent if manifest["kind"] == "Secret"]
+    for manifest in secrets:
+        tracing.draw_password(kubectl, manifest)
+        doors.emit(Changed("cluster", title(manifest), "create"))
+    absent = [manifest for manifest in stale.absent if manifest not in secrets]
+    for write, manifests in ((kubectl.create, absent), (kubectl.apply, stale.different)):
         write(manifests)
         for manifest in manifests:
             doors.emit(Changed("cluster", title(manifest), "apply"))
 
 
 def _stale(kubectl: Kubectl, wanted: tuple[Manifest, ...]) -> Outdated:
-    """What is to be written. With the topology the Service l5d wins or loses its address, which nobody uses and nobody can
-    change: a different one is made anew.
+    """What is to be written. With the topology the Service l5d wins or loses its address, which nobody uses, and Zipkin's has the
+    inventory's: nobody can change an address, so that a different Service of the two is made anew.
     """
     stale = kubectl.outdated(wanted)
-    front = [manifest for manifest in stale.different if title(manifest) == "Service l5d"]
+    front = [manifest for manifest in stale.different if title(manifest) in ADDRESSED]
     for manifest in front:
-        kubectl.delete("service", "l5d", namespace=manifest["metadata"]["namespace"])
+        kubectl.delete("service", manifest["metadata"]["name"], namespace=manifest["metadata"]["namespace"])
     return kubectl.outdated(wanted) if front else stale
 
 

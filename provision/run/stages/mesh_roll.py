@@ -216,4 +216,4 @@ class Roll:
 
     @property
     def _ports(self) -> tuple[int, ...]:
-        return configuration(self.doors.cluster.mesh).led
+        return configuration(self.doors.cluster.traced_mesh).led

@@ -100,7 +100,7 @@ def _routed(node: str, shell: Ssh, doors: Doors) -> Routed:
 
 def ask_mesh(shell: Shell, doors: Ways) -> Ready[Routed] | NotYet:
     """One request through a node's own mesh, wherever its port is led; for `wait_until`."""
-    mesh, label = doors.cluster.mesh, configuration(doors.cluster.mesh).label
+    mesh, label = doors.cluster.mesh, configuration(doors.cluster.traced_mesh).label
     # Its status is that of the last request only; each answer carries its own.
     asked = shell.read(probe_argv("echo", mesh.port, mesh.admin_port), within_s=90, check=False)
     route, ping, metrics = answers(asked.stdout) or answers(asked.checked().stdout)

@@ -221,7 +221,8 @@ def _shown(command: list[str]) -> list[str]:
 
 def _daemon_pods(state: dict[str, Any], node: str, given: dict[str, str]) -> None:
     pods = state.setdefault("pods", {})
-    wanted = {key: item for key, item in state.get("objects", {}).items() if item["kind"] == "DaemonSet"}
+    sets = {key: item for key, item in state.get("objects", {}).items() if item["kind"] == "DaemonSet"}
+    wanted = {key: item for key, item in sets.items() if _selects(item, node)}
     for pod in pods.values():
         if pod["node"] == node and pod["gone"] and pod.get("router"):
             linkerd.end(pod.pop("router"))
@@ -236,6 +237,12 @@ def _daemon_pods(state: dict[str, Any], node: str, given: dict[str, str]) -> Non
     for key, pod in pods.items():
         if key.endswith(f"/{node}") and key.rpartition("/")[0] not in wanted and not pod.get("orphan"):
             pod["gone"] = True
+
+
+def _selects(item: dict[str, Any], node: str) -> bool:
+    """Whether a DaemonSet is for a node: each has one label, its name."""
+    selector = item["spec"]["template"]["spec"].get("nodeSelector", {})
+    return not selector.items() - {"kubernetes.io/hostname": node}.items()
 
 
 def _new_pod(item: dict[str, Any], node: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from provision.cli.explain import explain, pages
 from provision.doctor.handbook import doctor
 from provision.doctor.judge_host import OLDEST_LIBVIRT, OLDEST_QEMU
-from provision.guests.ports import PORTS, mesh_ports, table
+from provision.guests.ports import PORTS, ZIPKIN, mesh_ports, table
 from provision.hosts.pools import IO_URING
 from provision.kubernetes.handbook import failures
 from provision.linkerd.knowledge.versions import FIRST, LAST
@@ -39,7 +39,7 @@ MADE_PORTS = re.compile(r"(<!-- ports: made .*-->\n)[^<]*(<!-- ports: end -->)")
 def test_the_table_of_ports_is_what_the_firewall_closes() -> None:
     path = DOCS / "security.md"
     now = MADE_PORTS.sub(
-        lambda found: found[1] + table((*PORTS, *mesh_ports((4140, 4141), 9990))) + found[2], path.read_text()
+        lambda found: found[1] + table((*PORTS, *mesh_ports((4140, 4141), 9990), ZIPKIN)) + found[2], path.read_text()
     )
     if os.environ.get("MESHCTL_REGENERATE"):
         path.write_text(now)

@@ -78,6 +78,10 @@ def tracer(where: str) -> Callable[[Said], object]:
     return lambda new: new.update(mesh={"tracer": {"host": where}})
 
 
+def keeper(where: str) -> Callable[[Said], object]:
+    return lambda new: new.update(tracing={"kind": "external", "address": where})
+
+
 def dtab(text: str) -> Callable[[Said], object]:
     return lambda new: new.update(mesh={"dtab": text})
 
@@ -119,7 +123,18 @@ JURISDICTION, OPERATOR, TRACER, SERVER = (
     "network.nameservers[0]",
 )
 
+KEEPER = "tracing.address"
+
 CASES = (
+    Case("traces kept in Norway", keeper("10.20.0.9"), KEEPER, PASS, "NO (Norway) is in the EEA since 1994-01-01"),
+    Case(
+        "traces kept outside",
+        keeper("192.0.2.9"),
+        KEEPER,
+        REFUSE,
+        "US (United States of America) is outside of the EEA",
+    ),
+    Case("traces kept nobody knows where", keeper("198.51.100.9"), KEEPER, REFUSE, "nobody says in which country"),
     Case("a host in the EEA", nothing, JURISDICTION, PASS, "NO (Norway) is in the EEA since 1994-01-01"),
     Case(
         "a host that says nothing",

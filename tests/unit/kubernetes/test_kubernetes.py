@@ -139,8 +139,15 @@ def test_an_unknown_generation_is_refused_with_the_known_ones() -> None:
 
 def test_workers_leave_out_what_only_the_control_plane_runs() -> None:
     for profile in (profile_for("1.5"), profile_for("1.20")):
-        assert archives_for(profile, SPEC, "control-plane") == SPEC.archives
-        assert [archive.path for archive in archives_for(profile, SPEC, "worker")] == ["images/node.tar"]
+        assert archives_for(profile, SPEC, CP) == SPEC.archives
+        assert [archive.path for archive in archives_for(profile, SPEC, W1)] == ["images/node.tar"]
+
+
+def test_an_archive_for_some_nodes_is_loaded_by_no_other() -> None:
+    mine = replace(SPEC.archives[0], path="images/mine.tar", references=("a/zipkin:1",), nodes=frozenset(["w1"]))
+    spec, profile = replace(SPEC, archives=(*SPEC.archives, mine)), profile_for("1.20")
+    assert mine in archives_for(profile, spec, W1)
+    assert mine not in archives_for(profile, spec, CP)
 
 
 def test_the_pod_network_is_one_conf_of_the_nodes_own_subnet() -> None:
@@ -185,7 +192,7 @@ def test_docker_keeps_other_settings_and_is_left_alone_when_right() -> None:
 def answer(spec: Spec, member: Member, **changes: str) -> str:
     """What a node says that is as wanted, with changes: KIND → the lines instead."""
     profile = profile_for(spec.generation)
-    archives = archives_for(profile, spec, member.role)
+    archives = archives_for(profile, spec, member)
     kinds = {
         "active": "active\nactive\nactive\ninactive"
         + ("\nactive" if holds_address(spec, member) else "\ninactive")
@@ -278,7 +285,7 @@ def test_the_stamp_follows_the_programs_and_neither_the_bundle_nor_the_neighbour
 
 
 def test_a_node_that_an_older_meshctl_prepared_from_this_bundle_is_as_wanted_and_from_another_lacks_all() -> None:
-    profile, former = profile_for("1.20"), SPEC.former_stamp(CP, archives_for(profile_for("1.20"), SPEC, CP.role))
+    profile, former = profile_for("1.20"), SPEC.former_stamp(CP, archives_for(profile_for("1.20"), SPEC, CP))
     assert compare(profile, SPEC, CP, parse(answer(SPEC, CP, prepared=former))).unprepared == ()
     again = compare(profile, replace(SPEC, bundle_digest="c" * 12), CP, parse(answer(SPEC, CP, prepared=former)))
     assert (again.missing_programs, again.version) == (SPEC.programs, "v1.20.2")

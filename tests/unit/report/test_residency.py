@@ -10,11 +10,13 @@ from provision.guests.residue import Key, Residue
 from provision.inventory import Cluster
 from provision.inventory.policy import Policy
 from provision.inventory.residency import judged, said_by
+from provision.inventory.tracing import Tracing
 from provision.kubernetes.abroad import Abroad, Kept
 from provision.linkerd.wanted import Mesh, Tracer
 from provision.report.residency import Record, record
 from provision.report.residency_text import as_html, as_text
 from provision.run.residency import Disk, Whereabouts
+from provision.storage import Volume
 from tests.unit.sample import CLUSTER
 
 NOW = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
@@ -42,6 +44,17 @@ def seen(cluster: Cluster, *blind: str) -> Whereabouts:
 def made(*blind: str, **policy: object) -> Record:
     cluster = inventory(**policy)
     return record(cluster, seen(cluster, *blind), NOW)
+
+
+def test_traces_in_the_cluster_are_kept_for_a_time_and_up_to_a_size() -> None:
+    volume = Volume.model_validate({"name": "traces", "size": "32GiB", "mount": "/srv/traces"})
+    cluster = inventory()
+    nodes = (cluster.nodes[0].model_copy(update={"volumes": (volume,)}), *cluster.nodes[1:])
+    cluster = cluster.model_copy(update={"nodes": nodes, "tracing": Tracing(kind="zipkin", node="cp1", max_age_h=24)})
+    found = {one.where: one for one in record(cluster, seen(cluster), NOW).stored}["node cp1, /srv/traces/zipkin"]
+    assert found.what.startswith("traces of 0.001 of all requests")
+    assert (found.country, found.kept) == ("NO (Norway)", "24 h, and 15.9 GiB at the most: then the older half goes")
+    assert not any("/zipkin" in one.where for one in made().stored)
 
 
 def test_what_is_stored_has_a_place_a_country_a_time_and_who_reaches_it() -> None:
