@@ -8,16 +8,16 @@ import shutil
 from pathlib import Path
 
 from provision.base import data
-from provision.base.alone import alone
 from provision.base.events import Changed, Emit, nowhere
 from provision.bundle import source, zipkin
 from provision.bundle.model import NAME as SEAL
+from provision.bundle.once import once
 from provision.bundle.seal import seal
 
 NAME = f"{source.NAME}+tracing"
 
-SEAL_S = 600.0
-"""How long another's sealing is waited for: it hashes about 800 MB."""
+BUILD_S = source.BUILD_S + zipkin.BUILD_S
+"""How long another's build is waited for."""
 
 
 def cached() -> Path | None:
@@ -37,14 +37,12 @@ def build(emit: Emit = nowhere, archive: Path | None = None) -> Path:
     Raises ImageError.
     """
     target = _target()
-    if target.is_dir() and archive is None:
-        return target
-    images, plain = zipkin.build(emit, archive), source.build(emit)
-    lock = target.with_name(f".{target.name}.lock")
-    with alone(lock, what="the bundle", seen="another meshctl seals it", within_s=SEAL_S, emit=emit):
-        if archive is not None or not target.is_dir():
-            _join(plain, images, target, emit)
-    return target
+
+    def make() -> None:
+        images = zipkin.build(emit, archive)
+        _join(source.build(emit), images, target, emit)
+
+    return once(target, make, what="the bundle", within_s=BUILD_S, emit=emit, anew=archive is not None)
 
 
 def _join(plain: Path, images: Path, target: Path, emit: Emit) -> None:

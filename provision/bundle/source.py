@@ -18,15 +18,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from provision.base import data
-from provision.base.alone import alone
 from provision.base.errors import ImageError
 from provision.base.events import Changed, Emit, Output, Progress, nowhere
 from provision.base.shell import Local
 from provision.bundle.archive import SUITE, Archive
 from provision.bundle.containers import Container, Entry, write
+from provision.bundle.once import once
 from provision.bundle.seal import STANDIN, seal
 
 NAME = "debian-source"
@@ -114,26 +115,19 @@ def build(emit: Emit = nowhere) -> Path:
     An interrupted build resumes from its compiler cache; a half-built bundle is never found under the final name.
     """
     target = _target()
-    if target.is_dir():
-        return target
-    _check_machine()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = target.with_name(f".{target.name}.lock")
-    with alone(lock, what="the bundle", seen="another meshctl builds it", within_s=BUILD_S, emit=emit):
-        if not target.is_dir():  # who waited finds it made
-            _build(target, emit)
-    return target
+    return once(target, partial(_build, target, emit), what="the bundle", within_s=BUILD_S, emit=emit)
 
 
 def _build(target: Path, emit: Emit) -> None:
+    _check_machine()
     started = time.monotonic()
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    unfinished = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
     work = data.cache("build", target.name)
     work.mkdir(parents=True, exist_ok=True)
-    _Build(work, partial, emit).run()
-    seal(partial, KUBERNETES, emit)
-    partial.rename(target)
+    _Build(work, unfinished, emit).run()
+    seal(unfinished, KUBERNETES, emit)
+    unfinished.rename(target)
     shutil.rmtree(work)
     emit(Changed("this machine", str(target), f"built in {time.monotonic() - started:.0f} s"))
 

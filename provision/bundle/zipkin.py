@@ -11,15 +11,16 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from provision.base import data
-from provision.base.alone import alone
 from provision.base.errors import CommandFailed, ImageError
 from provision.base.events import Changed, Emit, Output
 from provision.base.shell import Local
 from provision.bundle.archive import SUITE, Archive
 from provision.bundle.containers import Container, Entry, references, write
+from provision.bundle.once import once
 from provision.bundle.seal import DATABASE, ZIPKIN, last_part
 
 REVISION = 1
@@ -101,25 +102,19 @@ def build(emit: Emit, zipkin: Path | None = None) -> Path:
     Raises ImageError.
     """
     target = _target()
-    if target.is_dir() and zipkin is None:
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = target.with_name(f".{target.name}.lock")
-    with alone(lock, what="Zipkin's images", seen="another meshctl builds them", within_s=BUILD_S, emit=emit):
-        if zipkin is not None or not target.is_dir():
-            _build(target, emit, zipkin)
-    return target
+    make, anew = partial(_build, target, emit, zipkin), zipkin is not None
+    return once(target, make, what="Zipkin's images", within_s=BUILD_S, emit=emit, anew=anew)
 
 
 def _build(target: Path, emit: Emit, zipkin: Path | None) -> None:
     started = time.monotonic()
-    work, partial = data.cache("build", target.name), target.with_name(f".{target.name}.partial")
-    for folder in (work, partial):
+    work, unfinished = data.cache("build", target.name), target.with_name(f".{target.name}.partial")
+    for folder in (work, unfinished):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    _Build(work, partial, emit).run(zipkin)
+    _Build(work, unfinished, emit).run(zipkin)
     shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    unfinished.rename(target)
     shutil.rmtree(work)
     emit(Changed("this machine", str(target), f"built in {time.monotonic() - started:.0f} s"))
 

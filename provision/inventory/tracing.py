@@ -6,7 +6,7 @@ Rules raise ValueError with a message and, behind ``\n``, a hint; what must hold
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Protocol, Self, TypeVar
 
 import netaddr
 from pydantic import Field, field_validator, model_validator
@@ -15,10 +15,7 @@ from provision.base.scalars import Address, Name, Size
 from provision.base.strict import FieldFault, Strict
 from provision.base.units import MIB, format_size
 from provision.linkerd.wanted import ZIPKIN_PORT, Port, Share, Tracer
-
-if TYPE_CHECKING:
-    from provision.inventory.model import Node
-    from provision.storage import Volume
+from provision.storage import Volume
 
 API_PORT = 9411
 """Zipkin's own port for HTTP: its page, and what `mesh traces` asks."""
@@ -130,12 +127,31 @@ def default_address(service_cidr: str) -> str:
     return str(netaddr.IPNetwork(service_cidr)[SERVICE_OFFSET])
 
 
-def volume_of(tracing: Tracing, node: Node) -> Volume | None:
+class Keeps(Protocol):
+    """A node, as far as it may keep traces."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def role(self) -> str:
+        """control-plane or worker."""
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """Its data volumes."""
+
+
+AnyNode = TypeVar("AnyNode", bound=Keeps)
+
+
+def volume_of(tracing: Tracing, node: Keeps) -> Volume | None:
     """The data volume of a node that traces are kept on, None when it has none."""
     return next((volume for volume in node.volumes if volume.name == tracing.volume), None)
 
 
-def home(tracing: Tracing, nodes: Iterable[Node]) -> Node | None:
+def home(tracing: Tracing, nodes: Iterable[AnyNode]) -> AnyNode | None:
     """The node that keeps the traces. Nodes that come later take nothing over: of several the first is it."""
     able = [node for node in nodes if volume_of(tracing, node) and tracing.node in (None, node.name)]
     return next((node for node in able if node.role == "worker"), next(iter(able), None))

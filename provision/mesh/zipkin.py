@@ -25,6 +25,9 @@ USER = 10411
 WAITING = 200
 """Messages that may wait for the database, each of up to 100 spans; what comes beyond is dropped, and counted on Zipkin's /metrics."""
 
+START_S = 1800
+"""How long Zipkin's port may stay closed at its start: 330 s measured with a fiftieth of two busy CPUs, and emulation is slower."""
+
 GRACE_S = 60
 """The database writes what it has in memory before it ends; it needs seconds, and loses nothing without them."""
 
@@ -143,7 +146,7 @@ def _zipkin(keeper: Keeper) -> Manifest:
         },
         "livenessProbe": {
             "tcpSocket": {"port": API_PORT},
-            "initialDelaySeconds": 600,
+            "initialDelaySeconds": START_S,
             "periodSeconds": 20,
             "timeoutSeconds": 10,
             "failureThreshold": 6,

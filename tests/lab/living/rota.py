@@ -41,6 +41,7 @@ ONLY_IN_ALL = (
         "renew-expired",
         "upgrade",
         "golden-image",
+        "tracing",
     ),
     *("runbook-restart-a-node", "runbook-grow-a-disk", "runbook-rotate-the-ssh-key", "runbook-renew-certificates"),
     *("runbook-restore-from-backup", "runbook-rebuild-a-worker", "runbook-rebuild-the-control-plane"),

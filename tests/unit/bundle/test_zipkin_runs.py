@@ -64,7 +64,7 @@ def unpacked(archive: Path, target: Path) -> Path:
         stream = outer.extractfile(layer)
         assert stream is not None
         with tarfile.open(fileobj=stream) as inner:
-            inner.extractall(target, filter="fully_trusted")
+            inner.extractall(target)
     return target
 
 
