@@ -21,7 +21,6 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.in_turn,
     pytest.mark.scenario("tracing"),
-    pytest.mark.skipif(extended.cached() is None, reason="the bundle with tracing is not built"),
 ]
 
 NODES = ("cp1", "w1", "w2")

@@ -28,12 +28,7 @@ from provision.mesh.zipkin import Keeper
 from provision.mesh.zipkin import zipkin as objects
 from tests.unit.mesh.test_mesh import platform
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and mounts need root"),
-    pytest.mark.skipif(
-        zipkin.cached() is None, reason="Zipkin's images are not built: meshctl bundle build --with tracing"
-    ),
-]
+pytestmark = pytest.mark.lab
 
 MIB = 2**20
 MOST = 64 * MIB
