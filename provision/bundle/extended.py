@@ -11,7 +11,7 @@ from provision.base import data
 from provision.base.events import Changed, Emit, nowhere
 from provision.bundle import source, zipkin
 from provision.bundle.model import NAME as SEAL
-from provision.bundle.once import once
+from provision.bundle.once import kept, once
 from provision.bundle.seal import seal
 
 NAME = f"{source.NAME}+tracing"
@@ -22,8 +22,7 @@ BUILD_S = source.BUILD_S + zipkin.BUILD_S
 
 def cached() -> Path | None:
     """The folder of the built bundle, None when it has not been built."""
-    folder = _target()
-    return folder if folder.is_dir() else None
+    return kept(_target())
 
 
 def _target() -> Path:

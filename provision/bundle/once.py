@@ -9,6 +9,11 @@ from provision.base.alone import alone
 from provision.base.events import Emit
 
 
+def kept(target: Path) -> Path | None:
+    """The folder, None when it has not been built."""
+    return target if target.is_dir() else None
+
+
 def once(target: Path, make: Callable[[], None], *, what: str, within_s: float, emit: Emit, anew: bool = False) -> Path:
     """The folder, made now unless it is there, by one process at a time; `anew`: made in any case.
 

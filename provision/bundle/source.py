@@ -27,7 +27,7 @@ from provision.base.events import Changed, Emit, Output, Progress, nowhere
 from provision.base.shell import Local
 from provision.bundle.archive import SUITE, Archive
 from provision.bundle.containers import Container, Entry, write
-from provision.bundle.once import once
+from provision.bundle.once import kept, once
 from provision.bundle.seal import STANDIN, seal
 
 NAME = "debian-source"
@@ -101,8 +101,7 @@ def digest() -> str:
 
 def cached() -> Path | None:
     """The folder of the built bundle, None when it has not been built."""
-    folder = _target()
-    return folder if folder.is_dir() else None
+    return kept(_target())
 
 
 def _target() -> Path:

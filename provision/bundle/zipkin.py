@@ -20,7 +20,7 @@ from provision.base.events import Changed, Emit, Output
 from provision.base.shell import Local
 from provision.bundle.archive import SUITE, Archive
 from provision.bundle.containers import Container, Entry, references, write
-from provision.bundle.once import once
+from provision.bundle.once import kept, once
 from provision.bundle.seal import DATABASE, ZIPKIN, last_part
 
 REVISION = 1
@@ -87,8 +87,7 @@ def digest() -> str:
 
 def cached() -> Path | None:
     """The folder with the two archives, None when they have not been built."""
-    folder = _target()
-    return folder if folder.is_dir() else None
+    return kept(_target())
 
 
 def _target() -> Path:
