@@ -15,7 +15,7 @@ VERSION = 1
 """Of the format. Raised when another meshctl could take a recording for something else than was seen."""
 
 LARGEST_FILE = 64 * MIB
-"""Bytes: a recording of 100 guests has some 4 MiB."""
+"""Bytes: a recording of 100 guests that ask 250 endpoints has 7 MiB."""
 
 NODE = "node"
 """The name of a guest's own network namespace; others go by their pod."""

@@ -20,8 +20,8 @@ again, elsewhere and without an inventory: that is a bug report that can be sent
 
 **How much a cause explains** is an estimate: each page says how it is reckoned. *certain* was seen to hit packets or requests, *likely*
 does so where it is seen, *possible* may; an estimate counts whole, 0.6 and 0.3 in the ranking. It cannot explain more than p99, and what
-explains less than a twentieth of it is left out. What follows from another cause on the same machine is not told beside it. Without
-requests in the look there is no p99: causes are then said with what a request pays that meets them.
+was not seen to hit anything and explains less than a twentieth of it is left out. What follows from another cause on the same machine is
+not told beside it. Without requests in the look there is no p99: causes are then said with what a request pays that meets them.
 
 **What it cannot see** is said at the end: kernels without PSI, hosts without cpufreq, guests that do not answer. Times within the calling
 application are its own affair: linkerd sees a request when it comes. Answer times by endpoint are of connections that wait for an answer

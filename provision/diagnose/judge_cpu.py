@@ -13,6 +13,9 @@ from provision.diagnose.facts import Guest, Host, HostCpu, Recording, Throttled,
 WAITED, OTHER = 0.02, 0.02
 """Shares of the look: of a vCPU that waited, and of somebody else on its CPU."""
 
+WAITED_SHARED, OTHER_SHARED = 0.1, 0.3
+"""The same where guests share CPUs by plan: they wait for each other, and only much of somebody who is none of them is a cause."""
+
 STEAL, STOPPED, PRESSED = 0.05, 0.01, 0.5
 SLOW_CLOCK, BUSY = 0.6, 0.2
 DEEP, DEEP_US = 0.1, 20
@@ -49,11 +52,12 @@ def _by_guest(vcpus: Iterable[Vcpu]) -> dict[str, list[Vcpu]]:
 
 def _hogs(host: Host) -> Iterator[Cause]:
     """One cause for each guest that waits."""
-    waiting = (one for one in host.vcpus if one.own and _as_planned(one) and one.waited >= WAITED)
+    waiting = (one for one in host.vcpus if _as_planned(one) and one.waited >= (WAITED if one.own else WAITED_SHARED))
     reserved = cpu_list({one.cpu for one in host.cpus} - {cpu for v in host.vcpus for cpu in parse_cpu_list(v.planned)})
     for guest, vcpus in _by_guest(waiting).items():
         cpus = {cpu for one in vcpus for cpu in parse_cpu_list(one.live)}
-        others = [one for one in host.others if one.cpu in cpus and one.share >= OTHER]
+        least = OTHER if all(one.own for one in vcpus) else OTHER_SHARED
+        others = [one for one in host.others if one.cpu in cpus and one.share >= least]
         if others:
             worst = max(vcpus, key=lambda one: one.wait_ms)
             who = ", ".join(f"{one.who} on CPU {one.cpu} {one.share:.0%}" for one in others[:4])

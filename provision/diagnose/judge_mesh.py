@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from provision.diagnose.cause import Cause, cause
 from provision.diagnose.estimate import SYN_RETRY_MS, at_p99, part, share_of_p99
@@ -12,6 +12,9 @@ from provision.diagnose.facts import Cache, Endpoint, Recording, Router, Service
 
 SLOWER, SLOWER_MS = 3.0, 20.0
 """An endpoint against the others of its service."""
+
+LEAST_SEEN = 5.0
+"""Looks in which a connection waited for it: once is chance."""
 
 HIT = 0.01
 """Of requests: from here on it is p99."""
@@ -56,15 +59,25 @@ def answers_ms(recording: Recording) -> dict[str, dict[Endpoint, float]]:
 
 
 def _endpoints(recording: Recording) -> Iterator[Cause]:
+    waited = _seen_waiting(recording)
     for service, answers in answers_ms(recording).items():
         for endpoint, took in answers.items():
             others = [ms for other, ms in answers.items() if other is not endpoint]
             usual = statistics.median(others) if others else took
-            if took >= SLOWER * usual and took - usual >= SLOWER_MS:
+            if waited[endpoint.address] >= LEAST_SEEN and took >= SLOWER * usual and took - usual >= SLOWER_MS:
                 seen = f"{endpoint.address} of {service} answers in {took:.0f} ms, the others in {usual:.0f} ms"
                 where = " on ".join(filter(None, (endpoint.pod or endpoint.address, endpoint.node)))
                 pod = endpoint.pod.rpartition("/")[2] or "POD"
                 yield cause("MD451", where, seen, took - usual, "certain", {endpoint.node}, pod=pod)
+
+
+def _seen_waiting(recording: Recording) -> Mapping[str, float]:
+    """By the other end, how often a connection was seen waiting: a look is taken each second."""
+    found: dict[str, float] = defaultdict(float)
+    for guest in recording.guests:
+        for one in guest.connections:
+            found[one.end] += one.waiting * guest.seconds
+    return found
 
 
 def _ejected(recording: Recording) -> Iterator[Cause]:

@@ -9,7 +9,7 @@ from provision.diagnose.estimate import share_of_p99
 from provision.diagnose.facts import Disk, Guest, Host, Recording
 
 PRESSED, SWAPPED_PER_S = 0.05, 10.0
-GUEST_MS, HOST_MS, WAITED, BUSY, IOS_PER_S = 50.0, 20.0, 0.1, 0.5, 1.0
+GUEST_MS, HOST_MS, WAITED, BUSY, IOS_PER_S = 50.0, 20.0, 0.2, 0.5, 1.0
 """A disk that is slow, in ms for a request, and only where somebody waited for it; NVMe answers within 1 ms, an emulated one in some 10."""
 
 FULL = 0.95

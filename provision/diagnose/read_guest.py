@@ -55,11 +55,13 @@ def read_guest(name: str, host: str, raw: Mapping[str, Any], pods: Pods, ends: I
         throttled=tuple(_throttled(raw, pods)),
         dns=tuple(_dns(raw)),
         connections=tuple(_connections(raw, frozenset(ends))),
-        unread=tuple(_unread(after, pressure.cpu is None)),
+        unread=tuple(_unread(raw, after, pressure.cpu is None)),
     )
 
 
-def _unread(after: Mapping[str, str], no_pressure: bool) -> Iterator[str]:
+def _unread(raw: Mapping[str, Any], after: Mapping[str, str], no_pressure: bool) -> Iterator[str]:
+    if not raw["sockets"]:
+        yield "sockets: ports, backlogs, answers by endpoint (its kernel has no inet_diag)"
     if no_pressure:
         yield "pressure (PSI: its kernel has none, or wants psi=1 on its command line)"
     if "/proc/sys/net/netfilter/nf_conntrack_count" not in after:

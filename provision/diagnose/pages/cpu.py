@@ -9,11 +9,11 @@ CPU = (
         "MD421",
         "somebody else runs on a guest's own CPU",
         symptoms=("MD423", "MD424", "MD451", "MD454", "MD455"),
-        happens="A vCPU with a CPU of its own waited 2 % of the time or more, and somebody who is none of our guests ran there.",
+        happens="A vCPU with a CPU of its own waited 2 % of the time or more, and somebody who is none of our guests ran there. Where guests share CPUs by plan: a tenth, and the other one had 30 % of the CPU.",
         slows="While the other one runs, the whole guest CPU stands still: requests, timers and packets wait for a time slice.",
         reckoned="4.6 times the mean wait of the vCPU: that is p99 where waits are as likely to end at any moment.",
         fix="`ps -eLo psr,pcpu,pid,comm --sort=-pcpu | awk '$1 == {cpu}'` on {host} shows who; end it, or bind it to the reserved CPUs: `taskset -acp {reserved} PID`, for services `CPUAffinity=`; for good isolate the CPUs: `meshctl explain MC114`",
-        near_miss="A guest of policy shared: there it is the plan.",
+        near_miss="Guests of policy shared that wait for each other: that is the plan.",
         source="kernel.org: scheduler/sched-stats",
     ),
     reason(

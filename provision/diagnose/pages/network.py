@@ -21,7 +21,7 @@ NETWORK = (
         "MD402",
         "the way between two machines is slow",
         symptoms=("MD451",),
-        happens="Rounds between two machines take far longer, or vary far more, than between the others; or all of them take 10 ms or more.",
+        happens="Rounds between two machines take far longer, or vary far more, than between the others; or all of them take 15 ms or more.",
         slows="Each request pays a round for each hop, two for a new connection: machines in different data centers, a path over a slow link, or a queue that is full.",
         reckoned="p99 of the rounds, less that of the other ways.",
         fix="{way}",
@@ -53,11 +53,11 @@ NETWORK = (
     reason(
         "MD405",
         "clocks differ",
-        happens="A guest's clock is 0.5 s or more away from the others', by ICMP timestamps.",
+        happens="A guest's clock is 1 s or more away from the others', by ICMP timestamps.",
         slows="linkerd sends deadlines as absolute times (`l5d-ctx-deadline`): a hop whose clock is ahead gives up requests that have time left, and they are sent again. Traces and logs are in the wrong order.",
         reckoned="None: it is told last.",
         fix="`systemctl restart systemd-timesyncd` on {node}, `timedatectl timesync-status` says which server it asks; a firewall that lets no NTP out keeps all clocks from agreeing",
-        near_miss="Some milliseconds.",
+        near_miss="Half a second between guests that never met a time server: the hardware's clock counts whole seconds.",
         source="linkerd: router/http, DeadlineFilter; RFC 792",
     ),
 )

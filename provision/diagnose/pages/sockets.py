@@ -64,7 +64,7 @@ SOCKETS = (
     reason(
         "MD416",
         "DNS answers slowly",
-        happens="Half of the questions to the DNS server took 100 ms or more, or one of a hundred 500 ms, or one of twenty got no answer.",
+        happens="Half of the questions to the DNS server took 100 ms or more, or one of a hundred 1 s, or one of twenty got no answer.",
         slows="A name is asked for before each new connection; a pod asks for up to six names for one (search list, ndots:5), and waits 5 s for an answer that is lost.",
         reckoned="p99 of the questions; 5 s where one of twenty is lost.",
         fix='`kubectl -n kube-system logs -l k8s-app=kube-dns` and its CPU limit first; then names with a dot at their end, `dnsConfig: {{options: [{{name: ndots, value: "1"}}]}}` in pods, and nearer forwarders. {server} was asked from {node}',

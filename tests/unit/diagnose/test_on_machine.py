@@ -111,6 +111,7 @@ def test_two_nodes_that_are_well(nodes: dict[str, NodeShell]) -> None:
     own = seen.guests[0].own
     assert (own.name, own.ports, own.somaxconn > 0) == (NODE, 28232, True)
     assert not {"MD401", "MD404", "MD405", "MD411", "MD412"} & set(ids(judge(seen)))
+    assert not any("sockets" in what for one in seen.guests for what in one.unread)
     assert "environ" not in json.dumps(said)
 
 
@@ -123,6 +124,17 @@ def test_packets_that_are_lost(nodes: dict[str, NodeShell]) -> None:
         nodes["w2"].run(["iptables", "-D", *rule])
     assert ids(found)[0] == "MD401"
     assert found.causes[0].where == "w1 – w2"
+
+
+def test_a_way_that_takes_100_ms(nodes: dict[str, NodeShell]) -> None:
+    netem = ["qdisc", "add", "dev", "mesh0", "root", "netem", "delay", "100ms", "50ms"]
+    if nodes["w2"].run(["tc", *netem], check=False).status != 0:
+        pytest.skip("this machine's kernel has no netem")
+    try:
+        found = verdict(nodes)
+    finally:
+        nodes["w2"].run(["tc", "qdisc", "del", "dev", "mesh0", "root"])
+    assert ids(found)[0] == "MD402"
 
 
 def test_packets_that_do_not_fit(nodes: dict[str, NodeShell]) -> None:

@@ -84,6 +84,7 @@ def raw(**more: Any) -> dict[str, Any]:
         "connections": {},
         "looks": 60,
         "schedstat": True,
+        "sockets": True,
         **more,
     }
 

@@ -129,10 +129,20 @@ def test_what_could_not_be_seen_is_said() -> None:
 def test_a_shared_guests_waits_are_its_plan() -> None:
     hog = next(one for one in PLANTED if one.id == "MD421")
     seen = one_planted(hog, 0)
-    shared = with_(
-        seen, hosts=tuple(with_(host, vcpus=tuple(with_(one, own=False) for one in host.vcpus)) for host in seen.hosts)
-    )
-    assert named(shared) == []
+
+    def shared(share: float) -> Recording:
+        hosts = (
+            with_(
+                host,
+                vcpus=tuple(with_(one, own=False) for one in host.vcpus),
+                others=tuple(with_(one, share=min(one.share, share)) for one in host.others),
+            )
+            for host in seen.hosts
+        )
+        return with_(seen, hosts=tuple(hosts))
+
+    assert named(shared(0.2)) == []
+    assert named(shared(1.0)) == ["MD421"]
 
 
 def test_a_verdict_is_data_too() -> None:
