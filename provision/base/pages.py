@@ -4,6 +4,7 @@ of these; nothing here knows who says them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -55,6 +56,38 @@ class Page(Entry):
     def shown(self) -> list[str]:
         """The paragraphs about the near miss; families that have more to show say it here."""
         return [f"**Near miss.** {self.near_miss}"]
+
+
+@dataclass(frozen=True)
+class Advice(Page):
+    """A page whose fix is a template with `{places}` that findings fill in; the page shows them in capitals, or all `fixes` where a finding
+    has one of several.
+    """
+
+    template: str = ""
+    source: str = ""
+    """Where the advice comes from."""
+
+    def shown(self) -> list[str]:
+        """Near miss and source."""
+        return [*super().shown(), *([f"**Source.** {self.source}"] if self.source else [])]
+
+    def filled(self, values: Mapping[str, object]) -> str:
+        """The fix for one case. Raises KeyError when a place has no value."""
+        return self.template.format_map(values)
+
+
+class _Capitals(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return key.upper()
+
+
+def advice_texts(texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts of an `Advice` as they are written down, as its fields: torn lines joined, `fix` with its places filled in for the page."""
+    tidy = {name: " ".join(text.split()) for name, text in texts.items()}
+    template = tidy.pop("fix")
+    fix = tidy.pop("fixes", template).format_map(_Capitals())
+    return {**tidy, "fix": fix, "template": template}
 
 
 def fenced(text: str, language: str = "yaml") -> str:

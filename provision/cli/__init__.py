@@ -37,6 +37,9 @@ COMMANDS = {
     "doctor": Lazy("doctor", "doctor", "Check the hosts against the inventory before anything is made."),
     "provision": Lazy("provision", "provision", "Turn the inventory into a serving mesh."),
     "status": Lazy("status", "status", "Show guests, nodes and mesh as they are now."),
+    "diagnose": Lazy(
+        "diagnose", "diagnose", "Say what makes requests slow: causes ranked by how much of p99 they explain."
+    ),
     "cordon": Lazy("nodes", "cordon", "Let nodes take no new pods."),
     "drain": Lazy("nodes", "drain", "Cordon nodes and evict their pods."),
     "uncordon": Lazy("nodes", "uncordon", "Let nodes take pods again."),

@@ -44,7 +44,8 @@ def list_(uris: tuple[str, ...], inventory: str | None, as_json: bool) -> None:
     _refuse_silence(sight.away)
 
 
-def _span(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
+def span(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
+    """An option that is a span of time, in seconds. Raises click's BadParameter."""
     from provision.base.moments import parse_span
 
     try:
@@ -64,7 +65,7 @@ def _span(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
     default=KEEP,
     show_default=True,
     metavar="TIME",
-    callback=_span,
+    callback=span,
     help="Base images and bundles that nobody uses stay for so long after they were sent.",
 )
 @LOCK_TIMEOUT

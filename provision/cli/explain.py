@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FAMILIES = {
     "MC1": ("provision.doctor.pages", "CHECKS"),
     "MK2": ("provision.kubernetes.pages", "PAGES"),
+    "MD4": ("provision.diagnose.pages", "REASONS"),
     "ML3": ("provision.linkerd.pages", "CHECKS"),
 }
 """By how the ids begin: the module that has the pages, and its name for them. A new family is one line here."""

@@ -16,6 +16,7 @@ from provision.placement.keep import claimed
 from provision.placement.layout import reserved_cpus
 from provision.placement.model import MemoryHeld, Pinning, Placement, Refusal, Tenant
 from provision.placement.need import page_name
+from provision.placement.palette import style
 from provision.placement.picture import CellMap, as_map, cell_maps, held_by
 from provision.placement.place import place
 from provision.placement.tenants import tenants
@@ -45,5 +46,6 @@ __all__ = [
     "place",
     "replace_efficient",
     "reserved_cpus",
+    "style",
     "tenants",
 ]

@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from provision.cli.explain import explain, pages
+from provision.diagnose import read_recording
+from provision.diagnose.handbook import diagnose
 from provision.doctor.handbook import doctor
 from provision.doctor.judge_host import OLDEST_LIBVIRT, OLDEST_QEMU
 from provision.guests.ports import PORTS, ZIPKIN, mesh_ports, table
@@ -24,12 +26,16 @@ from provision.plan.changes import changes_page
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
+GHOST = ROOT / "tests" / "data" / "diagnose" / "ghost.json"
 MADE = {f"linkerd/{name}": text for name, text in handbook.pages().items()} | {
     "doctor.md": doctor(),
+    "diagnose.md": diagnose(
+        read_recording(GHOST.read_text(), GHOST.name), f"meshctl diagnose --from {GHOST.relative_to(ROOT)}"
+    ),
     "changes.md": changes_page(),
     "kubernetes-failures.md": failures(),
 }
-PLACES = {"ML": "linkerd/findings.md", "MC": "doctor.md", "MK": "kubernetes-failures.md"}
+PLACES = {"ML": "linkerd/findings.md", "MC": "doctor.md", "MK": "kubernetes-failures.md", "MD": "diagnose.md"}
 """Where the pages of a family of ids stand."""
 
 

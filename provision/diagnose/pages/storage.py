@@ -1,0 +1,81 @@
+"""Memory and disks."""
+
+from __future__ import annotations
+
+from provision.diagnose.pages.model import reason
+
+STORAGE = (
+    reason(
+        "MD431",
+        "a guest has too little memory",
+        symptoms=("MD441", "MD454", "MD455", "MD451"),
+        happens="Tasks waited for memory 5 % of the time or more, or pages came back from swap.",
+        slows="A page that was thrown out is read from disk again before the request goes on.",
+        reckoned="100 ms, as far as tasks waited a tenth of the time.",
+        fix="`memory:` of {node} in the inventory, or limits on its pods: `kubectl top pods --all-namespaces`",
+        near_miss="Little free memory: caches fill it.",
+        source="kernel.org: accounting/psi",
+    ),
+    reason(
+        "MD432",
+        "a host has too little memory",
+        symptoms=("MD421", "MD423", "MD442"),
+        happens="Tasks of the host waited for memory 5 % of the time or more.",
+        slows="QEMU's own pages, and those of guests without huge pages, are thrown out and read again.",
+        reckoned="100 ms, as far as tasks waited a tenth of the time.",
+        fix="fewer or smaller guests on {host}, huge pages for those that stay (`hugepages:`), `swapoff -a`",
+        near_miss="Memory that is all given to guests in huge pages.",
+        source="kernel.org: accounting/psi",
+    ),
+    reason(
+        "MD433",
+        "memory comes from the other NUMA node",
+        happens="A thousand pages a second or more were taken on another NUMA node than wanted (numa_miss).",
+        slows="Each access takes half as long again.",
+        reckoned="A tenth of p99.",
+        fix="`numastat -c qemu` on {host} shows whose; `numa_cells: 1` and `hugepages:` in the inventory bind a guest's memory",
+        near_miss="Misses since boot that no longer grow.",
+        source="kernel.org: admin-guide/numastat; RHEL 7 tuning guide 9.3.2: a NUMA miss costs 10 % and more",
+    ),
+    reason(
+        "MD434",
+        "the host rearranges memory under its guests",
+        happens="KSM scanned and shared pages, or tasks stopped once a second or more to compact memory for huge pages.",
+        slows="A page that is merged is write-protected: the next write to it traps and copies; compaction stops who asks for memory.",
+        reckoned="5 ms for compaction, 1 ms for KSM.",
+        fix="`echo 2 > /sys/kernel/mm/ksm/run`, `echo madvise > /sys/kernel/mm/transparent_hugepage/enabled` on {host}: `meshctl explain MC121`, `MC122`",
+        near_miss="KSM that is switched on and shares nothing.",
+        source="kernel.org: admin-guide/mm/ksm, admin-guide/mm/transhuge",
+    ),
+    reason(
+        "MD441",
+        "a guest's disk is slow",
+        happens="Requests to a disk of the guest took 50 ms or more on average while tasks waited for it.",
+        slows="Whoever writes logs or reads files within a request waits for it; etcd's answers do.",
+        reckoned="The mean time of a request to it.",
+        fix="`iostat -x 1` (sysstat) on {node} and its host; NVMe for its pool, `cache: none`: docs/storage.md",
+        near_miss="Slow requests that nobody waits for: writing back in the background.",
+        source="kernel.org: admin-guide/iostats",
+    ),
+    reason(
+        "MD442",
+        "a host's disk is slow",
+        symptoms=("MD441",),
+        happens="Requests to a disk of the host took 20 ms or more on average, and it was busy half of the time.",
+        slows="All guests of its pool wait for it.",
+        reckoned="The mean time of a request to it.",
+        fix="`iotop -oa` on {host} shows who writes; `smartctl -a /dev/{disk}` whether it is worn or hot; `fstrim` where it is full",
+        near_miss="A busy disk that answers within a millisecond.",
+        source="kernel.org: admin-guide/iostats",
+    ),
+    reason(
+        "MD443",
+        "a filesystem is full",
+        happens="A filesystem of a guest has 95 % or more of its bytes or inodes in use.",
+        slows="Writes fail or search long for room; the kubelet evicts pods at 90 % (nodefs) and 85 % (imagefs), and their services move.",
+        reckoned="None: it is told after those that have some.",
+        fix="`du -xh {point} | sort -h | tail` on {node}; `docker system prune`; a larger `disk:` in the inventory is grown live",
+        near_miss="A large filesystem with 90 % used, and nobody who writes.",
+        source="kubernetes: node-pressure-eviction",
+    ),
+)
