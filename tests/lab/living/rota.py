@@ -30,14 +30,14 @@ TURNS = (
     Turn(("two-clusters", "ttl-gc"), 2700),
     Turn(("rebuild-control-plane",), 1800),
     Turn(("rebuild-control-plane-dead",), 1700),
+    Turn(("ports",), 1400),
+    Turn(("backup-restore",), 1700),
+    Turn(("mesh-roll",), 2300),
 )
 
 ONLY_IN_ALL = (
     *(
-        "ports",
-        "mesh-roll",
         "three-control-planes",
-        "backup-restore",
         "renew-expired",
         "upgrade",
         "golden-image",
