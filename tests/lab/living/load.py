@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.base.waiting import NotYet, Ready, wait_until
+from provision.inventory import load
 from tests.lab.conftest import MESHCTL, Place
 
 NAME = "pair"
@@ -112,17 +113,24 @@ def _asking(place: Place, node: str, found: Load) -> Iterator[None]:
 
 
 def kubectl(place: Place, *words: str) -> str:
-    """kubectl on the control plane."""
-    done = place.meshctl("ssh", str(place.inventory), "cp1", "--", *KUBECTL, *words)
+    """kubectl on the control plane, in the mesh's namespace."""
+    done = place.meshctl("ssh", str(place.inventory), "cp1", "--", *KUBECTL, "--namespace", namespace(place), *words)
     assert done.status == 0, done.stderr
     return done.stdout
 
 
+def namespace(place: Place) -> str:
+    """Where the inventory has the mesh, and with it what it routes to."""
+    return load(str(place.inventory)).mesh.namespace
+
+
 def apply(place: Place, *things: dict[str, Any]) -> None:
     """Creates objects, or makes them as given."""
-    script = 'printf %s "$1" | sudo kubectl --kubeconfig /etc/kubernetes/admin.conf apply --validate=false -f -'
+    script = 'printf %s "$1" | sudo kubectl --kubeconfig /etc/kubernetes/admin.conf --namespace "$2" apply --validate=false -f -'
     listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": things})
-    done = place.meshctl("ssh", str(place.inventory), "cp1", "--", "sh", "-c", script, "apply", listed)
+    done = place.meshctl(
+        "ssh", str(place.inventory), "cp1", "--", "sh", "-c", script, "apply", listed, namespace(place)
+    )
     assert done.status == 0, done.stderr
 
 
