@@ -480,8 +480,9 @@ def pods_resolvers() -> list[str]:
 
 
 def resolvers() -> list[list[str]]:
-    """The node's own DNS servers, and a name that each answers by itself (RFC 6761)."""
-    return [[one, "localhost"] for one in re.findall(r"(?m)^nameserver\s+([0-9.]+)", text_of("/etc/resolv.conf") or "")]
+    """The node's own DNS servers, behind systemd-resolved where it has that; and a name that each answers by itself (RFC 6761)."""
+    said = text_of("/run/systemd/resolve/resolv.conf") or text_of("/etc/resolv.conf") or ""
+    return [[one, "localhost"] for one in re.findall(r"(?m)^nameserver\s+([0-9.]+)", said)]
 
 
 def watch(probes: Probes, watched: Watched | None, ends_s: float) -> None:
