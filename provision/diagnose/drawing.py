@@ -30,7 +30,7 @@ MOST_SERVICES = 12
 
 GOOD, SLOW, LOSSY, UNKNOWN = "g2", "g1", "g5", "node"
 PARTS = (("proxy", "proxy_ms", "g0"), ("network", "network_ms", "g4"), ("service", "service_ms", "g1"))
-KINDS = {"guest": "guest to guest", "host": "host to host", "pod": "guest to pods of"}
+KINDS = {"guest": "guest to guest", "host": "host to host", "pod": "pod to pod, by node"}
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,9 @@ class Host(Fact):
 
 
 class Path(Fact):
-    """Probes from one machine to another, `kind` guest, host or pod. Times are of whole rounds; `jitter_ms` is the mean difference of two
-    that follow each other. `whole_…`: packets of the network's MTU that must not be cut. `clock_ahead_s`: the other's clock against ours.
+    """Probes from one machine to another, `kind` guest, host, or pod: from a pod of the one to a pod of the other. Times are of rounds;
+    `jitter_ms` is the mean difference of two that follow each other. `whole_…`: packets of the network's MTU that must not be cut.
+    `clock_ahead_s`: the other's clock against ours.
     """
 
     kind: str

@@ -57,6 +57,11 @@ class Pair:
         """The share that was lost."""
         return self.lost / self.sent if self.sent else 0.0
 
+    @property
+    def answers(self) -> bool:
+        """Whether any came back: between hosts, and to pods, a firewall or a policy may let none through."""
+        return self.lost < self.sent
+
     def worst(self, what: str) -> float:
         """The larger of both ways' median_ms, p99_ms or jitter_ms."""
         return max((value for one in self.ways if (value := getattr(one, what)) is not None), default=0.0)
@@ -118,9 +123,9 @@ Hit = tuple[Pair, Cause]
 
 def _slow_or_lossy(recording: Recording, found: Sequence[Pair]) -> Iterator[Hit]:
     where = {one.name: one.host for one in recording.guests}
-    hosts = {one.ends: one for one in found if one.kind == "host"}
+    hosts = {one.ends: one for one in found if one.kind == "host" and one.answers}
     for kind in ("guest", "host", "pod"):
-        alike = [one for one in found if one.kind == kind and one.sent]
+        alike = [one for one in found if one.kind == kind and one.sent and (one.answers or kind == "guest")]
         usual = Usual(alike)
         for pair in alike:
             below = hosts.get(_sorted(*(where.get(end, "") for end in pair.ends)))

@@ -219,7 +219,12 @@ def parsed_socket(message: bytes) -> tuple[int, Any, Any, int, int, bytes]:
 
 
 def in_space(pid: str, work: Any) -> Any:
-    """What `work` gives in the network namespace of a process; None where that is gone. In a child: a thread cannot come back."""
+    """What `work` gives in the network namespace of a process; None where that is gone."""
+    return ended(*begun_in_space(pid, work))
+
+
+def begun_in_space(pid: str, work: Any) -> tuple[int, int]:
+    """Begins work in the network namespace of a process, in a child of ours, as a thread could not come back; for `ended`."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -230,6 +235,11 @@ def in_space(pid: str, work: Any) -> Any:
                     json.dump(work(), out)
         os._exit(0)
     os.close(writer)
+    return reader, child
+
+
+def ended(reader: int, child: int) -> Any:
+    """What a child says, and its end."""
     with os.fdopen(reader) as answer:
         said = answer.read()
     os.waitpid(child, 0)
@@ -385,8 +395,9 @@ class Probes:
             with suppress(OSError):
                 self.dns.sendto(question, (server, 53))
 
-    def receive(self) -> None:
-        """All that has come."""
+    def receive(self, until_s: float) -> None:
+        """All that has come; waits for the next no longer than until then."""
+        select.select([self.door, self.dns], [], [], max(until_s - time.monotonic(), 0))
         with suppress(OSError):
             while True:
                 self.take(*self.door.recvmsg(65536, 64)[:2])
@@ -469,47 +480,71 @@ def pods_resolvers() -> list[str]:
 
 
 def resolvers() -> list[list[str]]:
-    """The node's own DNS servers, and a name that each answers by itself (RFC 6761)."""
-    return [[one, "localhost"] for one in re.findall(r"(?m)^nameserver\s+([0-9.]+)", text_of("/etc/resolv.conf") or "")]
+    """The node's own DNS servers, behind systemd-resolved where it has that; and a name that each answers by itself (RFC 6761)."""
+    said = text_of("/run/systemd/resolve/resolv.conf") or text_of("/etc/resolv.conf") or ""
+    return [[one, "localhost"] for one in re.findall(r"(?m)^nameserver\s+([0-9.]+)", said)]
 
 
-def watch(probes: Probes, watched: Watched, ends_s: float, *, quietly: bool = False) -> None:
-    """Sends and receives until then. `quietly`: only receives."""
-    begun = time.monotonic()
-    due = {"send": begun, "look": begun, "ask": begun}
-    work = {"send": (probes.send, probes.every_s), "look": (watched.look, 1.0), "ask": (probes.ask, probes.dns_every_s)}
+def watch(probes: Probes, watched: Watched | None, ends_s: float) -> None:
+    """Sends, looks and receives until then."""
+    work = {"send": (probes.send, probes.every_s), "ask": (probes.ask, probes.dns_every_s)}
+    if watched is not None:
+        work["look"] = (watched.look, 1.0)
+    due = dict.fromkeys(work, time.monotonic())
     while True:
         now = time.monotonic()
         if now >= ends_s:
             return
         for name, (do, every_s) in work.items():
-            if not quietly and now >= due[name]:
+            if now >= due[name]:
                 do()
                 due[name] = max(due[name] + every_s, now)  # what was missed is not made up for in a burst
-        until = ends_s if quietly else min(ends_s, *due.values())
-        select.select([probes.door, probes.dns], [], [], max(until - time.monotonic(), 0))
-        probes.receive()
+        probes.receive(min(ends_s, *due.values()))
+
+
+def drain(probes: Probes) -> None:
+    """Receives what is still on its way."""
+    ends_s = time.monotonic() + DRAIN_S
+    while time.monotonic() < ends_s:
+        probes.receive(ends_s)
+
+
+def from_a_pod(peers: list[list[str]], for_s: float) -> Any:
+    """Begins to send probes to other nodes' pods from inside one of ours that has a network; None where there is none, or no peer."""
+    here = [one for one in spaces().values() if len((text_of("/proc/" + one + "/net/route") or "").splitlines()) > 1]
+    if not peers or not here:
+        return None
+
+    def work() -> list[Any]:
+        probes = Probes(peers, 0, [], for_s)
+        watch(probes, None, time.monotonic() + for_s)
+        drain(probes)
+        return probes.rows
+
+    return begun_in_space(here[0], work)
 
 
 def look(spec: dict[str, Any]) -> dict[str, Any]:
     """The whole look at this machine, `for_s` seconds long."""
-    ours = domains(spec["domains"])
+    ours, for_s = domains(spec["domains"]), spec["for_s"]
     before = tasks() if spec["domains"] else {}
     first, watched = state(spec), Watched()
     names = spec["names"] + ([] if spec["domains"] else resolvers())
-    probes = Probes(spec["peers"], spec["mtu"], names, spec["for_s"])
-    watch(probes, watched, time.monotonic() + spec["for_s"])
-    watch(probes, watched, time.monotonic() + DRAIN_S, quietly=True)
+    pods, peers = ([one for one in spec["peers"] if (one[0] == "pod") == is_pod] for is_pod in (True, False))
+    inside = from_a_pod(pods, for_s)
+    probes = Probes(peers, spec["mtu"], names, for_s)
+    watch(probes, watched, time.monotonic() + for_s)
+    drain(probes)
+    rows = list(zip(peers, probes.rows)) + list(zip(pods, (ended(*inside) or []) if inside else []))  # noqa: B905 - Python 3.9
     last = state(spec)
-    busy = worked(before, spec["for_s"] * 1e9 / 1000, set(ours.values())) if spec["domains"] else []
     return {
         "before": first,
         "after": last,
         "seconds": last["at_s"] - first["at_s"],
         "filesystems": filesystems(last["files"].get("/proc/mounts", "")),
         "domains": ours,
-        "tasks": busy,
-        "probes": [[*peer, row] for peer, row in zip(spec["peers"], probes.rows)],  # noqa: B905 - Python 3.9
+        "tasks": worked(before, for_s * 1e9 / 1000, set(ours.values())) if spec["domains"] else [],
+        "probes": [[*peer, row] for peer, row in rows],
         "dns": [[*name, row] for name, row in zip(names, probes.asked)],  # noqa: B905
         "resolvers": pods_resolvers(),
         "connections": watched.ends,

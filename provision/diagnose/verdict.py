@@ -120,4 +120,8 @@ def _unseen(recording: Recording) -> Iterator[tuple[str, str]]:
     yield from (
         (one.name, what) for machine in (recording.hosts, recording.guests) for one in machine for what in one.unread
     )
+    silent = [one for one in recording.paths if one.kind != "guest" and one.sent and one.lost == one.sent]
+    yield from (
+        (f"{one.start} to {one.end} ({one.kind}s)", "no probe came back: ICMP may be filtered") for one in silent
+    )
     yield from ((f"linkerd on {one.node}", one.fault) for one in recording.routers if one.fault)

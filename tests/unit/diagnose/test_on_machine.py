@@ -283,7 +283,8 @@ if [ "$1" = begin ]; then
   /usr/bin/mount -t cgroup -o cpu meshctl-test /sys/fs/cgroup/cpu || exit 77
   mkdir -p "$folder" || exit 77
   echo 2000 > "$folder/cpu.cfs_quota_us" || exit 77
-  setsid sh -c 'echo $$ > "$1/cgroup.procs"; exec unshare --net sh -c "while :; do :; done"' busy "$folder" > /dev/null 2>&1 < /dev/null &
+  setsid unshare --net sh -c "$3" busy "$folder" > /dev/null 2>&1 < /dev/null &
+  while ! grep -q . "$folder/cgroup.procs"; do sleep 0.1; done
 else
   while read -r pid; do kill -9 "$pid"; done < "$folder/cgroup.procs"
   sleep 0.3
@@ -293,17 +294,32 @@ fi
 """
 
 
+INSIDE = """
+ip link set lo up
+ip link add name eth0 type veth peer name other0
+ip link set other0 up
+ip link set eth0 up
+ip address add 10.9.9.1/24 dev eth0
+echo $$ > "$1/cgroup.procs"
+while :; do :; done
+"""
+
+
 def test_a_pod_that_its_limit_stops(nodes: dict[str, NodeShell]) -> None:
     shell = nodes["w1"]
-    if shell.run(["sh", "-c", LIMITED, "limited", "begin", POD], check=False).status == 77:
+    if shell.run(["sh", "-c", LIMITED, "limited", "begin", POD, INSIDE], check=False).status == 77:
         pytest.skip("this machine has no cgroup v1 with CPU quotas")
     try:
-        raw = gathered(nodes)["w1"]
+        peers = [("pod", "w2", "10.9.9.1"), ("guest", "w2", TWO.address)]
+        raw: dict[str, Any] = json.loads(shell.read(argv(for_s=FOR_S, peers=peers)).stdout)
     finally:
         with suppress(AssertionError):
             shell.run(["sh", "-c", LIMITED, "limited", "end", POD], check=False)
     guest = read_guest("w1", "hv1", raw, {POD: "default/l5d-abcde"}, ())
     assert {one.name for one in guest.spaces} == {NODE, "default/l5d-abcde"}
+    ways = {one.kind: one for one in read_paths("w1", raw)}
+    assert set(ways) == {"pod", "guest"}
+    assert all(way.sent > way.lost for way in ways.values())  # 10.9.9.1 is nowhere but in the pod
     seen = Recording(
         cluster="lab", guests=(with_(guest, disks=(), filesystems=()),), router_pods=("default/l5d-abcde",)
     )

@@ -122,6 +122,11 @@ def test_what_could_not_be_seen_is_said() -> None:
     seen = in_host(seen, "hv1", lambda one: with_(one, unread=("pressure (no PSI)",)))
     seen = with_(seen, unseen=(("w9", "no answer within 5 s"),))
     said = as_text(judge(seen))
+    filtered = with_(seen.paths[0], kind="pod", lost=600, median_ms=None)
+    seen = with_(seen, paths=(*seen.paths, filtered))
+    assert named(seen) == []
+    said = as_text(judge(seen))
+    assert "not seen: cp1 to w1 (pods): no probe came back" in said
     for line in ("w9: no answer within 5 s", "hv1: pressure (no PSI)", "linkerd on w1: ConnectionRefusedError"):
         assert f"not seen: {line}" in said
 
