@@ -15,6 +15,7 @@ from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.diagnose import diagnose
+from provision.kubernetes.failures import UNKNOWN, hint_for
 from provision.kubernetes.follow import Detached, follow, in_words
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.node import observe
@@ -130,7 +131,18 @@ def _failed(shell: Shell, member: Member, what: str, generation: str, why: str) 
     said = shell.read(["tail", "-n", "12", f"{STATE}/upgrade.log"], check=False).stdout.splitlines()
     found = diagnose(shell, generation)
     text = "\n".join(f"    {line}" for line in ("upgrade:", *said, *found.shown))
-    return KubernetesError(f"{member.name}: {what}: {why}\n{text}", hint=found.hint)
+    return KubernetesError(f"{member.name}: {what}: {why}\n{text}", hint=advice(said, found.hint, generation))
+
+
+def advice(said: list[str], otherwise: str, generation: str) -> str:
+    """By what the upgrade itself said, where that is known or it was refused before it began: what ended on the node long ago, as its
+    last restart had it, has nothing to do with that.
+    """
+    own = hint_for(said, generation)
+    if own != UNKNOWN:
+        return own
+    refused = any("[preflight] Some fatal errors occurred" in line for line in said)
+    return "kubeadm has changed nothing yet: mend what it names, then provision again" if refused else otherwise
 
 
 def runs_version(kubectl: Kubectl, node: str, version: str) -> Ready[None] | NotYet:
