@@ -555,4 +555,4 @@ def look(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(look(json.loads(sys.argv[1]))))
+    json.dump(look(json.loads(sys.argv[1])), sys.stdout)
