@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from provision.base.errors import KubernetesError, ShellError
-from provision.base.events import Changed, Emit
+from provision.base.events import Changed, Emit, nowhere
 from provision.base.shell import Completed, Shell
 from provision.kubernetes.evictions import evictions, held_by
 from provision.kubernetes.kubectl import Kubectl, kubectl_argv
+from provision.kubernetes.pacing import move_ahead
 from provision.kubernetes.places import STATE
 
 DRAIN_S = 600.0
@@ -71,6 +74,8 @@ def drain(
 
     Raises KubernetesError, with each pod that stays, what holds it and what kubectl said last: the node stays cordoned.
     """
+    # A part of the drain, which says so itself.
+    move_ahead(kubectl, node, emit, cordon=partial(_let, kubectl, node, "cordon", nowhere))
     # All flags are those of 1.5 to 1.20. What belongs to a DaemonSet would come again at once, and goes with the node.
     flags = ["--ignore-daemonsets", *["--force"] * orphans, *["--delete-local-data"] * local_data]
     argv = ["timeout", "--kill-after=10", f"{within_s:.0f}", *kubectl_argv("drain", node, *flags)]

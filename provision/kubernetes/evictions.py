@@ -76,13 +76,19 @@ def _stays(pod: Item) -> bool:
 
 
 def _maker(pod: Item) -> str:
-    """The kind that makes a pod anew, "" for none. Kubernetes 1.5 notes most of them in an annotation only."""
+    """The kind that makes a pod anew, "" for none."""
+    return maker(pod).partition("/")[0]
+
+
+def maker(pod: Item) -> str:
+    """What makes a pod anew, as `ReplicaSet/web-1`, "" for nothing. Kubernetes 1.5 notes most of them in an annotation only."""
     metadata = pod["metadata"]
     for owner in metadata.get("ownerReferences", ()):
         if owner.get("controller"):
-            return str(owner["kind"])
+            return f"{owner['kind']}/{owner.get('name', '')}"
     said = metadata.get("annotations", {}).get("kubernetes.io/created-by")
-    return str(json.loads(said)["reference"]["kind"]) if said else ""
+    reference = json.loads(said)["reference"] if said else {}
+    return f"{reference['kind']}/{reference.get('name', '')}" if reference else ""
 
 
 def _budget(budget: Item) -> str:

@@ -104,6 +104,16 @@ def test_a_worker_is_started_anew_and_nobody_notices(place: Place) -> None:
     assert converged(place)
 
 
+@pytest.mark.scenario("rolling-restart")
+def test_all_workers_one_after_the_other_and_nobody_notices(place: Place) -> None:
+    """What the first gives away lies on the second, which is emptied next: both pods of the pair."""
+    with steady(place, "cp1") as load:
+        assert place.meshctl("restart", str(place.inventory), "w1", "w2", "--yes").status == 0
+    assert (load.asked > 100, load.failed) == (True, ())
+    provision(place)
+    assert converged(place)
+
+
 @pytest.mark.scenario("host-restart")
 def test_libvirtd_and_all_guests_come_back_after_a_power_cut(place: Place) -> None:
     for name in place.virsh("list", "--name").split():
