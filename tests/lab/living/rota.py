@@ -21,7 +21,7 @@ class Turn:
 
 TURNS = (
     Turn(("rebuild-worker",), 1900),
-    Turn(("rolling-restart",), 2000),
+    Turn(("rolling-restart",), 1400),
     Turn(("grow-disk", "rotate-key"), 1200),
     Turn(("remove-worker", "add-worker"), 1350),
     Turn(("node-commands", "run-options"), 1450),
@@ -37,6 +37,7 @@ TURNS = (
 
 ONLY_IN_ALL = (
     *(
+        "rolling-restart-of-all",
         "three-control-planes",
         "renew-expired",
         "upgrade",

@@ -104,7 +104,7 @@ def test_a_worker_is_started_anew_and_nobody_notices(place: Place) -> None:
     assert converged(place)
 
 
-@pytest.mark.scenario("rolling-restart")
+@pytest.mark.scenario("rolling-restart-of-all")
 def test_all_workers_one_after_the_other_and_nobody_notices(place: Place) -> None:
     """What the first gives away lies on the second, which is emptied next: both pods of the pair."""
     with steady(place, "cp1") as load:

@@ -11,7 +11,7 @@ import pytest
 from provision.diagnose import Recording, as_text, judge, read_recording, written
 from provision.diagnose.cause import Cause
 from provision.diagnose.pages import BY_ID
-from tests.unit.diagnose.cluster import PLACES, drawer, healthy, in_host, in_router, with_
+from tests.unit.diagnose.cluster import PLACES, drawer, healthy, in_guest, in_host, in_router, with_
 from tests.unit.diagnose.planted import PLANTED, Planted, loss, planted
 
 VARIATIONS = 10
@@ -163,3 +163,13 @@ def test_every_page_is_said_by_a_judge_and_every_symptom_is_a_page() -> None:
     assert all(page.reckoned and page.source for page in BY_ID.values())
     assert Cause.__dataclass_params__.frozen  # type: ignore[attr-defined]
     assert set(PLACES) == {"cp1", "w1", "w2", "w3"}
+
+
+def test_a_drop_of_a_table_that_is_nearly_empty_is_not_for_want_of_room() -> None:
+    """Seen in the lab: 1 packet, with 1,221 of 131,072 entries in use."""
+    seen = in_guest(
+        healthy(drawer(1)), "w1", lambda one: with_(one, conntrack=1221, conntrack_max=131072, conntrack_drops=1)
+    )
+    assert named(seen) == []
+    half = in_guest(seen, "w1", lambda one: with_(one, conntrack=80000, conntrack_drops=1))
+    assert named(half) == ["MD413"]
