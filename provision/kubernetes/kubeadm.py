@@ -7,6 +7,7 @@ and begins anew. It is never started over something that is there: 1.5 would mak
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -123,15 +124,21 @@ def join(
         if credentials.api is not None and profile.etcd is not None and member.role == CONTROL_PLANE:
             take_away_member(credentials.api.shell, profile.etcd, member.name, member.address, emit)
 
-    _bring(
-        shell,
-        profile,
-        spec,
-        member,
-        _Task("kubeadm join", profile.generation, profile.join_argv(member.role), config, clear_way, leave),
-        limit,
-        emit,
-    )
+    task = _Task("kubeadm join", profile.generation, profile.join_argv(member.role), config, clear_way, leave)
+    try:
+        _bring(shell, profile, spec, member, task, limit, emit)
+    except KubernetesError as error:
+        if not impatient(error.message):
+            raise
+        emit(Warned(f"{member.name}: the API server did not answer kubeadm in its ten seconds: joined once more", ""))
+        _bring(shell, profile, spec, member, task, limit, emit)
+
+
+def impatient(said: str) -> bool:
+    """Whether kubeadm gave up because the API server did not answer one request in time: ten seconds, which no flag makes longer, where an
+    emulated control plane that two nodes join at once was seen to need twenty.
+    """
+    return re.search(r"error execution phase .*Client\.Timeout exceeded", said) is not None
 
 
 def _forget(api: Kubectl, name: str) -> bool:

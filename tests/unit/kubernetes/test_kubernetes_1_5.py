@@ -54,6 +54,7 @@ from provision.kubernetes import (
     uncordon,
 )
 from provision.kubernetes.certificate import requested_name
+from provision.kubernetes.kubeadm import impatient
 from provision.kubernetes.node import UNIT
 from provision.kubernetes.preflight import preflight
 from provision.linkerd.wanted import Mesh
@@ -862,3 +863,38 @@ class TestTheDoubleItself:
         assert "already exists" in again.stderr
         assert bare.observe(CP).phase is Phase.RUNNING
         bare[CP].run(["systemctl", "stop", UNIT])
+
+
+# kubeadm as it was once where the control plane was busy; from the next time on it is itself.
+IMPATIENT = """
+mkdir -p /opt/real && mv /usr/bin/kubeadm /opt/real/kubeadm
+cat > /usr/bin/kubeadm <<'END'
+#!/bin/sh
+if [ "$1" != join ]; then exec /opt/real/kubeadm "$@"; fi
+mv -f /opt/real/kubeadm /usr/bin/kubeadm
+echo 'error execution phase kubelet-start: error uploading crisocket: error patching node "w1" through apiserver:' \\
+    'net/http: request canceled (Client.Timeout exceeded while awaiting headers)'
+exit 1
+END
+chmod 755 /usr/bin/kubeadm
+"""
+
+
+def test_a_join_that_a_busy_api_server_did_not_answer_is_begun_once_more(tmp_path: Path) -> None:
+    made = Cluster(tmp_path, CP, W1)
+    try:
+        for member in (CP, W1):
+            made.prepare(member)
+        made.initialise()
+        made[W1].run(["sh", "-ec", IMPATIENT])
+        made.join(W1)
+        warned = [event.message for event in made.events if isinstance(event, Warned)]
+        assert warned == ["w1: the API server did not answer kubeadm in its ten seconds: joined once more"]
+        assert made.observe(W1).joined
+    finally:
+        made.lab.stop()
+
+
+def test_any_other_failure_of_a_join_is_not_tried_again() -> None:
+    assert not impatient("error execution phase preflight: couldn't validate the identity of the API Server: x509")
+    assert not impatient("Client.Timeout exceeded while awaiting headers")  # the kubelet's own, which it mends itself
