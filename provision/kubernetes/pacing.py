@@ -15,15 +15,13 @@ from typing import Any
 from provision.base.errors import StageTimeout
 from provision.base.events import Changed, Emit, Output
 from provision.base.waiting import NotYet, Ready, wait_until
-from provision.kubernetes.api import ApiStarting, Kind
+from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.evictions import BUDGETS, PODS, Eviction, judge_budgets, judge_evictions, maker
 from provision.kubernetes.kubectl import Kubectl
 
 Item = Mapping[str, Any]
 Workload = tuple[str, str]
 """Namespace, and kind and name of what makes the pods."""
-
-NODES = Kind("v1", "nodes")
 
 MOVED_S = 300.0
 """A pod starts elsewhere in seconds, emulated in a minute. One that does not start at all must not keep a node from being emptied."""
@@ -82,7 +80,7 @@ def _elsewhere(kubectl: Kubectl, moved: Collection[Workload], node: str) -> Read
 
 def _others(kubectl: Kubectl, node: str) -> bool:
     """Whether any other node takes pods that ask for nothing special."""
-    return any(takes_pods(one) for one in kubectl.everywhere(NODES) if one["metadata"]["name"] != node)
+    return any(takes_pods(one) for one in kubectl.items("nodes") if one["metadata"]["name"] != node)
 
 
 def takes_pods(node: Item) -> bool:

@@ -1,4 +1,4 @@
-"""Which pod is moved before a node is emptied, and which node takes it. Pure; how it is done stands in test_kubernetes_1_5.py."""
+"""Which pod is moved before a node is emptied, and which node takes it. Pure; the lab tries it (rolling-restart-of-all)."""
 
 from __future__ import annotations
 
