@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import tarfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -87,9 +88,12 @@ def ps(how: list[str]) -> None:
 
 
 def _end(pid: int) -> None:
+    """Comes back when the process has ended and its ports are free, as docker does."""
     if pid:
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, FileNotFoundError):
             os.kill(pid, signal.SIGKILL)
+            while " Z " not in Path(f"/proc/{pid}/stat").read_text():
+                time.sleep(0.01)
 
 
 def _ended(ids: list[str]) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import docker
-from .state import HERE, refuse, remembered, strict
+from .state import HERE, SHARED, refuse, remembered, strict
 
 UNITS = Path("/etc/systemd/system")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -88,10 +92,16 @@ def stop(unit: str) -> None:
         pid = units.get(unit, {}).get("pid")
         units[unit] = {**units.get(unit, {}), "active": "inactive", "pid": None}
     if pid:
-        try:
+        with _nothing_half_done(), suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+
+
+@contextmanager
+def _nothing_half_done() -> Iterator[None]:
+    """A kubelet ends a pod's start before it ends itself: killed between that and its note, it left a process that kept its port."""
+    with open(SHARED / "cluster.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def systemd_run(words: list[str]) -> None:
@@ -199,13 +209,18 @@ def _settings(unit: str) -> dict[str, str]:
 
 
 def _spawn(unit: str, work: object) -> None:
-    """Leaves `work` running as a process group of its own, and comes back when it is under way."""
+    """Leaves `work` running as a process group of its own, and comes back when a `stop` finds that."""
     assert callable(work)
-    _note(unit, active="active")
-    if os.fork():
+    ours, its = socket.socketpair()
+    pid = os.fork()
+    if pid:
+        ours.recv(1)
+        _note(unit, active="active", pid=pid)
+        ours.send(b".")
         return
     os.setsid()
-    _note(unit, pid=os.getpid())
+    its.send(b".")
+    its.recv(1)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)

@@ -864,6 +864,12 @@ class TestTheDoubleItself:
         assert bare.observe(CP).phase is Phase.RUNNING
         bare[CP].run(["systemctl", "stop", UNIT])
 
+    def test_a_unit_is_not_stopped_while_a_pod_is_half_started(self, bare: Cluster) -> None:
+        """Its process would be nobody's, and keep its port: the next control plane's etcd would not get it."""
+        bare[CP].run(["systemd-run", f"--unit={UNIT}", "--description=x", "sleep", "30"])
+        stop = f"flock /srv/double/cluster.lock sh -c 'sleep 2; echo let go >&3' & sleep 0.2; systemctl stop {UNIT}; echo stopped; wait"
+        assert bare[CP].run(["sh", "-c", f"exec 3>&1; {stop}"]).stdout.splitlines() == ["let go", "stopped"]
+
 
 # kubeadm as it was once where the control plane was busy; from the next time on it is itself.
 IMPATIENT = """
