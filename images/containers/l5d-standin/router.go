@@ -15,7 +15,9 @@ import (
 
 const (
 	decay       = 10 * time.Second // finagle's PeakEwma default
-	attempts    = 3
+	// finagle requeues what never left it (service/Retries.scala): up to a fifth of a budget that is 100 where nothing was
+	// retried lately (10 a second, kept for 10 s), and acquires a session up to 25 times before that.
+	attempts    = 20
 	ejectionMin = 5 * time.Second // finagle's failure accrual backs off from 5 s
 )
 
