@@ -1,5 +1,5 @@
 """Which scenarios of a living cluster a run of `make test` takes: those of the hour's turn, or of the next that its time is enough for.
-`make test-all` takes all.
+Where they are long, the lab's tests beside the main job wait for a run with a shorter turn. `make test-all` takes all.
 
 A scenario that needs what another leaves is in its turn.
 """
@@ -7,7 +7,6 @@ A scenario that needs what another leaves is in its turn.
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 
 
@@ -52,12 +51,41 @@ ONLY_IN_ALL = (
 """Not seen green yet with the code as it is, each by itself: a scenario comes into a turn when it was."""
 
 
+MAIN_JOB_S, REST_S = 750, 1250
+"""What the lab's main job takes, and what its other tests take, beside a turn; on the same two cores."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a run takes of the lab: scenarios, and whether the tests beside the main job."""
+
+    names: tuple[str, ...]
+    rest: bool
+
+
+def share(at_s: float, left_s: float) -> Share:
+    """What a run takes that has `left_s` seconds for the lab at a moment, in seconds of the epoch. The rest comes before a later turn."""
+    for one in _from(at_s):
+        if one.seconds + MAIN_JOB_S <= left_s:
+            return Share(one.names, one.seconds + MAIN_JOB_S + REST_S <= left_s)
+    return Share((), left_s >= MAIN_JOB_S + REST_S)
+
+
 def turn(at_s: float, left_s: float) -> tuple[str, ...]:
-    """The scenarios of a moment, in seconds of the epoch: each hour another turn. None when so many seconds are not enough for any."""
+    """The scenarios alone, of a moment: each hour another turn. None when so many seconds are not enough for any."""
+    return next((one.names for one in _from(at_s) if one.seconds <= left_s), ())
+
+
+def _from(at_s: float) -> tuple[Turn, ...]:
+    """All turns, that of the hour first."""
     first = int(at_s // 3600) % len(TURNS)
-    fitting = [one.names for one in (*TURNS[first:], *TURNS[:first]) if one.seconds <= left_s]
-    return fitting[0] if fitting else ()
+    return (*TURNS[first:], *TURNS[:first])
 
 
 if __name__ == "__main__":
-    sys.stdout.write(",".join(turn(time.time(), float(sys.argv[1]))) + "\n")
+    at, left = float(sys.argv[2]), float(sys.argv[3])
+    if sys.argv[1] == "share":
+        taken = share(at, left)
+        sys.stdout.write(f"{','.join(taken.names)} {'rest' if taken.rest else 'alone'}\n")
+    else:
+        sys.stdout.write(",".join(turn(at, left)) + "\n")
