@@ -33,7 +33,7 @@ from provision.kubernetes.kubectl import (
 )
 from provision.kubernetes.lookout import Watched, wait_on
 from provision.kubernetes.node import NodeState, Phase, is_member, observe, prepared_version
-from provision.kubernetes.pods import Pod, judge_pods, listens_on, pods_on, reach
+from provision.kubernetes.pods import Pod, all_ready, judge_pods, listens_on, pods_on, reach
 from provision.kubernetes.prepare import load, prepare
 from provision.kubernetes.profile import Profile, Workloads
 from provision.kubernetes.profiles import kubectl_for, profile_for
@@ -68,6 +68,7 @@ __all__ = [
     "Workloads",
     "address_of",
     "admin_conf",
+    "all_ready",
     "await_serving",
     "awaken",
     "copied",

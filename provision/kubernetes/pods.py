@@ -87,10 +87,35 @@ def pods_on(
         return NotYet(error.message)
 
 
+def all_ready(kubectl: Kubectl, node: str, *, namespace: str, labels: Mapping[str, str]) -> Ready[None] | NotYet:
+    """Whether each pod of these labels that a node has is ready; for `wait_until`. A kubelet that was started anew takes none for ready
+    until it has asked it once more.
+    """
+    try:
+        return judge_ready(kubectl.items("pods", namespace=namespace, labels=labels), node)
+    except ApiStarting as error:
+        return NotYet(error.message)
+
+
+def judge_ready(items: Sequence[Item], node: str) -> Ready[None] | NotYet:
+    """The same of pods that were asked for. Those that are going are not waited for."""
+    staying = [item for item in items if not item["metadata"].get("deletionTimestamp")]
+    here = [item for item in staying if item["spec"].get("nodeName") == node]
+    late = [item["metadata"]["name"] for item in here if not _ready(item)]
+    return NotYet(f"{node}: not ready: {', '.join(late)}", (node,)) if late else Ready(None)
+
+
 def judge_pods(
-    items: Sequence[Item], nodes: Sequence[str], annotations: Mapping[str, str], now: Callable[[], datetime.datetime]
+    items: Sequence[Item],
+    nodes: Sequence[str],
+    annotations: Mapping[str, str],
+    now: Callable[[], datetime.datetime],
+    *,
+    steady_s: float = STEADY_S,
 ) -> Ready[dict[str, Pod]] | NotYet:
-    """The same of pods that were asked for. `now` is the cluster's clock, asked only where a container was restarted."""
+    """The same of pods that were asked for. `now` is the cluster's clock, asked only where a container was restarted: then the pod must
+    have been ready for `steady_s` seconds.
+    """
     wanted = [item for item in items if annotations.items() <= item["metadata"].get("annotations", {}).items()]
     here = [item for item in wanted if item["spec"].get("nodeName") in nodes]
     if hopeless := [text for item in here if (text := _hopeless(item))]:
@@ -98,7 +123,7 @@ def judge_pods(
             "\n".join(hopeless), hint="`meshctl ssh INVENTORY NODE -- sudo docker logs CONTAINER` shows its last words"
         )
     ready = [item for item in wanted if _ready(item)]
-    found = {item["spec"].get("nodeName", ""): item for item in ready if _steady(item, now)}
+    found = {item["spec"].get("nodeName", ""): item for item in ready if _steady(item, now, steady_s)}
     lacking = {node: f"{node}: {_why(node, items, wanted)}" for node in nodes if node not in found}
     if lacking:
         return NotYet("; ".join(lacking.values()), tuple(lacking))
@@ -145,12 +170,14 @@ def _ready(item: Item) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions) and bool(item["status"].get("podIP"))
 
 
-def _steady(item: Item, now: Callable[[], datetime.datetime]) -> bool:
+def _steady(item: Item, now: Callable[[], datetime.datetime], steady_s: float) -> bool:
     """Whether a ready pod stays so: one that was restarted is ready between two crashes, too."""
-    if not any(container.get("restartCount") for container in item["status"].get("containerStatuses", [])):
+    if not steady_s or not any(
+        container.get("restartCount") for container in item["status"].get("containerStatuses", [])
+    ):
         return True
     since = next((c.get("lastTransitionTime") for c in item["status"]["conditions"] if c["type"] == "Ready"), None)
-    return since is None or (now() - datetime.datetime.fromisoformat(since)).total_seconds() >= STEADY_S
+    return since is None or (now() - datetime.datetime.fromisoformat(since)).total_seconds() >= steady_s
 
 
 def _hopeless(item: Item) -> str:

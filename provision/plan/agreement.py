@@ -29,15 +29,29 @@ class Agreement:
 
     def departures(self, agreed: Agreement) -> tuple[str, ...]:
         """What is otherwise than was agreed, one line each; nothing when it is the same."""
-        return (*_in_deeds(self.deeds, agreed.deeds), *_in_things(self.things, agreed.things))
+        things = _in_things(self.things, agreed.things)
+        return (*_to_do(self.deeds, agreed.deeds), *self.done_since(agreed), *things)
+
+    def beyond(self, agreed: Agreement) -> tuple[str, ...]:
+        """The same without `done_since`: nothing when all that is to do was agreed to."""
+        return (*_to_do(self.deeds, agreed.deeds), *_in_things(self.things, agreed.things))
+
+    def done_since(self, agreed: Agreement) -> tuple[str, ...]:
+        """What is no longer to do, one line each: somebody did it, or it came right by itself."""
+        return tuple(f"no longer to do: {_words(deed)}" for deed in sorted(_not_in(self.deeds, agreed.deeds)))
 
 
-def _in_deeds(now: frozenset[Deed], then: frozenset[Deed]) -> Iterator[str]:
-    new, gone = now - then, then - now
-    changed = {deed[:-1] for deed in new} & {deed[:-1] for deed in gone}
+def _to_do(now: frozenset[Deed], then: frozenset[Deed]) -> Iterator[str]:
+    new = _not_in(then, now)
+    changed = {deed[:-1] for deed in now - then - new}
     yield from (f"changed by somebody: {_words(deed)}" for deed in sorted(changed))
-    yield from (f"new: {_words(deed)}" for deed in sorted(new) if deed[:-1] not in changed)
-    yield from (f"no longer to do: {_words(deed)}" for deed in sorted(gone) if deed[:-1] not in changed)
+    yield from (f"new: {_words(deed)}" for deed in sorted(new))
+
+
+def _not_in(these: frozenset[Deed], deeds: frozenset[Deed]) -> frozenset[Deed]:
+    """Deeds that are not among these, from whatever they begin."""
+    known = {deed[:-1] for deed in these}
+    return frozenset(deed for deed in deeds if deed[:-1] not in known)
 
 
 def _words(deed: Deed) -> str:

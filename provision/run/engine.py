@@ -410,7 +410,8 @@ def provision(
     anyhow: bool = False,
     patience_s: float = 0.0,
 ) -> None:
-    """Runs the stages up to `last`. Plans again first, holding the hosts, and refuses when that is no longer the plan agreed to.
+    """Runs the stages up to `last`. Plans again first, holding the hosts, and refuses when that is more than the plan agreed to, or
+    other.
 
     Without changes nothing is held: it only looks then.
 
@@ -429,7 +430,7 @@ def provision(
         if anyhow:
             refuse_halted(found)
         else:
-            check_agreement(found, agreed)
+            _check_no_more(found, agreed, world.emit)
         world.identity.keep(found.desired.owner_id, world.emit)
         _run_stages(world, found, last, keep_going=keep_going)
 
@@ -447,10 +448,22 @@ def refuse_halted(agreed: Plan) -> None:
 def check_agreement(found: Plan, agreed: Plan) -> None:
     """Raises ConflictError when a plan, made while the hosts are held, is no longer the one that was agreed to."""
     if departures := found.agreement.departures(agreed.agreement):
-        what = "\n".join(f"  {line}" for line in departures)
-        raise ConflictError(
-            f"the world changed since the plan was shown:\n{what}", hint="look at the new plan: run the command again"
-        )
+        raise _changed(departures)
+
+
+def _check_no_more(found: Plan, agreed: Plan, emit: Emit) -> None:
+    """As `check_agreement`; but what is no longer to do is said, and the rest is done: all of that was agreed to."""
+    if beyond := found.agreement.beyond(agreed.agreement):
+        raise _changed(beyond)
+    for line in found.agreement.done_since(agreed.agreement):
+        emit(Warned(line))
+
+
+def _changed(departures: Sequence[str]) -> ConflictError:
+    what = "\n".join(f"  {line}" for line in departures)
+    return ConflictError(
+        f"the world changed since the plan was shown:\n{what}", hint="look at the new plan: run the command again"
+    )
 
 
 def _run_stages(world: World, found: Plan, last: str | None, *, keep_going: bool) -> None:

@@ -294,7 +294,8 @@ def _lacking(kubectl: Kubectl, wanted: tuple[Manifest, ...], cluster: Cluster) -
     for app, digest in pod_digests(wanted).items():
         own = [pod for pod in pods if pod["metadata"].get("labels", {}).get("app") == app]
         here = [at[app]] if app in at else nodes
-        answer = judge_pods(own, here, {POD_DIGEST: digest}, kubectl.now)
+        # One that was restarted is ready or not: nothing is to be done about it in its first half minute.
+        answer = judge_pods(own, here, {POD_DIGEST: digest}, kubectl.now, steady_s=0)
         found += [f"pods {app}: {answer.seen}"] if isinstance(answer, NotYet) else []
     return tuple(found)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from provision.base.errors import ConflictError
-from provision.base.events import nowhere
+from provision.base.events import Event, Warned, nowhere
 from provision.hosts.hypervisor import Hypervisor
 from provision.inventory import named
 from provision.inventory.model import Cluster
@@ -73,6 +73,17 @@ def test_a_range_that_somebody_took_meanwhile_is_found_anew(cluster: Cluster, ho
     assert made.addresses != (f"{planned.address}/24",)
     with world(cluster, "pr-1", host) as again:
         assert make_plan(again).of("networks") == ()
+
+
+def test_what_another_run_did_meanwhile_is_said_and_the_rest_is_done(cluster: Cluster, host: Hypervisor) -> None:
+    said: list[Event] = []
+    with world(cluster, "pr-1", host) as mine, world(cluster, "pr-1", host) as theirs:
+        agreed = make_plan(mine)
+        provision(theirs, make_plan(theirs), "networks")
+        provision(replace(mine, emit=said.append), agreed, "guests")
+    warned = [event.message for event in said if isinstance(event, Warned)]
+    assert "no longer to do: create network mesh-pr-1 on hv1" in warned
+    assert {domain.name for domain in host.domains()} == {"pr-1-cp1", "pr-1-w1"}
 
 
 def test_a_network_that_was_taken_away_is_made_again_where_the_guests_are(cluster: Cluster, host: Hypervisor) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from provision.base.errors import StageTimeout, Unreachable
 from provision.base.events import Changed, Warned
@@ -27,7 +27,7 @@ from provision.kubernetes import (
 )
 from provision.plan import Action, Plan
 from provision.run.stages.doors import Doors, Guest, Shells, Ways
-from provision.run.stages.verify import ask_mesh
+from provision.run.stages.verify import ask_mesh, ask_pods
 
 SHUTDOWN_S = 300.0
 """systemd gives a unit 90 s to stop (DefaultTimeoutStopSec), and kubelet's pods theirs before; emulation is slow."""
@@ -143,13 +143,12 @@ class _Turn:
         )
         if not _has_mesh(self.kubectl, node, ways):
             return
-        wait_until(
-            lambda: ask_mesh(self.shells[node], ways),
-            what=f"{node}: a request through the mesh",
-            within_s=READY_S,
-            every_s=3.0,
-            emit=ways.emit,
-        )
+        proofs: dict[str, Callable[[], Ready[Any] | NotYet]] = {
+            "a request through the mesh": lambda: ask_mesh(self.shells[node], ways),
+            "pods of the mesh": lambda: ask_pods(self.kubectl, node, ways),
+        }
+        for what, look in proofs.items():
+            wait_until(look, what=f"{node}: {what}", within_s=READY_S, every_s=3.0, emit=ways.emit)
 
 
 def _has_mesh(kubectl: Kubectl, node: str, ways: Ways) -> bool:

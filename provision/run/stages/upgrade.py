@@ -37,7 +37,7 @@ from provision.libvirt_xml import DomainSeen, bundle_disk_xml, domain_xml, judge
 from provision.plan import BUNDLE_DISK, UPGRADE, Plan, effective
 from provision.run.stages.doors import Doors
 from provision.run.stages.rolling import READY_S
-from provision.run.stages.verify import ask_mesh
+from provision.run.stages.verify import ask_mesh, ask_pods
 from provision.specs import GuestSpec, Member, Stamp, digest
 
 
@@ -115,8 +115,10 @@ def _await(member: Member, shell: Ssh, kubectl: Kubectl, spec: Spec, doors: Door
     looks: dict[str, Callable[[], Ready[Any] | NotYet]] = {
         f"kubelet {spec.version}": lambda: runs_version(kubectl, member.name, spec.version),
         "Ready again": lambda: nodes_ready(kubectl, [member.name]),
-        **({"a request through the mesh": lambda: ask_mesh(shell, doors)} if routed else {}),
     }
+    if routed:
+        looks["a request through the mesh"] = lambda: ask_mesh(shell, doors)
+        looks["pods of the mesh"] = lambda: ask_pods(kubectl, member.name, doors)
     for what, look in looks.items():
         wait_on(
             Watched.by(spec.generation, kubectl.shell, shell),

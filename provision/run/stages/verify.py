@@ -10,7 +10,7 @@ from provision.base.events import Output
 from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.guests import Ssh
-from provision.kubernetes import kubectl_for, pods_on, reach
+from provision.kubernetes import Kubectl, all_ready, kubectl_for, pods_on, reach
 from provision.mesh import (
     ECHO,
     ECHO_PORT,
@@ -19,6 +19,7 @@ from provision.mesh import (
     judge_metrics,
     judge_ping,
     judge_route,
+    marks,
     probe_argv,
 )
 from provision.plan import Plan
@@ -111,3 +112,9 @@ def ask_mesh(shell: Shell, doors: Ways) -> Ready[Routed] | NotYet:
         if fault
     ]
     return NotYet("; ".join(faults)) if faults or isinstance(routed, str) else Ready(routed)
+
+
+def ask_pods(kubectl: Kubectl, node: str, ways: Ways) -> Ready[None] | NotYet:
+    """Whether the pods that meshctl has on a node are ready; for `wait_until`. The mesh routes a moment before Kubernetes says so."""
+    mine = marks(ways.cluster.cluster)
+    return all_ready(kubectl, node, namespace=ways.cluster.mesh.namespace, labels=mine)

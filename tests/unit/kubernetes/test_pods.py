@@ -10,6 +10,7 @@ import pytest
 from provision.base.errors import KubernetesError
 from provision.base.waiting import NotYet, Ready
 from provision.kubernetes import Pod, judge_pods
+from provision.kubernetes.pods import judge_ready
 
 NOW = datetime.datetime(2026, 11, 29, 12, 0, 0, tzinfo=datetime.UTC)
 WANTED = {"meshctl/pod-digest": "new"}
@@ -84,3 +85,16 @@ def test_between_two_crashes_a_pod_is_ready_but_not_taken() -> None:
         "w1: restarted, and not ready for 30 s yet", ("w1",)
     )
     assert isinstance(judged(pod("cp1"), pod("w1", since_s=31, restartCount=2)), Ready)
+
+
+def test_a_pod_that_was_restarted_is_ready_at_once_where_nobody_asks_for_how_long() -> None:
+    items = [pod("w1", restartCount=1, since_s=2)]
+    assert isinstance(judge_pods(items, ["w1"], {}, lambda: NOW), NotYet)
+    assert isinstance(judge_pods(items, ["w1"], {}, lambda: NOW, steady_s=0), Ready)
+
+
+def test_all_pods_of_a_node_are_ready_but_for_those_that_go_and_of_others() -> None:
+    going = pod("w1", ready=False)
+    going["metadata"] |= {"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    assert judge_ready([pod("w1"), going, pod("w2", ready=False)], "w1") == Ready(None)
+    assert judge_ready([pod("w1"), pod("w1", ready=False)], "w1") == NotYet("w1: not ready: l5d-w1", ("w1",))

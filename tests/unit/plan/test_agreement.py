@@ -34,6 +34,14 @@ def test_each_departure_has_a_line() -> None:
     assert departures(then, now)[0] == "new: create network meshctl on hv1"
 
 
+def test_what_is_no_longer_to_do_is_not_beyond_what_was_agreed_to() -> None:
+    then = planned(EMPTY, {}, None)
+    less = replace(then, actions=tuple(one for one in then.actions if one.kind != "network")).agreement
+    assert (less.beyond(then.agreement), less.departures(then.agreement)) == ((), less.done_since(then.agreement))
+    assert less.done_since(then.agreement) == ("no longer to do: create network meshctl on hv1",)
+    assert then.agreement.beyond(less) == ("new: create network meshctl on hv1",)
+
+
 def test_what_somebody_else_changed_meanwhile_is_one_line() -> None:
     """The deed is the same, and what it begins from is another."""
     then = planned(complete(), {"cp1": NodeSeen(), "w1": NodeSeen(unsettled=("sysctl",))})
