@@ -110,7 +110,6 @@ def test_all_workers_one_after_the_other_and_nobody_notices(place: Place) -> Non
     with steady(place, "cp1") as load:
         assert place.meshctl("restart", str(place.inventory), "w1", "w2", "--yes").status == 0
     assert (load.asked > 100, load.failed) == (True, ())
-    provision(place)
     assert converged(place)
 
 
