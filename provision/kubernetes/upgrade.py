@@ -7,10 +7,11 @@ what is done already.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from provision.base.errors import KubernetesError, StageTimeout
-from provision.base.events import Changed, Emit
+from provision.base.events import Changed, Emit, Warned
 from provision.base.shell import Shell
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.kubernetes.api import ApiStarting
@@ -22,6 +23,7 @@ from provision.kubernetes.node import observe
 from provision.kubernetes.places import STATE
 from provision.kubernetes.prepare import from_bundle, prepare
 from provision.kubernetes.profile import Profile
+from provision.kubernetes.serving import await_serving
 from provision.kubernetes.spec import Spec
 from provision.specs import Member
 
@@ -109,9 +111,34 @@ def _move(shell: Shell, work: str, spec: Spec, member: Member, within_s: float, 
     if begun == "done":
         return
     script = _SCRIPT.format(state=STATE, work=work)
+    try:
+        _carried_out(shell, script, spec, member, within_s, emit)
+    except KubernetesError as error:
+        if not taken_back(error.message):
+            raise
+        why = (
+            "kubeadm waited five minutes for a part of the control plane, which no flag makes longer, and took all back"
+        )
+        emit(Warned(f"{member.name}: {why}: begun once more", ""))
+        await_serving(shell, spec.generation, emit, within_s=within_s)
+        _carried_out(shell, script, spec, member, within_s, emit)
+
+
+def _carried_out(shell: Shell, script: str, spec: Spec, member: Member, within_s: float, emit: Emit) -> None:
+    what = f"upgrade to {spec.version}"
     shell.run(["sh", "-c", _START, "start", spec.version], stdin=script.encode(), within_s=120)
     emit(Changed(member.name, what, "start"))
     _ended(shell, member, what, spec.generation, within_s, emit)
+
+
+def taken_back(said: str) -> bool:
+    """Whether kubeadm gave up by its own clock (`UpgradeManifestTimeout`) and the control plane is as before: a busy emulated API server
+    was seen to need as long as that. What ends by itself, as a container that crashes, ends that wait too, and again the second time.
+    """
+    return (
+        re.search(r"tried to recover everything into the earlier state.*timed out waiting for the condition", said)
+        is not None
+    )
 
 
 def _begun(shell: Shell, spec: Spec) -> str:

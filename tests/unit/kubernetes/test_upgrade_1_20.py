@@ -8,7 +8,7 @@ import pytest
 
 from provision.base.shell import Local
 from provision.kubernetes import profile_for
-from provision.kubernetes.upgrade import advice
+from provision.kubernetes.upgrade import advice, taken_back
 
 REFUSED = (
     "[preflight] Running pre-flight checks.",
@@ -57,3 +57,10 @@ def test_it_is_asked_about_one_that_somebody_has(tmp_path: Path) -> None:
 )
 def test_the_upgrades_own_words_come_before_what_ended_on_the_node_long_ago(said: tuple[str, ...], hint: str) -> None:
     assert hint in advice(list(said), OLD, "1.20")
+
+
+def test_only_kubeadms_own_clock_has_an_upgrade_begun_once_more() -> None:
+    gave_up = "FATAL: couldn't upgrade control plane. kubeadm has tried to recover everything into the earlier state. Errors faced: "
+    assert taken_back(f"[upgrade/apply] {gave_up}timed out waiting for the condition")
+    assert not taken_back(f"[upgrade/apply] {gave_up}[couldn't find the volume]")
+    assert not taken_back("timed out waiting for the condition")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from provision.base.errors import KubernetesError
-from provision.base.events import Changed
+from provision.base.events import Changed, Warned
 from provision.kubernetes import Spec, load_images, observe, renew_proxy, runs_version, upgrade
 from tests.doubles.sandbox import make_bundle, spec_of
 from tests.unit.kubernetes.test_kubernetes_1_5 import CP, PROFILE, W1, Cluster, soon
@@ -138,3 +138,31 @@ def test_an_api_server_that_does_not_come_back_is_said_with_what_was_done(cluste
     assert "the API server does not say that it is v1.5.9" in caught.value.message
     upgrade(cluster[CP], PROFILE, newer, CP, cluster.events.append)
     assert observe(cluster[CP], PROFILE, newer, CP).unprepared == ()
+
+
+# As kubeadm 1.20 said it once, of an emulated control plane; from the next time on the upgrade is itself.
+IMPATIENT = """
+if [ ! -e /root/waited ]; then
+    : > /root/waited
+    echo "[upgrade/apply] FATAL: couldn't upgrade control plane. kubeadm has tried to recover everything into the earlier state." \\
+        "Errors faced: timed out waiting for the condition"
+    exit 1
+fi
+"""
+
+
+def test_what_kubeadm_took_back_because_it_waited_in_vain_is_begun_once_more(cluster: Cluster, newer: Spec) -> None:
+    cluster[CP].run(["sh", "-c", "cd /var/lib/meshctl && rm upgrade.done && sed -i 1s/9/8/ prepared"])
+    cluster.events.clear()
+
+    class Impatient(type(PROFILE)):  # type: ignore[misc]
+        def upgrade_work(self, role: str, *, first: bool) -> str:
+            return IMPATIENT + str(PROFILE.upgrade_work(role, first=first))
+
+    upgrade(cluster[CP], Impatient(), newer, CP, cluster.events.append)
+    assert [e for e in cluster.events if isinstance(e, Changed)].count(
+        Changed("cp1", "upgrade to v1.5.9", "start")
+    ) == 2
+    assert observe(cluster[CP], PROFILE, newer, CP).unprepared == ()
+    (warned,) = (event.message for event in cluster.events if isinstance(event, Warned))
+    assert warned.endswith("took all back: begun once more")
