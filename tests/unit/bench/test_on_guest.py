@@ -17,10 +17,14 @@ from typing import Any
 
 import pytest
 
+from provision.base.errors import ShellError
+from provision.base.parallel import begin
 from provision.base.shell import Local
 from provision.bench import argv, read_measured
 from provision.bench.histograms import at, merged
 from provision.bench.on_guest import answer, settings
+from provision.guests.ssh import Ssh
+from tests.unit.guests.sshd import key_of, running
 
 BODY = b'{"app":"echo","pod":"echo-a","node":"w2"}\n'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
@@ -178,6 +182,32 @@ def test_it_ends_early_when_nobody_hears_it_any_more() -> None:
         time.sleep(2)
         process.stdout.close()
         assert process.wait(10) != 0  # it cannot tell its result
+
+
+@pytest.mark.parametrize("way", ["read", "run"])
+def test_it_ends_when_the_connection_of_whoever_began_it_is_gone(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after Ctrl-C, and after SIGKILL: a real sshd, whose other end goes away while a minute is measured."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    ended = threading.Event()
+
+    def note(end: socket.socket, number: int) -> bool:
+        at_once(end, number)
+        if end.recv(1, socket.MSG_PEEK) == b"":
+            ended.set()
+        return True
+
+    with running(tmp_path / "guest") as sshd, server(note) as port:
+        shell = Ssh(sshd.target, lambda: key_of(sshd.user))
+        command = argv("127.0.0.1", port, host="echo", per_s=5, for_s=60, sysctl={})
+        asking = begin(lambda: getattr(shell, way)(command, within_s=100))
+        deadline = time.monotonic() + 30
+        while not CONNECTIONS and time.monotonic() < deadline:
+            time.sleep(0.1)
+        shell.close()
+        assert ended.wait(15)
+        assert isinstance(asking.exception(15), ShellError)
 
 
 # ── kernel settings ──────────────────────────────────────────────────────────────────────────────────────────────
