@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from provision.base.cpu_lists import cpu_list
 from provision.base.shell import Shell
 
-NEEDED = ("setsid", "timeout", "taskset", "cat", "tr", "grep", "mkdir", "rm")
+NEEDED = ("setsid", "timeout", "taskset", "grep", "mkdir", "rm")
 """coreutils, util-linux and grep: every Debian has them."""
 
 # A loop has three ends: `stop`, `timeout`, and the kernel's, for when somebody kills `timeout` alone: so many seconds of CPU each
@@ -32,11 +32,11 @@ setsid timeout --kill-after=2 "$3" sh -c "$1" meshctl-noise "$2" "$3" "$4" "$5" 
 echo "$!" > "$file"
 """
 
-# A stale file names a process that is not this.
+# A stale file names a process that is not this. Few programs: after Ctrl-C there is a second for it, on a host whose CPUs are all busy.
 _END = """
 file=/run/meshctl/noise-$1
-pid=$(cat "$file" 2>/dev/null) || exit 0
-if tr '\\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qaF "meshctl-noise $1 "; then
+read -r pid 2>/dev/null < "$file" || exit 0
+if grep -qsaF meshctl-noise "/proc/$pid/cmdline"; then
   kill -KILL -"$pid" && echo ended
 fi
 rm -f "$file"

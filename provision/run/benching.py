@@ -51,10 +51,18 @@ def bench(world: World, agreed: Bench, *, patience_s: float = 0.0) -> Result:
     command = f"bench {agreed.cluster}"
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "bench"):
         check_same(plan_bench(world, agreed.wish), agreed)
-        put_back(world, agreed.astray)
-        for guest in agreed.astray:
-            world.emit(Changed(guest.host, f"pins of {guest.node}", "put back"))
+        tidy_up(world, agreed)
         return _result(agreed, _measure_all(world, agreed))
+
+
+def tidy_up(world: World, agreed: Bench) -> None:
+    """Puts back and ends what a bench left that was killed."""
+    put_back(world, agreed.astray)
+    for guest in agreed.astray:
+        world.emit(Changed(guest.host, f"pins of {guest.node}", "put back"))
+    for host in agreed.grounds if NOISY not in agreed.left_out else ():
+        if Noise(world.reached(host), agreed.cluster).end():
+            world.emit(Changed(host, "noise", "ended"))
 
 
 def check_same(found: Bench, agreed: Bench) -> None:
