@@ -6,12 +6,13 @@ the measured guests do not have. Without pins everybody may run everywhere on th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from provision.base.cpu_lists import cpu_list, parse_cpu_list
 from provision.bench.cells import FLOATING
 from provision.libvirt_xml import DomainSeen
+from provision.placement import Topology
 from provision.specs import Owner
 
 Cpus = frozenset[int]
@@ -73,14 +74,17 @@ class Ground:
     others: Cpus = frozenset()
     reserved: Cpus = frozenset()
     strangers: Cpus = frozenset()
+    siblings: Cpus = frozenset()
+    """All CPUs of the cores that measured guests have a thread of."""
 
     @property
     def beside(self) -> Cpus:
         """Where the neighbour is while pins are kept: on other guests' CPUs of the same cluster, else on as many free ones as the
-        measured guests have. Empty where there is no such CPU: nothing keeps a neighbour off then.
+        measured guests have, of other cores if there are any. Empty where there is no such CPU: nothing keeps a neighbour off then.
         """
         free = self.online - self.measured - self.others - self.reserved - self.strangers
-        return (self.others - self.measured) or frozenset(sorted(free)[: len(self.measured)])
+        apart = free - self.siblings or free
+        return (self.others - self.measured) or frozenset(sorted(apart)[: len(self.measured)])
 
     @property
     def floating(self) -> Cpus:
@@ -105,15 +109,10 @@ class Ground:
 
 
 def ground(
-    host: str,
-    online: Iterable[int],
-    reserved: Iterable[int],
-    domains: Sequence[DomainSeen],
-    owner: Owner,
-    nodes: Iterable[str],
+    host: str, topology: Topology, reserved: Cpus, domains: Sequence[DomainSeen], owner: Owner, nodes: Collection[str]
 ) -> Ground:
     """The ground of a host by the domains that run there; `nodes` are those of the owner's that are measured."""
-    measured, everything = set(nodes), frozenset(online)
+    everything = frozenset(cpu.id for cpu in topology.cpus)
     running = [one for one in domains if one.active]
     ours = [(one.stamp.node, given(one).cpus) for one in running if one.stamp is not None and owner.owns(one.stamp)]
     # A vCPU of somebody's without a pin may be anywhere.
@@ -121,11 +120,13 @@ def ground(
         parse_cpu_list(cpus) or everything for one in running if not owner.owns(one.stamp) for cpus in one.vcpu_cpus
     ]
     none: Cpus = frozenset()
+    measured = none.union(*(cpus for node, cpus in ours if node in nodes))
     return Ground(
         host,
         everything,
-        measured=none.union(*(cpus for node, cpus in ours if node in measured)),
-        others=none.union(*(cpus for node, cpus in ours if node not in measured)),
-        reserved=frozenset(reserved),
+        measured,
+        others=none.union(*(cpus for node, cpus in ours if node not in nodes)),
+        reserved=reserved,
         strangers=none.union(*foreign),
+        siblings=none.union(*(cpu.siblings for cpu in topology.cpus if cpu.id in measured)),
     )

@@ -114,8 +114,8 @@ def plan_bench(world: World, wish: Wish) -> Bench:
     cluster that is not fit to be measured.
     """
     world.sessions.ask_now()
-    seen = _domains(world)
-    running = _running(world, seen)
+    seen = domains_of(world)
+    running = guests_in(world, seen)
     start, end = pair(world, running, wish)
     found = _ways(world, [domain for some in seen.values() for domain in some], start, end)
     grounds, mute = _grounds(world, seen, (start, end))
@@ -125,14 +125,15 @@ def plan_bench(world: World, wish: Wish) -> Bench:
     return Bench(wish, world.cluster.cluster, start, end, found, wanted, grounds, left_out, astray)
 
 
-def _domains(world: World) -> dict[str, tuple[DomainSeen, ...]]:
+def domains_of(world: World) -> dict[str, tuple[DomainSeen, ...]]:
+    """By host, all that are defined there."""
     names = list(world.hypervisors)
     found = for_each(names, lambda name: judged_domains(world.cluster.owner, world.hypervisors[name].domains()))
     return dict(zip(names, found, strict=True))
 
 
-def _running(world: World, seen: Mapping[str, Sequence[DomainSeen]]) -> tuple[Guest, ...]:
-    """In the inventory's order."""
+def guests_in(world: World, seen: Mapping[str, Sequence[DomainSeen]]) -> tuple[Guest, ...]:
+    """Those of ours that run, in the inventory's order."""
     owner, found = world.cluster.owner, dict[str, Guest]()
     for host, domains in seen.items():
         for one in domains:
@@ -204,9 +205,8 @@ def _grounds(
     hosts = tuple(dict.fromkeys(one.host for one in measured))
     grounds = {}
     for name in hosts:
-        topology = topologies[name]
-        online, reserved = [cpu.id for cpu in topology.cpus], reserved_cpus(world.cluster.host(name), topology)
-        grounds[name] = ground(name, online, reserved, seen[name], world.cluster.owner, nodes)
+        reserved = reserved_cpus(world.cluster.host(name), topologies[name])
+        grounds[name] = ground(name, topologies[name], reserved, seen[name], world.cluster.owner, nodes)
     return grounds, "; ".join(filter(None, for_each(hosts, lambda name: _mute(world, name))))
 
 

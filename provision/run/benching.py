@@ -32,7 +32,7 @@ from provision.bench import (
 )
 from provision.hosts import Noise
 from provision.run.access import node_target
-from provision.run.bench_plan import Bench, Guest, plan_bench
+from provision.run.bench_plan import Bench, Guest, domains_of, guests_in, plan_bench
 from provision.run.engine import World
 from provision.run.lease import leased
 from provision.run.site import recorded
@@ -52,7 +52,9 @@ def bench(world: World, agreed: Bench, *, patience_s: float = 0.0) -> Result:
     with leased(world.hypervisors, world.calls, command, world.emit, patience_s=patience_s), recorded(world, "bench"):
         check_same(plan_bench(world, agreed.wish), agreed)
         tidy_up(world, agreed)
-        return _result(agreed, _measure_all(world, agreed))
+        found = _measure_all(world, agreed)
+        check_back(world, agreed)
+    return _result(agreed, found)
 
 
 def tidy_up(world: World, agreed: Bench) -> None:
@@ -63,6 +65,14 @@ def tidy_up(world: World, agreed: Bench) -> None:
     for host in agreed.grounds if NOISY not in agreed.left_out else ():
         if Noise(world.reached(host), agreed.cluster).end():
             world.emit(Changed(host, "noise", "ended"))
+
+
+def check_back(world: World, agreed: Bench) -> None:
+    """Raises HypervisorError when a guest that was measured has other pins than before: libvirt took them, and has them not."""
+    names = [one.node for one in agreed.measured]
+    now = {one.node: one for one in guests_in(world, domains_of(world)) if one.node in names}
+    if astray := [name for name in names if name in now and now[name].now.strays(now[name].pins)]:
+        raise HypervisorError(f"the pins of {', '.join(astray)} are not back", hint=WAY_BACK)
 
 
 def check_same(found: Bench, agreed: Bench) -> None:

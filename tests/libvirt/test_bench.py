@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from provision.base.errors import ConflictError, HypervisorError, InventoryError, MeshError
-from provision.base.events import Event, Warned
+from provision.base.events import Changed, Event, Warned
 from provision.base.interruption import Interrupted
 from provision.base.shell import Local, Shell
 from provision.bench import Cell, Ground, Ways, cells
 from provision.bench.cells import DIRECT, FLOATING, NOISY, PINNED, QUIET
 from provision.plan.drift import Mend
-from provision.run.bench_plan import Bench, Guest, Wish, _domains, _grounds, _running, pair
-from provision.run.benching import _measure_all, check_same, floating, measure, put_back
+from provision.run.bench_plan import Bench, Guest, Wish, _grounds, domains_of, guests_in, pair
+from provision.run.benching import _measure_all, check_back, check_same, floating, measure, put_back, tidy_up
 from provision.run.engine import World
 from tests.libvirt import test_drift
 
@@ -55,8 +55,8 @@ def with_shell(world: World) -> WithShell:
 
 def agreed(world: World, port: int = 9, *, some: tuple[Cell, ...] = (BOTH,)) -> Bench:
     """What `plan_bench` makes, without Kubernetes: there is none. The noise is on a CPU that this machine has."""
-    seen = _domains(world)
-    running = _running(world, seen)
+    seen = domains_of(world)
+    running = guests_in(world, seen)
     start, end = pair(world, running, WISH)
     grounds, mute = _grounds(world, seen, (start, end))
     astray = tuple(one for one in running if one.now.strays(one.pins))
@@ -106,7 +106,13 @@ def test_the_ground_is_read_from_the_host(world: World) -> None:
     found = agreed(world)
     assert (found.start.node, found.end.node) == ("w1", "cp1")
     assert found.grounds == {
-        "hv1": Ground("hv1", frozenset(range(8)), measured=frozenset({1, 2, 3, 4}), reserved=frozenset({0}))
+        "hv1": Ground(
+            "hv1",
+            frozenset(range(8)),
+            measured=frozenset({1, 2, 3, 4}),
+            reserved=frozenset({0}),
+            siblings=frozenset({1, 2, 3, 4}),
+        )
     }
     assert found.left_out == {NOISY: "hv1: its URI leads to no shell"}
     assert found.astray == ()
@@ -170,7 +176,9 @@ def test_all_is_put_back_when_it_is_given_up_in_the_middle(world: World, by_hand
     assert not Path("/run/meshctl", f"noise-{bench.cluster}").exists()
 
 
-def test_what_a_killed_bench_left_is_drift_and_put_back_by_the_next(world: World, by_hand: Any) -> None:
+def test_what_a_killed_bench_left_is_drift_and_put_back_by_the_next(
+    world: World, by_hand: Any, events: list[Event]
+) -> None:
     left = floating(world, agreed(world), Cell(DIRECT, FLOATING))
     left.__enter__()  # and nothing more: nobody is left to come out of it
     assert not at_home(by_hand)
@@ -180,7 +188,14 @@ def test_what_a_killed_bench_left_is_drift_and_put_back_by_the_next(world: World
     assert [one.node for one in after.astray] == ["cp1", "w1"]
     assert "put back first: the pins of w1 on hv1" in after.as_text()
     assert after.grounds == agreed(world).grounds
-    put_back(world, after.astray)
+    with pytest.raises(HypervisorError, match="the pins of w1, cp1 are not back"):
+        check_back(world, after)
+    tidy_up(world, after)
+    assert [one for one in events if isinstance(one, Changed)][-2:] == [
+        Changed("hv1", "pins of cp1", "put back"),
+        Changed("hv1", "pins of w1", "put back"),
+    ]
+    check_back(world, after)
     assert drifts(world) == ()
     assert at_home(by_hand)
 
@@ -218,7 +233,7 @@ def test_another_bench_than_the_agreed_one_is_refused(world: World) -> None:
 
 
 def test_who_asks_whom_is_chosen(world: World) -> None:
-    running: tuple[Guest, ...] = _running(world, _domains(world))
+    running: tuple[Guest, ...] = guests_in(world, domains_of(world))
     far = tuple(replace(one, host="hv2") if one.node == "cp1" else one for one in running)
     assert [one.node for one in pair(world, far, replace(WISH, start="", end=""))] == ["w1", "cp1"]
     assert [one.node for one in pair(world, running, replace(WISH, start="", end="w1"))] == ["cp1", "w1"]

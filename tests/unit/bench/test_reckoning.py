@@ -120,6 +120,13 @@ def test_free_cpus_do_where_there_is_no_other_guest_and_no_more_than_needed() ->
     assert not one.floating & cpus(0, 1, 4, 5)
 
 
+def test_free_cpus_are_of_other_cores_if_there_are_any() -> None:
+    two_threads = Ground("hv1", cpus(*range(8)), measured=cpus(1), reserved=cpus(0, 4), siblings=cpus(1, 5))
+    assert two_threads.beside == cpus(2)
+    last = Ground("hv1", cpus(0, 1, 4, 5), measured=cpus(1), reserved=cpus(0, 4), siblings=cpus(1, 5))
+    assert last.beside == cpus(5)
+
+
 def test_where_all_cpus_are_theirs_nothing_keeps_a_neighbour_off() -> None:
     one = Ground("hv1", cpus(0, 1), measured=cpus(0, 1), others=cpus(0, 1))
     assert one.beside == cpus()
