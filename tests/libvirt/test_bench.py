@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from provision.base.errors import ConflictError, HypervisorError, InventoryError, MeshError
-from provision.base.events import Changed, Event, Warned
+from provision.base.events import Changed, Event, Progress, RunFinished, Warned
 from provision.base.interruption import Interrupted
 from provision.base.shell import Local, Shell
-from provision.bench import Cell, Ground, Ways, cells
+from provision.bench import Cell, Ground, Ways, cells, read_result, summary, written
 from provision.bench.cells import DIRECT, FLOATING, NOISY, PINNED, QUIET
 from provision.plan.drift import Mend
+from provision.run import benching
 from provision.run.bench_plan import Bench, Guest, Wish, _grounds, domains_of, guests_in, pair
 from provision.run.benching import _measure_all, check_back, check_same, floating, measure, put_back, tidy_up
 from provision.run.engine import World
@@ -223,6 +224,39 @@ def test_measurements_that_come_to_nothing_are_told_and_end_it(world: World, eve
     with pytest.raises(MeshError, match="3 measurements in a row came to nothing, the last: it is full"):
         _measure_all(deaf, bench)
     assert [one.message for one in events if isinstance(one, Warned)][-3:] == ["direct pinned quiet: it is full"] * 3
+
+
+def test_a_whole_bench_holds_the_host_and_measures_each_cell_in_each_run(
+    world: World, by_hand: Any, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but what Kubernetes says, which is not here: what was agreed to stands for a second look at it."""
+    held: list[str] = []
+
+    class Sessions:
+        def to(self, _target: object) -> Shell:
+            return Local()
+
+    def look() -> None:
+        lease = world.hypervisors["hv1"].lease()
+        held.append("" if lease is None else lease.command)
+
+    some = tuple(one for one in cells([DIRECT]) if one.neighbour == QUIET and not one.sysctl)
+    with server(look) as port:
+        wanted = replace(agreed(world, port, some=some), wish=replace(WISH, runs=2))
+        monkeypatch.setattr(benching, "plan_bench", lambda _world, _wish: wanted)
+        found = benching.bench(replace(world, sessions=Sessions()), wanted)  # type: ignore[arg-type]
+    assert held == [f"bench {wanted.cluster}"]
+    assert world.hypervisors["hv1"].lease() is None
+    assert [row.cell for row in found.rows] == list(some)
+    assert [[one.asked for one in row.runs] for row in found.rows] == [[100, 100]] * 2
+    assert all(p99 is not None for row in found.rows for p99 in row.p99s_us)
+    assert [one.what for one in events if isinstance(one, Progress)][-4:] == [
+        *("direct pinned quiet", "direct floating quiet"),
+        *("direct floating quiet", "direct pinned quiet"),
+    ]
+    assert isinstance(events[-1], RunFinished)
+    assert read_result(written(found, summary(found)), "kept") == found
+    assert at_home(by_hand)
 
 
 def test_another_bench_than_the_agreed_one_is_refused(world: World) -> None:
