@@ -12,7 +12,7 @@ NEEDED = ("setsid", "timeout", "taskset", "grep", "mkdir", "rm")
 """coreutils, util-linux and grep: every Debian has them."""
 
 # A loop has three ends: `stop`, `timeout`, and the kernel's, for when somebody kills `timeout` alone: so many seconds of CPU each
-# (RLIMIT_CPU). Arguments: cluster, seconds, CPUs, loops.
+# (RLIMIT_CPU). Arguments: name, seconds, CPUs, loops.
 _LOOPS = """
 ulimit -t "$2"
 number=0
@@ -27,14 +27,14 @@ wait
 _BEGIN = """
 set -e
 mkdir -p /run/meshctl
-file=/run/meshctl/noise-$2
+file=/run/meshctl/noise.$2
 setsid timeout --kill-after=2 "$3" sh -c "$1" meshctl-noise "$2" "$3" "$4" "$5" </dev/null >/dev/null 2>&1 &
 echo "$!" > "$file"
 """
 
 # A stale file names a process that is not this. Few programs: after Ctrl-C there is a second for it, on a host whose CPUs are all busy.
 _END = """
-file=/run/meshctl/noise-$1
+file=/run/meshctl/noise.$1
 read -r pid 2>/dev/null < "$file" || exit 0
 if grep -qsaF meshctl-noise "/proc/$pid/cmdline"; then
   kill -KILL -"$pid" && echo ended
@@ -53,10 +53,10 @@ END_S = 20.0
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise of a cluster on a host; there is one at a time."""
+    """The noise of a cluster on a host, of which there is one at a time: `name` is both their names, as hosts of a lab share a /run."""
 
     shell: Shell
-    cluster: str
+    name: str
 
     def lacking(self) -> tuple[str, ...]:
         """Programs that it needs and the host has not. Raises ShellError."""
@@ -69,8 +69,8 @@ class Noise:
         """
         self.end()
         seconds = str(round(within_s))
-        self.shell.run(["sh", "-c", _BEGIN, "noise", _LOOPS, self.cluster, seconds, cpu_list(cpus), str(loops)])
+        self.shell.run(["sh", "-c", _BEGIN, "noise", _LOOPS, self.name, seconds, cpu_list(cpus), str(loops)])
 
     def end(self) -> bool:
         """Ends it; whether it was still there. Raises ShellError."""
-        return self.shell.run(["sh", "-c", _END, "quiet", self.cluster], within_s=END_S).stdout.strip() == "ended"
+        return self.shell.run(["sh", "-c", _END, "quiet", self.name], within_s=END_S).stdout.strip() == "ended"

@@ -63,7 +63,7 @@ def tidy_up(world: World, agreed: Bench) -> None:
     for guest in agreed.astray:
         world.emit(Changed(guest.host, f"pins of {guest.node}", "put back"))
     for host in agreed.grounds if NOISY not in agreed.left_out else ():
-        if Noise(world.reached(host), agreed.cluster).end():
+        if _noise_of(world, agreed, host).end():
             world.emit(Changed(host, "noise", "ended"))
 
 
@@ -165,7 +165,7 @@ def noise(world: World, agreed: Bench, cell: Cell) -> Iterator[list[str]]:
     if cell.neighbour != NOISY:
         yield ended
         return
-    made = {host: Noise(world.reached(host), agreed.cluster) for host in agreed.grounds}
+    made = {host: _noise_of(world, agreed, host) for host in agreed.grounds}
     within_s = longest_s(agreed.wish.for_s)
 
     def begin(host: str) -> None:
@@ -178,6 +178,10 @@ def noise(world: World, agreed: Bench, cell: Cell) -> Iterator[list[str]]:
     finally:
         with tidying():
             ended += filter(None, for_each(made, partial(_end, world, made, within_s)))
+
+
+def _noise_of(world: World, agreed: Bench, host: str) -> Noise:
+    return Noise(world.reached(host), f"{agreed.cluster}.{host}")
 
 
 def _end(world: World, made: dict[str, Noise], within_s: float, host: str) -> str:

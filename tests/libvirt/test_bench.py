@@ -144,7 +144,7 @@ def test_guests_float_while_a_cell_is_measured_and_are_put_back(world: World, by
 def test_the_noise_is_there_while_a_cell_is_measured_and_gone_after(world: World, by_hand: Any) -> None:
     bench = agreed(world)
     quiet = replace(bench, grounds={"hv1": Ground("hv1", HERE, measured=frozenset({min(HERE)}))})
-    note = Path("/run/meshctl", f"noise-{bench.cluster}")
+    note = Path("/run/meshctl", f"noise.{bench.cluster}.hv1")
     noises = []
 
     def look() -> None:
@@ -174,7 +174,7 @@ def test_all_is_put_back_when_it_is_given_up_in_the_middle(world: World, by_hand
         measure(with_shell(world), quiet, BOTH, Torn())
     assert at_home(by_hand)
     assert drifts(world) == ()
-    assert not Path("/run/meshctl", f"noise-{bench.cluster}").exists()
+    assert not Path("/run/meshctl", f"noise.{bench.cluster}.hv1").exists()
 
 
 def test_what_a_killed_bench_left_is_drift_and_put_back_by_the_next(

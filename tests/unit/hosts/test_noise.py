@@ -19,7 +19,7 @@ from provision.hosts import Noise
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="it is kept account of in /run")
 
 NAME = f"noise-test-{os.getpid()}"
-FILE = Path("/run/meshctl", f"noise-{NAME}")
+FILE = Path("/run/meshctl", f"noise.{NAME}")
 SECONDS = 60
 """Longer than any of these takes: they end it."""
 
