@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from provision.base import interruption
 from provision.base.errors import ConflictError, HypervisorError, InventoryError, MeshError
 from provision.base.events import Changed, Event, Progress, RunFinished, Warned
 from provision.base.interruption import Interrupted
@@ -160,18 +162,24 @@ def test_the_noise_is_there_while_a_cell_is_measured_and_gone_after(world: World
 
 
 class Torn(Local):
-    """A shell that is given up in the middle."""
+    """A shell at whose command somebody presses Ctrl-C."""
 
     def read(self, *_: Any, **__: Any) -> Any:
-        raise Interrupted
+        interruption.ask("Ctrl-C", 130)
+        interruption.check()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the noise is kept account of in /run")
-def test_all_is_put_back_when_it_is_given_up_in_the_middle(world: World, by_hand: Any) -> None:
+def test_all_is_put_back_when_it_is_given_up_in_the_middle(
+    world: World, by_hand: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No door lets a call begin any more, but those that tidy up."""
     bench = agreed(world)
     quiet = replace(bench, grounds={"hv1": Ground("hv1", HERE, measured=frozenset({min(HERE)}))})
-    with pytest.raises(Interrupted):
-        measure(with_shell(world), quiet, BOTH, Torn())
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(interruption, "_asked", Future())
+        with pytest.raises(Interrupted):
+            measure(with_shell(world), quiet, BOTH, Torn())
     assert at_home(by_hand)
     assert drifts(world) == ()
     assert not Path("/run/meshctl", f"noise.{bench.cluster}.hv1").exists()
