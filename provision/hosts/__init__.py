@@ -23,6 +23,7 @@ from provision.hosts.host_disks import (
 from provision.hosts.host_shell import host_shell
 from provision.hosts.hypervisor import Hypervisor
 from provision.hosts.live import observe_live
+from provision.hosts.noise import Noise
 from provision.hosts.pools import PoolLook, look_at_pools, observe_disks
 from provision.hosts.refusal import advice
 from provision.hosts.uploads import abandoned, copy_path, remove_copy, send, verify_again
@@ -30,6 +31,7 @@ from provision.hosts.wire import in_use, routed
 
 __all__ = [
     "Hypervisor",
+    "Noise",
     "PoolLook",
     "abandoned",
     "advice",

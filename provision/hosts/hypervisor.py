@@ -435,11 +435,17 @@ class Hypervisor:
 
         Its definition stays as it is.
         """
+        self.pin_threads(name, [(cpu,) for cpu in vcpus], emulator, iothread)
+
+    def pin_threads(
+        self, name: str, vcpus: Iterable[Iterable[int]], emulator: Iterable[int], iothread: Iterable[int]
+    ) -> None:
+        """The same with any number of CPUs for each vCPU."""
         live = libvirt.VIR_DOMAIN_AFFECT_LIVE
         with self._changing(f"pin {name}") as connection:
             domain = connection.lookupByName(name)
-            for vcpu, cpu in enumerate(vcpus):
-                domain.pinVcpu(vcpu, _cpu_map([cpu]))
+            for vcpu, cpus in enumerate(vcpus):
+                domain.pinVcpu(vcpu, _cpu_map(cpus))
             domain.pinEmulator(_cpu_map(emulator), live)
             domain.pinIOThread(1, _cpu_map(iothread), live)
 

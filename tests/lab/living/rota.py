@@ -43,6 +43,7 @@ ONLY_IN_ALL = (
         "golden-image",
         "tracing",
         "diagnose",
+        "bench-latency",
     ),
     *("runbook-restart-a-node", "runbook-grow-a-disk", "runbook-rotate-the-ssh-key", "runbook-renew-certificates"),
     *("runbook-restore-from-backup", "runbook-rebuild-a-worker", "runbook-rebuild-the-control-plane"),
