@@ -155,7 +155,7 @@ MUTANTS = (
     Mutant(
         "agrees-to-anything",
         "provision/plan/agreement.py",
-        "return (*_in_deeds(self.deeds, agreed.deeds), *_in_things(self.things, agreed.things))",
+        "return (*_to_do(self.deeds, agreed.deeds), *_in_things(self.things, agreed.things))",
         "return ()",
         ("tests/libvirt/test_engine.py", *OWNERSHIP),
     ),
