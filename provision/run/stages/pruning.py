@@ -6,7 +6,7 @@ node by node, each when the one before has its successor; then what they needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from provision.base.errors import StageTimeout
@@ -39,9 +39,16 @@ def prune(kubectl: Kubectl, unwanted: Iterable[Manifest], doors: Doors) -> None:
     rest = [one for one in unwanted if one["kind"] != "DaemonSet"]
     for one in sorted(rest, key=lambda one: one["kind"] == "Namespace"):
         if one["kind"] == "Namespace" and (left := _left_in(kubectl, one["metadata"]["name"], doors)):
-            doors.emit(Warned(f"namespace {one['metadata']['name']} stays: it holds {', '.join(left[:5])}"))
+            _leave(kubectl, one["metadata"]["name"], left, doors)
             continue
         _delete(kubectl, one, doors)
+
+
+def _leave(kubectl: Kubectl, namespace: str, left: Sequence[str], doors: Doors) -> None:
+    """A namespace is theirs who use it: without our label no later plan says that it is to be pruned."""
+    kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}])
+    doors.emit(Changed("cluster", f"Namespace {namespace}", "leave"))
+    doors.emit(Warned(f"namespace {namespace} stays, and is no longer meshctl's: it holds {', '.join(left[:5])}"))
 
 
 def _left_in(kubectl: Kubectl, namespace: str, doors: Doors) -> tuple[str, ...]:

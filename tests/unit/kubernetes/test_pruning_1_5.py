@@ -120,8 +120,9 @@ def test_a_namespace_with_something_of_somebody_else_stays_and_his_objects_too(c
     kubectl.create(theirs)
     events = move(cluster, rendered("mesh-d"))
     assert [event.message for event in events if isinstance(event, Warned)] == [
-        "namespace mesh-c stays: it holds configmap/theirs"
+        "namespace mesh-c stays, and is no longer meshctl's: it holds configmap/theirs"
     ]
+    assert kubectl.outdated(rendered("mesh-d"), marks("lab")).unwanted == ()
     both_run(cluster, "mesh-d")
     assert kubectl.outdated(theirs) == Outdated()
     assert kubectl.names_in("mesh-c") == ("configmap/theirs",)
