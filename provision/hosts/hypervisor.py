@@ -28,6 +28,7 @@ from provision.base.waiting import NotYet, Ready, wait_until
 from provision.hosts.connection import Connection, Patience
 from provision.hosts.kvm_probe import GIVEN_UP_S, LIVES_S, Pulse
 from provision.hosts.refusal import advice, unasking
+from provision.hosts.vcpu_times import DomainTimes, times_in
 from provision.libvirt_xml import (
     LEASE_NAME,
     STAMP_PREFIX,
@@ -178,6 +179,13 @@ class Hypervisor:
                 for name in domains
                 if name in there
             }
+
+    def vcpu_times(self) -> Mapping[str, DomainTimes]:
+        """How long vCPUs of all domains ran and waited, by the domain's name. One call, which waits for no guest's monitor."""
+        with self._reading("read how long vCPUs waited") as connection:
+            what = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_VCPU
+            flags = 0 if _records_only(connection) else libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+            return {domain.name(): times_in(stats) for domain, stats in connection.getAllDomainStats(what, flags)}
 
     def affinities(self, domains: Iterable[str]) -> Mapping[str, Settings]:
         """The CPUs that iothreads of these running domains really have: libvirt's QEMU driver asks the kernel for them
