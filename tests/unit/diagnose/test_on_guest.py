@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -14,17 +14,18 @@ from typing import Any
 
 import pytest
 
-from provision.diagnose import Recording, Seen, guest_between, judge, merged, router_between, ticking_argv
+from provision.diagnose import Cause, Recording, Seen, guest_between, judge, merged, router_between, ticking_argv
 from provision.diagnose.facts import NODE
 from provision.run.watched import MOST_CPU
 from provision.run.watching import EVERY_S
 from tests.doubles.sandbox import NodeShell
-from tests.unit.diagnose.cluster import with_
-from tests.unit.diagnose.test_on_machine import TWO, nodes, running
+from tests.unit.diagnose.test_on_machine import BACKLOG, BURST, TWO, nodes, running
 
 __all__ = ["nodes"]
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
+
+NOTHING = Cause("", "", "", 0.0, "possible", "", "", "")
 
 TRIAL_GUESTS = 3
 """Of the cluster that the limit is held for at the usual interval."""
@@ -70,49 +71,25 @@ def test_two_ticks_are_a_guests_facts(nodes: dict[str, NodeShell]) -> None:
     assert "environ" not in "".join(told)
 
 
-def test_what_tcp_sends_again_is_found_while_it_is_so(nodes: dict[str, NodeShell]) -> None:
-    rule = [
-        "INPUT",
-        "-p",
-        "tcp",
-        "--dport",
-        "8090",
-        "-m",
-        "statistic",
-        "--mode",
-        "random",
-        "--probability",
-        "0.3",
-        "-j",
-        "DROP",
-    ]
-    server = """
-door = socket.socket(); door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); door.bind((sys.argv[1], 8090)); door.listen(64); ready()
-def take(one):
-    while one.recv(100): pass
-def accept():
-    while True: threading.Thread(target=take, args=(door.accept()[0],), daemon=True).start()
-threading.Thread(target=accept, daemon=True).start()
-while going(): time.sleep(0.1)
-"""
-    client = """
-def send():
-    one = socket.socket(); one.connect((sys.argv[1], 8090)); one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    while going(): one.send(b"x"); time.sleep(0.05)
-for _ in range(30): threading.Thread(target=send, daemon=True).start()
-ready()
-while going(): time.sleep(0.1)
-"""
-    with running(nodes["w2"], server, TWO.address, "take"), running(nodes["w1"], client, TWO.address, "send"):
-        nodes["w2"].run(["iptables", "-A", *rule])
-        try:
-            with staying(nodes["w1"], every_s=3.0) as process:
-                guest = guest_between("w1", "hv1", after(lines(process, 2)), {})
-        finally:
-            nodes["w2"].run(["iptables", "-D", *rule])
-    assert guest is not None
-    seen = Recording(cluster="lab", guests=(with_(guest, steal=0.0, disks=(), filesystems=(), idle=1.0),))
-    assert [(one.id, one.where) for one in judge(seen).causes if one.id == "MD403"] == [("MD403", "w1")]
+def test_a_backlog_that_overflows_is_found_while_it_does(nodes: dict[str, NodeShell]) -> None:
+    with running(nodes["w2"], BACKLOG, TWO.address, "short"), staying(nodes["w2"], every_s=0.5) as process:
+        seen = after(lines(process, 1))
+        with running(nodes["w1"], BURST, TWO.address, "many"):
+            seen, found = until(process, seen, lambda ids: "MD412" in ids)
+        assert found.where == "w2"
+        assert "somaxconn is" in found.seen
+        until(process, seen, lambda ids: "MD412" not in ids)
+
+
+def until(process: subprocess.Popen[bytes], seen: Seen, there: Callable[[list[str]], bool]) -> tuple[Seen, Cause]:
+    """The first tick of sixty with which a finding is true, or is no longer."""
+    for _ in range(60):
+        seen = merged(seen, *lines(process, 1))
+        guest = guest_between("w2", "hv1", seen, {})
+        causes = judge(Recording(cluster="lab", guests=(guest,) if guest else ())).causes
+        if there([one.id for one in causes]):
+            return seen, next((one for one in causes if one.id == "MD412"), NOTHING)
+    raise AssertionError(f"not within 60 ticks: {causes}")
 
 
 # As many metrics as a linkerd of forty services has, half of which go up.
