@@ -1,7 +1,7 @@
 """Why requests are slow: facts by one look at all machines, judged by pure functions, ranked, explained by a registry.
 
 To live here a line reads a fact of latency, judges one, draws or tells the verdict, or is the page of a cause; machines are reached
-elsewhere. `on_machine` is the text that runs there.
+elsewhere. `on_machine` is the text that runs there, `on_guest` the one that stays while somebody watches.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -133,9 +133,9 @@ def ran_s(pid: str) -> float:
 class Ticks:
     """What is read each tick, and what it costs."""
 
-    def __init__(self, admin_port: int) -> None:
-        """Nothing was read yet. `admin_port` is linkerd's, 0 for none."""
-        self.port = admin_port
+    def __init__(self, admin_port: int, share: float) -> None:
+        """Nothing was read yet. `admin_port` is linkerd's, 0 for none; `share` of a CPU is what it may take, 0: as much as it takes."""
+        self.port, self.share, self.rare_s = admin_port, share, 0.0
         self.last: dict[str, dict[str, Any]] = {"files": {}, "spaces": {}, "cgroups": {}, "metrics": {}}
         self.slow: dict[str, str] = {}
         self.full: list[list[Any]] = []
@@ -143,23 +143,33 @@ class Ticks:
         self.quotas: dict[str, str] = {}
         self.due = {"slow": 0.0, "metrics": 0.0}
         self.asked_at_s: float | None = None
+        self.said: dict[str, float] = {}
         self.fault = ""
-        self.answers, self.quickest_s = 0, 0.0
+        self.quickest_s, self.linkerd_s = float("inf"), 0.0
         self.carriers = carriers()
 
     def cost_s(self) -> float:
-        """CPU time that watching has cost this guest: ours, that of who carries our lines, and linkerd's for its answers: as many as it
-        gave, times what we waited for the quickest (another one may have waited for a CPU itself).
+        """CPU time that watching has cost this guest: ours, that of who carries our lines, and linkerd's for its answers: for each what
+        we waited for the quickest so far (others may have waited for a CPU themselves).
         """
-        return time.process_time() + sum(map(ran_s, self.carriers)) + self.answers * self.quickest_s
+        return time.process_time() + sum(map(ran_s, self.carriers)) + self.linkerd_s
 
-    def is_due(self, what: str, every_s: float) -> bool:
-        """Whether it is time again; if so, the next time is then."""
+    def rarely(self, what: str, every_s: float, work: Callable[[], None]) -> None:
+        """Does what takes longer, when it is time again: a quarter of our share is for each such work, however seldom that lets it be."""
         now = time.monotonic()
         if now < self.due[what]:
-            return False
-        self.due[what] = now + every_s * 0.95  # a tick that comes a little early is not put off to the next one
-        return True
+            return
+        before_s = self.cost_s()
+        work()
+        took_s = self.cost_s() - before_s
+        self.rare_s += took_s
+        # A tick that comes a little early is not put off to the next one.
+        self.due[what] = now + max(every_s * 0.95, 4 * took_s / self.share if self.share else 0.0)
+
+    def pause_s(self, every_s: float, took_s: float) -> float:
+        """From one tick to the next: half of our share is for what is done each tick."""
+        rare_s, self.rare_s = self.rare_s, 0.0
+        return max(every_s, 2 * (took_s - rare_s) / self.share if self.share else 0.0)
 
     def look_around(self) -> None:
         """What changes slowly: pods, who has a quota, filesystems, tables' sizes."""
@@ -168,30 +178,31 @@ class Ticks:
         self.pods = {pod: "/proc/" + pid + "/net" for pod, pid in spaces().items()}
         self.quotas = {path: file for file, path, text in cpu_stats() if "nr_periods 0\n" not in text}
 
-    def ask(self) -> dict[str, float]:
+    def ask(self) -> None:
         """What linkerd says of itself, as far as it is judged; {} with `fault` where it says nothing."""
         began, own = time.monotonic(), time.process_time()
         said = metrics(self.port)
         self.asked_at_s = time.monotonic()
         if not isinstance(said, dict):
-            self.fault = said or "there is no linkerd to ask"
-            return {}
+            self.fault, self.said = said or "there is no linkerd to ask", {}
+            return
         waited_s = max(self.asked_at_s - began - (time.process_time() - own), 0.0)
-        self.quickest_s = min(self.quickest_s, waited_s) if self.answers else waited_s
-        self.answers, self.fault = self.answers + 1, ""
-        return {name: value for name, value in said.items() if name.endswith(METRICS)}
+        self.quickest_s = min(self.quickest_s, waited_s)
+        self.linkerd_s += self.quickest_s
+        self.fault = ""
+        self.said = {name: value for name, value in said.items() if name.endswith(METRICS)}
 
     def read(self) -> dict[str, dict[str, Any]]:
         """All parts, as they are now."""
-        if self.is_due("slow", SLOW_S):
-            self.look_around()
+        self.rarely("slow", SLOW_S, self.look_around)
+        if self.port:
+            self.rarely("metrics", METRICS_S, self.ask)
         folders = {"": "/proc/net", **self.pods}
-        asked = self.ask() if self.port and self.is_due("metrics", METRICS_S) else self.last["metrics"]
         return {
             "files": {**{path: begins(path, text) for path, text in files_of(TICK_FILES).items()}, **self.slow},
             "spaces": {pod + " " + path: text for pod, folder in folders.items() for path, text in counters(folder)},
             "cgroups": {path: text for path, file in self.quotas.items() for text in [text_of(file)] if text},
-            "metrics": asked,
+            "metrics": self.said,
         }
 
     def tick(self) -> dict[str, Any]:
@@ -217,14 +228,14 @@ def changes(last: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
 def stay(spec: dict[str, Any]) -> None:
     """Ticks until nobody reads. `every_s` apart, or further, so that no more than `share` of a CPU is taken (0: as much as it takes)."""
     os.nice(NICE)
-    ticks, readers = Ticks(spec["admin_port"]), select.poll()
+    ticks, readers = Ticks(spec["admin_port"], spec["share"]), select.poll()
     readers.register(sys.stdout.fileno(), 0)  # says a hang-up, and nothing else
     before_s = ticks.cost_s()
     while True:
         began = time.monotonic()
         line = ticks.tick()
         cost_s = ticks.cost_s()
-        next_s = max(spec["every_s"], (cost_s - before_s) / spec["share"] if spec["share"] else 0.0)
+        next_s = ticks.pause_s(spec["every_s"], cost_s - before_s)
         before_s = cost_s
         sys.stdout.write(json.dumps({**line, "cost_s": cost_s, "next_s": next_s}, separators=(",", ":")) + "\n")
         sys.stdout.flush()

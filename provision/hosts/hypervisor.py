@@ -180,12 +180,18 @@ class Hypervisor:
                 if name in there
             }
 
-    def vcpu_times(self) -> Mapping[str, DomainTimes]:
-        """How long vCPUs of all domains ran and waited, by the domain's name. One call, which waits for no guest's monitor."""
+    def vcpu_times(self, domains: Iterable[str]) -> Mapping[str, DomainTimes]:
+        """How long vCPUs of those of these domains that run were on a CPU and waited for one. In bulk, and of nobody else's guests: QEMU
+        is asked too, which takes each some 2 ms of CPU time; one that is busy is not waited for.
+        """
+        wanted = set(domains)
         with self._reading("read how long vCPUs waited") as connection:
+            active = connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+            found = [domain for domain in active if domain.name() in wanted]
             what = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_VCPU
             flags = 0 if _records_only(connection) else libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-            return {domain.name(): times_in(stats) for domain, stats in connection.getAllDomainStats(what, flags)}
+            stats = connection.domainListGetStats(found, what, flags) if found else ()
+            return {domain.name(): times_in(told) for domain, told in stats}
 
     def affinities(self, domains: Iterable[str]) -> Mapping[str, Settings]:
         """The CPUs that iothreads of these running domains really have: libvirt's QEMU driver asks the kernel for them

@@ -6,9 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-RUNNING_STATES = {1, 2}
-"""Of `state.state`: running, and blocked on a resource, as Xen says it (libvirt-domain.h, virDomainState)."""
-
 _RAN = re.compile(r"vcpu\.(\d+)\.time")
 
 
@@ -24,9 +21,8 @@ class VcpuTimes:
 
 @dataclass(frozen=True)
 class DomainTimes:
-    """A domain: whether it runs, and its vCPUs by number. libvirt's test driver knows of no threads."""
+    """A domain that runs: its vCPUs by number. libvirt's test driver knows of none."""
 
-    runs: bool
     vcpus: Mapping[int, VcpuTimes]
 
 
@@ -34,7 +30,7 @@ def times_in(stats: Mapping[str, int]) -> DomainTimes:
     """What libvirt's statistics of a domain say (virConnectGetAllDomainStats; `delay` is the second field of the thread's schedstat)."""
     numbers = (int(match[1]) for key in stats if (match := _RAN.fullmatch(key)))
     vcpus = {n: VcpuTimes(stats[f"vcpu.{n}.time"] / 1e9, _seconds(stats.get(f"vcpu.{n}.delay"))) for n in numbers}
-    return DomainTimes(stats.get("state.state") in RUNNING_STATES, vcpus)
+    return DomainTimes(vcpus)
 
 
 def _seconds(ns: int | None) -> float | None:

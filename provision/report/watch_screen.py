@@ -51,7 +51,7 @@ def screen(now: Watched, width: int, height: int) -> Text:
 def as_text(now: Watched) -> str:
     """All of it, for who has no terminal."""
     head, *rows = _table(by_trouble(now), wide=True, names=max(map(len, (row.node for row in now.rows)), default=0))
-    return "\n".join(one.text for one in (_head(now), head, *rows, *_findings(now), *_unseen(now)))
+    return "\n".join(one.text for one in (_head(now, now.at), head, *rows, *_findings(now), *_unseen(now)))
 
 
 def by_trouble(now: Watched) -> list[Row]:
@@ -72,8 +72,8 @@ def _fitted(now: Watched, wide: bool, height: int) -> list[Line]:
     unseen = _cut(_unseen(now), max(min(room // 5, 5), 1), "more that are not seen")
     head, *rows = _table(by_trouble(now), wide=wide, names=LONGEST_NAME)
     rows = _cut(rows, max(room - len(findings) - len(unseen), 1), "more nodes, less troubled")
-    blind = Line(f"not looked at: {now.blind}: meshctl diagnose", DIM)
-    return [_head(now), head, *rows, *findings, *unseen, blind][:height]
+    blind = Line(f"meshctl diagnose looks also at {now.blind}", DIM)
+    return [_head(now, now.at[11:]), head, *rows, *findings, *unseen, blind][:height]
 
 
 def _cut(lines: Sequence[Line], most: int, what: str) -> list[Line]:
@@ -83,10 +83,10 @@ def _cut(lines: Sequence[Line], most: int, what: str) -> list[Line]:
     return [*lines[: most - 1], Line(f"… {len(lines) - most + 1} {what}", DIM)]
 
 
-def _head(now: Watched) -> Line:
+def _head(now: Watched, at: str) -> Line:
     hosts = len({row.host for row in now.rows} - {""})
     cost = ABSENT if now.cost is None else f"{now.cost:.2%}"
-    said = f"{now.cluster}  {len(now.rows)} node(s) on {hosts} host(s)  {now.at}  watching takes {cost} of a CPU"
+    said = f"{now.cluster}  {len(now.rows)} node(s) on {hosts} host(s)  {at}  takes {cost} of a CPU"
     return Line(visible_line(said), BOLD)
 
 

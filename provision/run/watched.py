@@ -28,8 +28,11 @@ from provision.mesh import Scrape, Vitals, judge_vitals
 SILENT_S = 10.0
 """A tick that is so late, beyond as long again as it was to take, is missed: what was seen before is not true now."""
 
+MOST_NAMED = 4
+"""Guests that a line names."""
+
 MOST_CPU = 0.01
-"""Of one CPU, for all guests of a cluster together: what watching may take."""
+"""Of one CPU, for all guests of a cluster and their hosts together: what watching may take."""
 
 
 @dataclass(frozen=True)
@@ -260,14 +263,21 @@ def _unseen(nodes: Mapping[str, _Node], hosts: Mapping[str, HostHeard], names: N
     yield from (
         (name, "waits of vCPUs: libvirt does not say them") for name, one in hosts.items() if _says_no_waits(one)
     )
+    yield from _unread([one.guest for one in nodes.values() if one.guest])
     if names.fault:
         yield "Kubernetes", f"{names.fault}: pods have no names"
+
+
+def _unread(guests: Sequence[Guest]) -> Iterator[tuple[str, str]]:
+    """What kernels of guests do not say, each once."""
+    for what in dict.fromkeys(what for one in guests for what in one.unread):
+        names = [one.name for one in guests if what in one.unread]
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        yield ", ".join(names[:MOST_NAMED]) + more, what
 
 
 def _says_no_waits(host: HostHeard) -> bool:
     """Whether a host's guests run, and it does not say how long their vCPUs wait."""
     last = host.last.domains if host.last else {}
     ours = [last[one.domain] for one in host.planned if one.domain in last]
-    return any(one.runs for one in ours) and not any(
-        each.waited_s is not None for one in ours for each in one.vcpus.values()
-    )
+    return bool(ours) and not any(each.waited_s is not None for one in ours for each in one.vcpus.values())

@@ -65,7 +65,8 @@ def test_two_ticks_are_a_guests_facts(nodes: dict[str, NodeShell]) -> None:
     assert guest is not None
     assert guest.cpus == os.cpu_count()
     assert 0 <= guest.steal <= 1
-    assert (guest.seconds, guest.own.name) == (pytest.approx(0.2, abs=5), NODE)
+    assert guest.seconds >= 0.2
+    assert guest.own.name == NODE
     assert guest.own.somaxconn > 0
     assert len(told[2]) < len(told[0])
     assert "environ" not in "".join(told)

@@ -22,8 +22,8 @@ SAID = {
 
 
 def test_what_vcpus_ran_and_waited() -> None:
-    assert times_in(SAID) == DomainTimes(True, {0: VcpuTimes(1.5, 0.25), 1: VcpuTimes(0.0, None)})
+    assert times_in(SAID) == DomainTimes({0: VcpuTimes(1.5, 0.25), 1: VcpuTimes(0.0, None)})
 
 
-def test_a_domain_that_is_off_has_none() -> None:
-    assert times_in({"state.state": 5, "state.reason": 1, "vcpu.maximum": 2}) == DomainTimes(False, {})
+def test_of_some_nothing_is_known() -> None:
+    assert times_in({"state.state": 1, "state.reason": 1, "vcpu.maximum": 2}) == DomainTimes({})

@@ -21,7 +21,12 @@ def line(at_s: float, **more: Any) -> dict[str, Any]:
     stat = f"cpu {300 * n} 0 0 {650 * n} 0 0 0 {more.pop('steal', 0) * n}\ncpu0 1 0 0 1 0 0 0 0\ncpu1 1 0 0 1 0 0 0 0"
     snmp = f"Tcp: ActiveOpens PassiveOpens OutSegs RetransSegs\nTcp: {n} {n} {1000 * n} {more.pop('again', 0) * n}"
     said = {
-        "files": {"/proc/stat": stat, "/proc/sys/net/core/somaxconn": "4096\n"},
+        "files": {
+            "/proc/stat": stat,
+            "/proc/sys/net/core/somaxconn": "4096\n",
+            "/proc/sys/net/netfilter/nf_conntrack_count": "1\n",
+            **more.pop("pressure", {"/proc/pressure/cpu": "some avg10=0.00 total=0\n"}),
+        },
         "spaces": {" /proc/net/snmp": snmp},
         "cgroups": {},
         "metrics": {
@@ -58,7 +63,7 @@ def host(waited: float | None = 0.0, *, own: bool = True) -> HostHeard:
     def times(at_s: float) -> Times:
         second = None if waited is None else waited * at_s
         vcpus = {0: VcpuTimes(at_s / 2, None if waited is None else 0.0), 1: VcpuTimes(at_s / 3, second)}
-        return Times(at_s, {"lab-w1": DomainTimes(True, vcpus), "other": DomainTimes(True, {})})
+        return Times(at_s, {"lab-w1": DomainTimes(vcpus), "other": DomainTimes({})})
 
     return HostHeard(times(95.0), times(90.0), (Planned(guest="w1", domain="lab-w1", pins=("2", "3"), own=own),))
 
@@ -73,7 +78,7 @@ def now(
 def test_a_row_is_what_lies_between_the_last_two_ticks() -> None:
     (row,) = now({"w1": heard(steal=50, again=2)}, {"hv1": host(0.01)}).rows
     assert (row.node, row.host, row.fault, row.age_s) == ("w1", "hv1", "", 2.0)
-    assert row.steal == (0.0, pytest.approx(0.01))
+    assert row.steal == pytest.approx((0.0, 0.01))
     assert row.steal_by == "host"
     assert row.busy == pytest.approx(0.3)
     assert (row.again_per_s, row.again_share) == (2.0, 0.002)
@@ -123,8 +128,7 @@ def test_a_host_that_does_not_answer_leaves_its_guests() -> None:
 
 
 def test_a_linkerd_that_says_nothing_is_said_and_its_guest_is_there() -> None:
-    mute = {"metrics": {}, "fault": "ConnectionRefusedError: refused"}
-    found = now({"w1": heard(**mute)})
+    found = now({"w1": heard(metrics={}, fault="ConnectionRefusedError: refused")})
     assert (found.rows[0].mesh_fault, found.rows[0].p99_ms) == ("ConnectionRefusedError: refused", None)
     assert found.rows[0].busy is not None
     assert ("linkerd on w1", "ConnectionRefusedError: refused") in found.unseen
@@ -152,6 +156,11 @@ def test_pods_are_called_by_their_names() -> None:
     assert (one.id, one.where, one.sure) == ("MD425", "default/l5d-1 on w1", "certain")
     assert UID in now({"w1": limited}).causes[0].where
     assert now({"w1": heard()}, names=Names(fault="no API")).unseen == (("Kubernetes", "no API: pods have no names"),)
+
+
+def test_what_kernels_do_not_say_is_said_once() -> None:
+    found = now({f"w{n}": heard(pressure={}) for n in range(6)}).unseen
+    assert [where for where, why in found if "PSI" in why] == ["w0, w1, w2, w3 and 2 more"]
 
 
 def test_it_is_data() -> None:
