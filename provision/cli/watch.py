@@ -19,8 +19,8 @@ from provision.cli.say import say
 if TYPE_CHECKING:
     from provision.run.watching import Watching
 
-REDRAW_S, DRAWN_TIMES = 1.0, 10.0
-"""Ages count up between ticks. A hundred guests are judged and drawn in 0.2 s: this machine has other things to do for ten times as long."""
+REDRAW_S = 1.0
+"""Ages count up between ticks."""
 
 FIRST_S = 60.0
 """For a guest's first two samples: python3 begins within 5 s on a busy emulated CPU, a session takes some more."""
@@ -77,11 +77,9 @@ def _on_screen(seen: Watching, until_s: float | None) -> None:
 
     with ending.put_back(lambda: ending.tell_terminal(LEAVE)), single_keys() as next_key, live_screen() as draw:
         while until_s is None or time.monotonic() < until_s:
-            began_s = time.process_time()
             now = seen.now()
             draw(lambda width, height, now=now: screen(now, width, height))  # type: ignore[misc]
-            pause_s = max(REDRAW_S, DRAWN_TIMES * (time.process_time() - began_s))
-            if next_key(pause_s) in ("q", "Q"):
+            if next_key(REDRAW_S) in ("q", "Q"):
                 return
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from provision.base.errors import cause
 from provision.diagnose import (
     UNSEEN,
     Cause,
@@ -19,9 +20,9 @@ from provision.diagnose import (
     Vcpu,
     guest_between,
     judge,
+    merged,
     router_between,
 )
-from provision.diagnose import Metrics as Said
 from provision.hosts import DomainTimes, VcpuTimes
 from provision.mesh import Scrape, Vitals, judge_vitals
 
@@ -37,12 +38,17 @@ MOST_CPU = 0.01
 
 @dataclass(frozen=True)
 class Heard:
-    """What is known of a guest: its last samples, when the last one came by our clock, and why no more come ("" while they do)."""
+    """What is known of a guest: its last samples, when the last one came by our clock, why no more come ("" while they do), and what lies
+    between the samples.
+    """
 
     host: str = ""
     seen: Seen | None = None
     at_s: float | None = None
     fault: str = ""
+    guest: Guest | None = None
+    router: Router | None = None
+    vitals: Vitals | None = None
 
 
 @dataclass(frozen=True)
@@ -131,17 +137,50 @@ class Watched:
         }
 
 
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError)
+"""What reading raises of words that are not as they should be."""
+
+
+def told(heard: Heard, node: str, line: str, at_s: float, names: Names, label: str) -> Heard:
+    """A guest after one more line of its script; `heard` has no samples before the first one. `label` is the router that applications
+    ask. What cannot be read is its fault: a guest's kernel, or who has become root there, may say anything.
+    """
+    try:
+        seen = merged(heard.seen, line)
+    except UNREADABLE as error:
+        return replace(heard, fault=_unreadable(error))
+    try:
+        guest = guest_between(node, heard.host, seen, names.pods)
+        router = router_between(node, seen, label)
+        return Heard(heard.host, seen, at_s, "", guest, router, _vitals(seen, label))
+    except UNREADABLE as error:
+        return Heard(heard.host, seen, at_s, _unreadable(error))  # the next line says what changed since this one
+
+
+def _unreadable(error: Exception) -> str:
+    return f"what its script says cannot be read: {cause(error)}"
+
+
+def _vitals(seen: Seen, label: str) -> Vitals | None:
+    first, last = seen.metrics_before, seen.last.metrics
+    if first is None or last is None or first.fault or last.fault:
+        return None
+    return judge_vitals(Scrape(first.at_s, first.values), Scrape(last.at_s, last.values), label, "")
+
+
 @dataclass(frozen=True)
 class _Node:
-    """A node's facts, and what was measured of its linkerd."""
+    """A node as it is heard now, and how long its vCPUs waited by the host's word."""
 
     heard: Heard
     fault: str
     age_s: float | None
     waits: tuple[float, ...]
-    guest: Guest | None
-    router: Router | None
-    vitals: Vitals | None
+
+    @property
+    def now(self) -> Heard:
+        """What is true now: nothing of who says nothing."""
+        return Heard() if self.fault else self.heard
 
 
 def watched(
@@ -151,18 +190,15 @@ def watched(
     guests: Mapping[str, Heard],
     hosts: Mapping[str, HostHeard],
     names: Names,
-    label: str,
 ) -> Watched:
-    """The cluster as it is now, by what was heard of each node and host. `now_s` is of the clock that `Heard` and `Times` have; `label` is
-    the router that applications ask.
-    """
+    """The cluster as it is now, by what was heard of each node and host. `now_s` is of the clock that `Heard` and `Times` have."""
     vcpus = {name: tuple(_vcpus(one)) for name, one in hosts.items()}
-    nodes = {name: _node(name, one, vcpus.get(one.host, ()), names, label, now_s) for name, one in guests.items()}
+    nodes = {name: _node(name, one, vcpus.get(one.host, ()), now_s) for name, one in guests.items()}
     recording = Recording(
         cluster=cluster,
         hosts=tuple(Host(name=name, vcpus=found) for name, found in vcpus.items() if found),
-        guests=tuple(_stolen(one.guest, one.waits) for one in nodes.values() if one.guest),
-        routers=tuple(one.router for one in nodes.values() if one.router and not one.router.fault),
+        guests=tuple(_stolen(one.now.guest, one.waits) for one in nodes.values() if one.now.guest),
+        routers=tuple(one.now.router for one in nodes.values() if one.now.router and not one.now.router.fault),
         router_pods=names.routers,
     )
     causes = judge(recording).causes
@@ -172,32 +208,16 @@ def watched(
     return Watched(cluster, at, rows, causes, sum(costs) if costs else None, unseen)
 
 
-def _node(name: str, heard: Heard, vcpus: Iterable[Vcpu], names: Names, label: str, now_s: float) -> _Node:
+def _node(name: str, heard: Heard, vcpus: Iterable[Vcpu], now_s: float) -> _Node:
     age_s = None if heard.at_s is None else max(now_s - heard.at_s, 0.0)
-    fault = heard.fault or _silence(heard.seen, age_s)
     waits = tuple(one.waited for one in vcpus if one.guest == name)
-    if fault or heard.seen is None:
-        return _Node(heard, fault, age_s, waits, None, None, None)
-    guest = guest_between(name, heard.host, heard.seen, names.pods)
-    router = router_between(name, heard.seen, label)
-    return _Node(heard, fault, age_s, waits, guest, router, _vitals(heard.seen, label))
+    return _Node(heard, heard.fault or _silence(heard.seen, age_s), age_s, waits)
 
 
 def _silence(seen: Seen | None, age_s: float | None) -> str:
     if seen is None or age_s is None:
         return "it has not answered yet"
     return f"nothing was heard for {age_s:.0f} s" if age_s > 2 * seen.last.next_s + SILENT_S else ""
-
-
-def _vitals(seen: Seen, label: str) -> Vitals | None:
-    first, last = seen.metrics_before, seen.last.metrics
-    if first is None or last is None or first.fault or last.fault:
-        return None
-    return judge_vitals(_scrape(first), _scrape(last), label, "")
-
-
-def _scrape(said: Said) -> Scrape:
-    return Scrape(said.at_s, said.values)
 
 
 def _stolen(guest: Guest, waits: Sequence[float]) -> Guest:
@@ -233,13 +253,12 @@ def _row(name: str, one: _Node, causes: Iterable[Cause]) -> Row:
     mine = tuple(dict.fromkeys(cause.id for cause in causes if name in cause.touches))
     row = Row(name, one.heard.host, one.fault, one.age_s, one.waits, "host" if one.waits else "", causes=mine)
     row = replace(row, cost=one.heard.seen.cost if one.heard.seen else None)
-    if one.router and one.router.fault:
-        row = replace(row, mesh_fault=one.router.fault)
-    if one.vitals:
-        found = one.vitals
+    if one.now.router and one.now.router.fault:
+        row = replace(row, mesh_fault=one.now.router.fault)
+    if found := one.now.vitals:
         row = replace(row, requests_per_s=found.requests_per_s, success_rate=found.success_rate)
         row = replace(row, p99_ms=found.p99_ms, ejected=found.ejected)
-    return _with_guest(row, one.guest) if one.guest else row
+    return _with_guest(row, one.now.guest) if one.now.guest else row
 
 
 def _with_guest(row: Row, guest: Guest) -> Row:
@@ -257,13 +276,12 @@ def _with_guest(row: Row, guest: Guest) -> Row:
 def _unseen(nodes: Mapping[str, _Node], hosts: Mapping[str, HostHeard], names: Names) -> Iterator[tuple[str, str]]:
     yield from ((name, one.fault) for name, one in hosts.items() if one.fault)
     yield from ((name, one.fault) for name, one in nodes.items() if one.fault)
-    yield from (
-        (f"linkerd on {name}", one.router.fault) for name, one in nodes.items() if one.router and one.router.fault
-    )
+    routers = [(name, one.now.router) for name, one in nodes.items() if one.now.router]
+    yield from ((f"linkerd on {name}", one.fault) for name, one in routers if one.fault)
     yield from (
         (name, "waits of vCPUs: libvirt does not say them") for name, one in hosts.items() if _says_no_waits(one)
     )
-    yield from _unread([one.guest for one in nodes.values() if one.guest])
+    yield from _unread([one.now.guest for one in nodes.values() if one.now.guest])
     if names.fault:
         yield "Kubernetes", f"{names.fault}: pods have no names"
 

@@ -12,14 +12,14 @@ from functools import partial
 from provision.base.errors import MeshctlError, Unreachable
 from provision.base.moments import moment
 from provision.base.parallel import begin
-from provision.diagnose import merged, ticking_argv
+from provision.diagnose import ticking_argv
 from provision.kubernetes import kubectl_for
 from provision.kubernetes.kubectl import EVERYWHERE
 from provision.mesh import configuration
 from provision.run.access import asked, node_target
 from provision.run.diagnosis import Running, guests_among, planned, read_inside
 from provision.run.engine import World
-from provision.run.watched import MOST_CPU, Heard, HostHeard, Names, Times, Watched, watched
+from provision.run.watched import MOST_CPU, Heard, HostHeard, Names, Times, Watched, told, watched
 
 EVERY_S = 5.0
 """Between two ticks, where their cost allows it: an emulated guest of a small cluster ticks every 10 to 20 s."""
@@ -71,7 +71,7 @@ class Watching:
         with self._lock:
             guests, hosts, names = dict(self._guests), dict(self._hosts), self._names
         at, cluster = moment(time.time()), self._world.cluster.cluster
-        return watched(cluster, at, time.monotonic(), guests, hosts, names, self._label)
+        return watched(cluster, at, time.monotonic(), guests, hosts, names)
 
     def complete(self) -> bool:
         """Whether of every guest there are two samples, or a reason why not."""
@@ -138,15 +138,11 @@ class Watching:
         raise Unreachable(f"{node}: no host that answers has its guest", hint=hint)
 
     def _note_line(self, node: str, line: str, first: bool) -> None:
-        """One line of the script; what does not read as one is its complaint, which it ends with."""
         heard = self._guests[node]
-        try:
-            seen = merged(None if first else heard.seen, line)
-        except ValueError as error:
-            self._note_fault(node, str(error))
-            return
+        before = Heard(heard.host) if first else heard
+        now = told(before, node, line, time.monotonic(), self._names, self._label)
         with self._lock:
-            self._guests[node] = Heard(heard.host, seen, time.monotonic())
+            self._guests[node] = now
 
     def _note_fault(self, node: str, why: str) -> None:
         with self._lock:

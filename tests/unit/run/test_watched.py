@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from provision.diagnose import Planned, Seen, merged
+from provision.diagnose import Planned
 from provision.hosts import DomainTimes, VcpuTimes
-from provision.run.watched import Heard, HostHeard, Names, Times, Watched, watched
+from provision.run.watched import Heard, HostHeard, Names, Times, Watched, told, watched
 
 UID = "12345678-1234-1234-1234-123456789abc"
 
@@ -45,16 +46,21 @@ def line(at_s: float, **more: Any) -> dict[str, Any]:
     return said | more
 
 
-def seen(*lines: dict[str, Any]) -> Seen:
-    found: Seen | None = None
+Lines = list[dict[str, Any]]
+
+NOBODY = Names()
+
+
+def told_by(node: str, lines: Lines, names: Names = NOBODY) -> Heard:
+    found = Heard("hv1")
     for one in lines:
-        found = merged(found, json.dumps(one))
-    assert found is not None
+        found = told(found, node, json.dumps(one), 100.0, names, "outgoing")
     return found
 
 
-def heard(at_s: float = 100.0, **more: Any) -> Heard:
-    return Heard("hv1", seen(line(10.0, **more), line(15.0, **more)), at_s)
+def heard(**more: Any) -> Lines:
+    """Two ticks that lie five seconds apart."""
+    return [line(10.0, **more), line(15.0, **more)]
 
 
 def host(waited: float | None = 0.0, *, own: bool = True) -> HostHeard:
@@ -69,10 +75,13 @@ def host(waited: float | None = 0.0, *, own: bool = True) -> HostHeard:
 
 
 def now(
-    guests: dict[str, Heard], hosts: dict[str, HostHeard] | None = None, at_s: float = 102.0, **more: Any
+    guests: Mapping[str, Lines | Heard],
+    hosts: dict[str, HostHeard] | None = None,
+    at_s: float = 102.0,
+    names: Names = NOBODY,
 ) -> Watched:
-    names = more.get("names", Names())
-    return watched("lab", "2026-12-01T12:00:00Z", at_s, guests, hosts or {}, names, "outgoing")
+    known = {node: one if isinstance(one, Heard) else told_by(node, one, names) for node, one in guests.items()}
+    return watched("lab", "2026-12-01T12:00:00Z", at_s, known, hosts or {}, names)
 
 
 def test_a_row_is_what_lies_between_the_last_two_ticks() -> None:
@@ -109,14 +118,14 @@ def test_a_finding_is_true_only_between_the_last_two_ticks() -> None:
     assert [one.id for one in now({"w1": heard(again=60)}).causes] == ["MD403"]
     sick["spaces"] = {" /proc/net/snmp": well["spaces"][" /proc/net/snmp"].replace("20 20 20000 0", "15 15 15000 900")}
     well["spaces"] = {" /proc/net/snmp": well["spaces"][" /proc/net/snmp"].replace("20000 0", "20000 900")}
-    assert now({"w1": Heard("hv1", seen(line(10.0), sick, well), 100.0)}).causes == ()
+    assert now({"w1": [line(10.0), sick, well]}).causes == ()
 
 
 def test_who_says_nothing_is_shown_with_its_age_and_judged_no_longer() -> None:
     found = now({"w1": heard(again=60), "w2": heard()}, {"hv1": host(0.3)}, at_s=140.0)
     assert [one.fault for one in found.rows] == ["nothing was heard for 40 s"] * 2
     assert (found.rows[0].age_s, found.rows[0].again_per_s, found.causes) == (40.0, None, ())
-    lost = now({"w1": replace(heard(), fault="the connection was lost"), "w2": heard(), "w3": Heard()})
+    lost = now({"w1": replace(told_by("w1", heard()), fault="the connection was lost"), "w2": heard(), "w3": Heard()})
     assert [one.fault for one in lost.rows] == ["the connection was lost", "", "it has not answered yet"]
     assert ("w1", "the connection was lost") in lost.unseen
 
@@ -140,9 +149,7 @@ def test_linkerd_is_asked_less_often_than_files_are_read() -> None:
     """Its rates are between its own two answers, also at ticks that bring none."""
     third = line(20.0) | {"asked_at_s": 15.0, "metrics": {}}
     first, second = line(5.0), line(15.0)
-    (row,) = now(
-        {"w1": Heard("hv1", seen(first, line(10.0) | {"asked_at_s": 5.0, "metrics": {}}, second, third), 100.0)}
-    ).rows
+    (row,) = now({"w1": [first, line(10.0) | {"asked_at_s": 5.0, "metrics": {}}, second, third]}).rows
     assert (row.requests_per_s, row.success_rate) == (100.0, 0.99)
 
 
@@ -150,7 +157,7 @@ def test_pods_are_called_by_their_names() -> None:
     def quota(n: int) -> dict[str, str]:
         return {f"kubepods/pod{UID}": f"nr_periods {50 * n}\nnr_throttled {40 * n}\nthrottled_usec {2000000 * n}\n"}
 
-    limited = Heard("hv1", seen(line(10.0, cgroups=quota(1)), line(15.0, cgroups=quota(2))), 100.0)
+    limited = [line(10.0, cgroups=quota(1)), line(15.0, cgroups=quota(2))]
     names = Names({UID: "default/l5d-1"}, ("default/l5d-1",))
     (one,) = now({"w1": limited}, names=names).causes
     assert (one.id, one.where, one.sure) == ("MD425", "default/l5d-1 on w1", "certain")
@@ -172,12 +179,34 @@ def test_it_is_data() -> None:
 
 @pytest.mark.parametrize("text", ["{}", "[]", "7", '{"at_s": 1}', "nonsense", json.dumps(line(1.0) | {"files": 7})])
 def test_what_is_no_line_of_the_script_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not a line|Expecting"):
-        merged(None, text)
+    found = told(Heard("hv1"), "w1", text, 0.0, NOBODY, "outgoing")
+    assert (found.host, found.seen) == ("hv1", None)
+    assert found.fault.startswith("what its script says cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [
+        ("files", {"/proc/stat": "cpu a b"}),
+        ("files", {"/proc/net/softnet_stat": "zz"}),
+        ("spaces", {" /proc/net/snmp": "Tcp: RetransSegs\nTcp: many"}),
+        ("cgroups", {"x": 7}),
+        ("metrics", {"rt/outgoing/srv/0.0.0.0/4140/requests": "many"}),
+        ("metrics", {"jvm/uptime": []}),
+    ],
+)
+def test_a_kernel_or_a_linkerd_that_says_nonsense_ends_nothing(part: str, values: dict[str, Any]) -> None:
+    found = told_by("w1", [line(10.0), line(15.0) | {part: values}])
+    assert found.fault.startswith("what its script says cannot be read: ")
+    (row,) = now({"w1": found}).rows
+    assert (row.fault, row.busy, row.requests_per_s) == (found.fault, None, None)
+    well = [line(20.0) | {part: dict.fromkeys(values)}, line(25.0), line(30.0)]
+    assert told_by("w1", [line(10.0), line(15.0) | {part: values}, *well]).fault == ""
 
 
 def test_what_is_gone_is_gone_and_the_rest_stays() -> None:
-    found = seen(line(10.0), line(15.0) | {"files": {"/proc/stat": None}, "spaces": {}})
+    found = told_by("w1", [line(10.0), line(15.0) | {"files": {"/proc/stat": None}, "spaces": {}}]).seen
+    assert found is not None
     assert "/proc/stat" not in found.last.files
     assert "/proc/sys/net/core/somaxconn" in found.last.files
     assert found.last.spaces
