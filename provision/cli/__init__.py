@@ -41,6 +41,7 @@ COMMANDS = {
         "diagnose", "diagnose", "Say what makes requests slow: causes ranked by how much of p99 they explain."
     ),
     "bench": Lazy("bench", "bench", "Measure what pins and kernel settings are worth, in latency."),
+    "watch": Lazy("watch", "watch", "Show guests, routers and the findings that are true now, live."),
     "cordon": Lazy("nodes", "cordon", "Let nodes take no new pods."),
     "drain": Lazy("nodes", "drain", "Cordon nodes and evict their pods."),
     "uncordon": Lazy("nodes", "uncordon", "Let nodes take pods again."),

@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -27,11 +28,28 @@ TELL_S = 0.3
 
 _telling, _told = threading.Lock(), threading.Event()
 _stories: list[Callable[[], str]] = []
+_put_back: list[Callable[[], object]] = []
 
 
 def tell(story: Callable[[], str]) -> None:
     """From now on `story` says what was done and what was not, when the process ends before its time."""
     _stories.append(story)
+
+
+@contextmanager
+def put_back(work: Callable[[], object]) -> Iterator[None]:
+    """While this lasts, `work` is done also by who ends the process without regard for anything: it takes back what a terminal was told."""
+    _put_back.append(work)
+    try:
+        yield
+    finally:
+        _put_back.remove(work)
+
+
+def tell_terminal(words: str) -> None:
+    """Steers the terminal by words of ours, whoever may hold the lock of the stream."""
+    if os.isatty(1):
+        os.write(1, words.encode())
 
 
 def watch() -> None:
@@ -80,6 +98,8 @@ def _run_out() -> None:
 def _end_now() -> NoReturn:
     """Ends without regard for anything: locks of streams may be held by a thread that will never give them back."""
     request = interruption.asked()
+    for work in reversed(_put_back):
+        work()
     if request is None or request.exit_code != CLOSED_PIPE:
         show_cursor = "\r\x1b[?25h\x1b[K" if os.isatty(2) else ""
         tell_once(lambda text: os.write(2, (show_cursor + text + "\n").encode(errors="replace")))

@@ -24,7 +24,7 @@ from provision.cli.screen import screen
 from provision.guests import OldLogin, nobody
 from provision.inventory import Cluster, load
 from provision.inventory import named as from_template
-from provision.report import Account, Sink, run_log, tee
+from provision.report import Account, Lines, Sink, run_log, tee
 from provision.run import Away, Identity, World, answering, opened
 
 
@@ -43,11 +43,13 @@ def session(
     old: OldLogin | None = None,
     beside: Callable[[Cluster], Cluster] | None = None,
     resident: bool = False,
+    lines: bool = False,
 ) -> Iterator[World]:
     """The world of an inventory, or with `--name` of the cluster that it is the template of. `logged` keeps the run in the state
     folder; `stages` are those that it will go through; `adopt`, `careful` and `drawn` as for `Identity`, `old` as for `opened`; `also`
     get the events too. `beside` makes of the cluster the one that it is about: one of its own, of the plain base image. `resident`: an
     inventory that breaks its `policy.residency` is refused; who looks at such a cluster, or takes it away, is warned only.
+    `lines`: the terminal is for something else, so events come as plain lines before that begins.
     """
     warnings: list[Problem] = []
     cluster = load(inventory, warn=warnings.append if careful else lambda _: None, anywhere=not resident)
@@ -59,7 +61,8 @@ def session(
     log, unlogged = run_log(cluster.cluster) if logged else (None, "")
     account = Account(stages)
     ending.tell(account.text)
-    sinks: list[Sink] = [screen(as_json=as_json, verbose=verbose), account, *([log] if log else []), *also]
+    shown = Lines(sys.stderr) if lines else screen(as_json=as_json, verbose=verbose)
+    sinks: list[Sink] = [shown, account, *([log] if log else []), *also]
     emit, close = tee(*sinks)
     if unlogged:
         emit(

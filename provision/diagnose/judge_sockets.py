@@ -48,7 +48,8 @@ def _backlog(guest: Guest, space: Space) -> Iterator[Cause]:
     shortest = min(space.listeners, key=lambda one: (-part(one.waiting, one.backlog), one.backlog), default=None)
     dropped = part(space.listen_overflows, space.accepted + space.listen_overflows)
     listener = f"; shortest queue: {_said(shortest)}" if shortest else ""
-    seen = f"{space.listen_overflows} connections dropped, {space.accepted} taken; somaxconn is {space.somaxconn}{listener}"
+    most = f"; somaxconn is {space.somaxconn}" if space.somaxconn else ""
+    seen = f"{space.listen_overflows} connections dropped, {space.accepted} taken{most}{listener}"
     explains = at_p99(SYN_RETRY_MS, dropped)
     way = _remedy(guest, space, shortest)
     yield cause("MD412", _where(guest, space), seen, explains, "certain", {guest.name}, way=way)

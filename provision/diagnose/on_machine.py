@@ -99,17 +99,22 @@ def files_of(patterns: Any) -> dict[str, str]:
 
 def throttled() -> dict[str, str]:
     """cpu.stat of every pod's and container's cgroup that has a quota, by its path below the hierarchy."""
+    return {path: text for _, path, text in cpu_stats()}
+
+
+def cpu_stats() -> list[tuple[str, str, str]]:
+    """Each of these files, its cgroup's path below the hierarchy, and its text."""
     for root in CGROUPS:
-        found = {
-            os.path.relpath(folder, root): text
+        found = [
+            (os.path.join(folder, "cpu.stat"), os.path.relpath(folder, root), text)
             for folder, _, names in os.walk(root)
             if "pod" in folder and "cpu.stat" in names
             for text in [text_of(os.path.join(folder, "cpu.stat"))]
             if text and "nr_throttled" in text
-        }
+        ]
         if found:
             return found
-    return {}
+    return []
 
 
 def filesystems(mounts: str) -> list[list[Any]]:

@@ -1,4 +1,4 @@
-"""The one command of a look at a machine."""
+"""The one command of a look at a machine, and the one that stays on a guest."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ that is asked twice may take 20 s each."""
 # The text goes by the script's name in messages; both its arguments are arguments, and no part of it.
 _RUN = """
 exec python3 -c "$1" "$2"
+"""
+
+_STAY = """
+exec python3 -c "$1" "$2" "$3" "$4"
+"""
+
+# The second text imports from the first, as it does here: by its name, from what is loaded already.
+_BOTH = """
+import sys, types
+first = types.ModuleType("provision.diagnose.on_machine")
+exec(compile(sys.argv[1], "on_machine", "exec"), vars(first))
+sys.modules[first.__name__] = first
+exec(compile(sys.argv[2], "on_guest", "exec"), {"__name__": "__main__"})
 """
 
 
@@ -37,5 +50,17 @@ def argv(
         "domains": domains,
         "admin_port": admin_port,
     }
-    text = files("provision.diagnose").joinpath("on_machine.py").read_text(encoding="utf-8")
-    return ["sh", "-c", _RUN, "diagnose", text, json.dumps(spec)]
+    return ["sh", "-c", _RUN, "diagnose", _text("on_machine"), json.dumps(spec)]
+
+
+def ticking_argv(*, every_s: float, share: float, admin_port: int) -> list[str]:
+    """The command that prints a line of JSON each tick, for `ticks.merged`, and ends when nobody reads it any longer.
+
+    Ticks are `every_s` apart, or further, so that it takes no more than `share` of a CPU; 0: as much as it takes.
+    """
+    spec = {"every_s": every_s, "share": share, "admin_port": admin_port}
+    return ["sh", "-c", _STAY, "watch", _BOTH, _text("on_machine"), _text("on_guest"), json.dumps(spec)]
+
+
+def _text(name: str) -> str:
+    return files("provision.diagnose").joinpath(f"{name}.py").read_text(encoding="utf-8")

@@ -27,12 +27,15 @@ from provision.hosts.noise import Noise
 from provision.hosts.pools import PoolLook, look_at_pools, observe_disks
 from provision.hosts.refusal import advice
 from provision.hosts.uploads import abandoned, copy_path, remove_copy, send, verify_again
+from provision.hosts.vcpu_times import DomainTimes, VcpuTimes
 from provision.hosts.wire import in_use, routed
 
 __all__ = [
+    "DomainTimes",
     "Hypervisor",
     "Noise",
     "PoolLook",
+    "VcpuTimes",
     "abandoned",
     "advice",
     "check_backing",

@@ -183,4 +183,6 @@ class Bounded:
 
 
 def _bare(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_bare(one) for one in value]
     return value._bare if isinstance(value, Bounded) else value

@@ -46,7 +46,7 @@ CLUSTER_NAME = "kubernetes.default.svc.cluster.local"
 
 @dataclass(frozen=True)
 class Running:
-    """A guest of ours that runs: its host, its domain and its address."""
+    """A guest of ours, most often one that runs: its host, its domain and its address."""
 
     node: str
     host: str
@@ -73,7 +73,7 @@ Said = Mapping[str, Any] | str
 def diagnose(world: World, service: str, for_s: float) -> Recording:
     """One look at everything, `for_s` seconds long on all machines at once."""
     world.sessions.ask_now()
-    running = _running(world)
+    running = running_guests(world)
     inside = _inside(world, [one.domain for one in running])
     looks = {("guest", one.node): partial(_guest, world, one, running, inside, for_s) for one in running}
     looks |= {("host", host.name): partial(_host, world, host, running, for_s) for host in world.cluster.hosts}
@@ -81,15 +81,25 @@ def diagnose(world: World, service: str, for_s: float) -> Recording:
     return _recording(world, service, for_s, running, inside, said)
 
 
-def _running(world: World) -> tuple[Running, ...]:
-    owner, known = world.cluster.owner, {node.name for node in world.cluster.nodes}
+def running_guests(world: World) -> tuple[Running, ...]:
+    """The guests of ours that run, on the hosts that the world has. Raises HypervisorError for one that does not answer."""
     doors = list(world.hypervisors.items())
-    found = for_each(doors, lambda door: judged_domains(owner, door[1].domains()))
+    found = for_each(doors, lambda door: door[1].domains())
+    return tuple(
+        one
+        for (host, _), domains in zip(doors, found, strict=True)
+        for one in guests_among(world, host, domains)
+        if one.domain.active
+    )
+
+
+def guests_among(world: World, host: str, domains: Sequence[DomainSeen]) -> tuple[Running, ...]:
+    """Those of a host's domains that are guests of ours, whether they run or not."""
+    owner, known = world.cluster.owner, {node.name for node in world.cluster.nodes}
     return tuple(
         Running(one.stamp.node, host, one, one.stamp.address)
-        for (host, _), domains in zip(doors, found, strict=True)
-        for one in domains
-        if one.stamp is not None and one.active and owner.owns(one.stamp) and one.stamp.node in known
+        for one in judged_domains(owner, domains)
+        if one.stamp is not None and owner.owns(one.stamp) and one.stamp.node in known
     )
 
 
@@ -245,7 +255,7 @@ def _recording(
         seconds=for_s,
         service=service,
         mtu=cluster.network.mtu,
-        hosts=tuple(read_host(name, raw, _planned(world, name, running)) for name, raw in hosts.items()),
+        hosts=tuple(read_host(name, raw, planned(world, name, running)) for name, raw in hosts.items()),
         guests=tuple(read_guest(name, where[name], raw, inside.pods, ends) for name, raw in guests.items()),
         paths=tuple(path for name, raw in (*guests.items(), *hosts.items()) for path in read_paths(name, raw)),
         routers=tuple(
@@ -258,7 +268,7 @@ def _recording(
     )
 
 
-def _planned(world: World, host: str, running: Sequence[Running]) -> tuple[Planned, ...]:
+def planned(world: World, host: str, running: Sequence[Running]) -> tuple[Planned, ...]:
     """The pins of a host's guests as their stamps have them: what we gave them, whatever somebody made of it since."""
     policy = next(one.cpu.policy for one in world.cluster.hosts if one.name == host)
     return tuple(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from provision.base.errors import HypervisorError
+from provision.hosts import DomainTimes
 from provision.hosts.hypervisor import Hypervisor
 from provision.libvirt_xml import bundle_disk_xml
 from provision.libvirt_xml.domain_xml import domain_xml, network_xml, pool_xml, upload_volume_xml, volume_xml
@@ -72,6 +73,17 @@ def test_an_unknown_element_is_refused_and_not_ignored(hypervisor: Hypervisor) -
     xml = domain_xml(guest(), STAMP).replace("<nosharepages/>", "<nosharepagez/>")
     with pytest.raises(HypervisorError, match="hv1: cannot define the domain"):
         hypervisor.define_domain(xml)
+
+
+def test_of_guests_that_run_it_is_asked_how_long_their_vcpus_waited(hypervisor: Hypervisor) -> None:
+    hypervisor.define_domain(domain_xml(guest(), STAMP))
+    assert hypervisor.vcpu_times(["lab-cp1"]) == {}
+    hypervisor.start_domain("lab-cp1")
+    assert hypervisor.vcpu_times(["lab-cp1", "lab-w9"]) == {
+        "lab-cp1": DomainTimes({})
+    }  # the test driver has no threads
+    assert hypervisor.vcpu_times([]) == {}
+    assert hypervisor.calls.reads == 3
 
 
 def test_every_call_is_counted_as_read_or_mutation(hypervisor: Hypervisor) -> None:
