@@ -22,6 +22,7 @@ HOLDS = {
     "state": "etcd: every object of Kubernetes, its Secrets too; and the keys of the cluster's authority",
     "data": "what applications write to the volume",
     "seed": "the node's private SSH host key and its first settings",
+    "console": "what the node's console has said: its kernel and its boot, nothing of applications",
 }
 """What a volume of a kind holds."""
 
@@ -30,6 +31,7 @@ LASTS = {
     "state": "until the cluster is destroyed; what is deleted in Kubernetes is gone with etcd's next compaction",
     "data": "until applications delete it, or the node is removed or the cluster destroyed",
     "seed": "as long as the node",
+    "console": "as long as the node; where virtlogd writes it, 2 MiB and three older ones (its defaults)",
 }
 """How long."""
 
@@ -156,7 +158,7 @@ def _disk(cluster: Cluster, disk: Disk) -> Stored:
     mounts = ", ".join(cluster.node(disk.node).mounts) if disk.node in {node.name for node in cluster.nodes} else ""
     if disk.kind == "data" and mounts:
         what = f"what applications write to {mounts}"
-    left = "" if disk.used else " (no guest has it)"
+    left = "" if disk.used or disk.kind == "console" else " (no guest has it)"
     lasts = LASTS.get(disk.kind, LASTS["data"])
     return Stored(
         what,

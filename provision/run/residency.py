@@ -30,7 +30,9 @@ LIVE = ("the live cluster",)
 
 @dataclass(frozen=True)
 class Disk:
-    """A volume of a node on a host: `kind` is root, state, data or seed; `used`: a guest has it. `size_mib` is 0 where nobody says it."""
+    """A volume of a node on a host: `kind` is root, state, data, seed or console; `used`: a guest has it. `size_mib` is 0 where nobody says
+    it.
+    """
 
     node: str
     host: str
@@ -58,7 +60,8 @@ def whereabouts(world: World, whole: Cluster, on: date) -> Whereabouts:
     the membership of that day. Raises HypervisorError when a host gives no answer.
     """
     hosts = observe_hosts(world.cluster, world.hypervisors, probe=False)
-    disks = tuple(disk for host, seen in hosts.items() for disk in _disks(world.cluster, host, seen))
+    found = (disk for host, seen in hosts.items() for disk in _disks(world.cluster, host, seen))
+    disks = tuple(sorted(found, key=lambda disk: (disk.node, disk.kind, disk.host, disk.path)))
     world.sessions.ask_now()
     domains = [domain for seen in hosts.values() for domain in seen.domains]
     names = [node.name for node in world.cluster.nodes]

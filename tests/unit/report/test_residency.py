@@ -27,6 +27,7 @@ DISKS = (
     Disk("cp1", "hv1", "root", "/srv/pool/lab.cp1.root.1a2b3c4d.qcow2", 12288),
     Disk("cp1", "hv1", "state", "/srv/pool/lab.cp1.state.1a2b3c4d.qcow2", 8192),
     Disk("w1", "hv1", "data", "/srv/pool/lab.w1.data-x.1a2b3c4d.qcow2", 0, used=False),
+    Disk("w1", "hv1", "console", "/srv/pool/lab.w1.console.1a2b3c4d.log", 0, used=False),
 )
 OBJECTS = Abroad((Kept("orders", "nfs", ("192.0.2.8",), "5Gi", "shop/db", "Delete"),), {}, ("Group system:masters",))
 
@@ -65,6 +66,8 @@ def test_what_is_stored_has_a_place_a_country_a_time_and_who_reaches_it() -> Non
     assert state.kept.startswith("until the cluster is destroyed")
     assert "root of hv1" in state.reach
     assert "host hv1, /srv/pool/lab.w1.data-x.1a2b3c4d.qcow2: data of w1 (no guest has it)" in found
+    console = found["host hv1, /srv/pool/lab.w1.console.1a2b3c4d.log: console of w1"]
+    assert console.what == "what the node's console has said: its kernel and its boot, nothing of applications"
     logs = found["node cp1, /var/log and /var/lib/docker/containers, 51 MiB now"]
     assert logs.kept == "by size, not by time: 3 files of 10m for each container; 256M of the node's journal"
     assert logs.country == "NO (Norway)"
