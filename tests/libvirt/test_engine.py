@@ -15,7 +15,6 @@ from provision.images.builder import path as image_path
 from provision.inventory import load
 from provision.inventory.model import Cluster
 from provision.libvirt_xml.domain_xml import network_xml
-from provision.libvirt_xml.libvirt_seen import NetworkSeen
 from provision.plan.compare import Verb
 from provision.report.plan_text import as_data, as_text
 from provision.run.destruction import destroy, plan_removal
@@ -125,13 +124,16 @@ def test_pins_are_exclusive_on_the_host(world: World) -> None:
     assert len(pins) == len(set(pins)) == 4
 
 
-def test_a_plan_that_is_no_longer_true_is_refused(world: World) -> None:
-    agreed = make_plan(world)
-    network = NetworkSeen("theirs", "", True, None, "", ())
-    world.hypervisors["hv1"].create_network(f"<network><name>{network.name}</name><bridge name='virbr-t'/></network>")
-    world.hypervisors["hv1"].create_network(network_xml(agreed.desired.networks[0], world.cluster.owner))
-    with pytest.raises(ConflictError, match="the world changed"):
+def test_a_plan_that_would_do_more_than_was_agreed_to_is_refused(world: World) -> None:
+    made = make_plan(world).desired.networks[0]
+    world.hypervisors["hv1"].create_network(network_xml(made, world.cluster.owner))
+    agreed = make_plan(world.looked_again())
+    world.hypervisors["hv1"].remove_network(made.name)
+    with pytest.raises(
+        ConflictError, match=f"the world changed since the plan was shown:\n  new: create network {made.name} on hv1"
+    ):
         provision(world, agreed, "volumes")
+    assert made.name not in [network.name for network in world.hypervisors["hv1"].networks()]
 
 
 def test_a_network_of_the_same_name_is_a_conflict_and_stays(world: World) -> None:
