@@ -23,6 +23,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from os import strerror
 from typing import Any, NoReturn
 
 MOST = 512
@@ -135,7 +136,7 @@ class Load:
         fault = end.connect_ex(self._to)
         if fault not in (0, errno.EINPROGRESS):  # EADDRNOTAVAIL: there is no port left
             end.close()
-            self._count_failure(request, os.strerror(fault))
+            self._count_failure(request, strerror(fault))
             return
         self._open[end.fileno()] = Connection(end, request)
         self._poll.register(end, select.EPOLLOUT)
@@ -145,7 +146,7 @@ class Load:
         try:
             connection.end.send(self._text)  # a hundred bytes fit into any socket's buffer
         except OSError as error:
-            self._lose(connection, error.strerror or "send failed")
+            self._lose(connection, strerror(error.errno or 0))
 
     def _heard(self, handle: int, event: int) -> None:
         if handle == 1:
@@ -162,7 +163,7 @@ class Load:
     def _connected(self, connection: Connection) -> None:
         fault = connection.end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if fault:
-            self._lose(connection, os.strerror(fault))
+            self._lose(connection, strerror(fault))
             return
         connection.connecting = False
         self._poll.modify(connection.end, select.EPOLLIN)
@@ -174,7 +175,7 @@ class Load:
         except BlockingIOError:
             return
         except OSError as error:
-            self._lose(connection, error.strerror or "receive failed")
+            self._lose(connection, strerror(error.errno or 0))
             return
         connection.said += part
         found = answer(bytes(connection.said), ended=not part)

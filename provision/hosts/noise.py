@@ -23,13 +23,19 @@ done
 wait
 """
 
-# `setsid` becomes the program that it starts, as it leads no group here: its pid is that of the whole group of loops.
+# `setsid` becomes the program that it starts, as it leads no group here: its pid is that of the whole group of loops, and waited for, since
+# whoever ends it in the moment before would end nothing.
 _BEGIN = """
 set -e
 mkdir -p /run/meshctl
 file=/run/meshctl/noise.$2
 setsid timeout --kill-after=2 "$3" sh -c "$1" meshctl-noise "$2" "$3" "$4" "$5" </dev/null >/dev/null 2>&1 &
 echo "$!" > "$file"
+tries=0
+until kill -0 -"$!" 2>/dev/null || [ "$tries" = 500 ]; do
+  sleep 0.01
+  tries=$((tries + 1))
+done
 """
 
 # A stale file names a process that is not this. Few programs: after Ctrl-C there is a second for it, on a host whose CPUs are all busy.
@@ -37,7 +43,7 @@ _END = """
 file=/run/meshctl/noise.$1
 read -r pid 2>/dev/null < "$file" || exit 0
 if grep -qsaF meshctl-noise "/proc/$pid/cmdline"; then
-  kill -KILL -"$pid" && echo ended
+  { kill -KILL -"$pid" 2>/dev/null || kill -KILL "$pid"; } && echo ended
 fi
 rm -f "$file"
 """
