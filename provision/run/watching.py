@@ -22,7 +22,7 @@ from provision.run.engine import World
 from provision.run.watched import MOST_CPU, Heard, HostHeard, Names, Times, Watched, told, watched
 
 EVERY_S = 5.0
-"""Between two ticks, where their cost allows it: an emulated guest of a small cluster ticks every 10 to 20 s."""
+"""Between two ticks, where their cost allows it: an emulated guest was seen to tick every 50 to 140 s."""
 
 GUESTS_SHARE, HOSTS_SHARE = 0.6 * MOST_CPU, 0.3 * MOST_CPU
 """Of a CPU: what all guests may take, and all hosts. The rest is for a tick that costs more than the one before."""
