@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.clusters import span
+from provision.cli.keep import keep
 from provision.cli.named import NAME
 from provision.cli.provision import LOCK_TIMEOUT
 from provision.cli.say import say
@@ -132,16 +132,7 @@ def _tell(result: Result, *, as_json: bool, svg: str | None) -> None:
 
     say(written(result, summary(result)) if as_json else as_text(result))
     if svg:
-        _keep(svg, draw(result))
-
-
-def _keep(path: str, text: str) -> None:
-    from provision.base.errors import MeshctlError, cause
-
-    try:
-        Path(path).write_text(text)
-    except OSError as error:
-        raise MeshctlError(f"{path}: cannot be written: {cause(error)}") from error
+        keep(svg, draw(result))
 
 
 def _say_comparison(one: str, other: str, *, as_json: bool) -> None:

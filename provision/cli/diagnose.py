@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.clusters import span
+from provision.cli.keep import keep
 from provision.cli.named import NAME
 from provision.cli.say import say
 
@@ -61,7 +61,7 @@ def diagnose(
     verdict = judge(recording)
     for path, text in ((record, written(recording)), (svg, draw(recording, verdict))):
         if path:
-            _keep(path, text)
+            keep(path, text)
     say(json.dumps(verdict.as_data(), indent=2) if as_json else as_text(verdict))
 
 
@@ -92,12 +92,3 @@ def _recorded(source: str, service: str) -> Recording:
     except (OSError, UnicodeDecodeError) as error:
         raise InventoryError(f"{source}: cannot be read: {cause(error)}") from error
     return found.model_copy(update={"service": service}) if service else found
-
-
-def _keep(path: str, text: str) -> None:
-    from provision.base.errors import MeshctlError, cause
-
-    try:
-        Path(path).write_text(text)
-    except OSError as error:
-        raise MeshctlError(f"{path}: cannot be written: {cause(error)}") from error

@@ -16,19 +16,15 @@ from provision.run.engine import World, opened
 from provision.run.watched import Watched
 from provision.run.watching import Watching, watching
 from provision.specs import Stamp
+from tests.libvirt import test_diagnosis
 from tests.libvirt.test_access import cluster
-from tests.unit.guests.sshd import Sshd, public_of, running
+from tests.unit.guests.sshd import Sshd, public_of
 from tests.unit.sample import wanted
 
 LONG_S = 90.0
 
 
-@pytest.fixture
-def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    monkeypatch.setenv("MESHCTL_STATE", str(tmp_path / "state"))
-    with running(tmp_path / "guest") as made:
-        yield made
+sshd = test_diagnosis.sshd
 
 
 @pytest.fixture
