@@ -20,6 +20,7 @@ from provision.kubernetes.etcd_members import require_quorum_without, take_away_
 from provision.kubernetes.evictions import Eviction, evictions
 from provision.kubernetes.expiry import WARN_DAYS, Expiry, expiries
 from provision.kubernetes.forget import forget_node
+from provision.kubernetes.given import Given, give_back, given_to
 from provision.kubernetes.kubeadm import credentials, initialise, join
 from provision.kubernetes.kubectl import (
     Kubectl,
@@ -56,6 +57,7 @@ __all__ = [
     "Credentials",
     "Eviction",
     "Expiry",
+    "Given",
     "Kubectl",
     "NodeState",
     "Outdated",
@@ -84,6 +86,8 @@ __all__ = [
     "first_serving",
     "forget_docker",
     "forget_node",
+    "give_back",
+    "given_to",
     "heard",
     "initialise",
     "is_member",

@@ -6,7 +6,6 @@ both replicas of a Deployment of two: without a PodDisruptionBudget nobody would
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
@@ -17,6 +16,7 @@ from provision.base.events import Changed, Emit, Output
 from provision.base.waiting import NotYet, Ready, wait_until
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.evictions import BUDGETS, PODS, Eviction, judge_budgets, judge_evictions, maker
+from provision.kubernetes.given import taints_of
 from provision.kubernetes.kubectl import Kubectl
 
 Item = Mapping[str, Any]
@@ -25,9 +25,6 @@ Workload = tuple[str, str]
 
 MOVED_S = 300.0
 """A pod starts elsewhere in seconds, emulated in a minute. One that does not start at all must not keep a node from being emptied."""
-
-_TAINTS = "scheduler.alpha.kubernetes.io/taints"
-"""Where Kubernetes 1.5 notes them."""
 
 
 def move_ahead(
@@ -86,9 +83,8 @@ def _others(kubectl: Kubectl, node: str) -> bool:
 def takes_pods(node: Item) -> bool:
     """Whether a node is Ready, not cordoned, and has no taint that keeps pods away. Pure."""
     conditions = {one["type"]: one["status"] for one in node.get("status", {}).get("conditions", ())}
-    noted = node["metadata"].get("annotations", {}).get(_TAINTS)
-    taints = [*(node["spec"].get("taints") or ()), *(json.loads(noted) if noted else ())]
-    shut = node["spec"].get("unschedulable") or any(one["effect"] in ("NoSchedule", "NoExecute") for one in taints)
+    kept_away = any(one["effect"] in ("NoSchedule", "NoExecute") for one in taints_of(node))
+    shut = node["spec"].get("unschedulable") or kept_away
     return conditions.get("Ready") == "True" and not shut
 
 

@@ -7,7 +7,7 @@ from provision.plan import departure, limits, rebuilding
 from provision.plan.action import Action, Verb
 from provision.plan.agreement import Agreement
 from provision.plan.artifacts import UPLOAD
-from provision.plan.compare import INIT, JOIN, LOGIN, UNCORDON, Plan, basis_of, effective, guest_digest, plan
+from provision.plan.compare import GIVEN, INIT, JOIN, LOGIN, UNCORDON, Plan, basis_of, effective, guest_digest, plan
 from provision.plan.desired import desired, members, wishes
 from provision.plan.drift import MEANS, Drift, Live, cluster_drift, host_drifts, sysctl_drift, trespasses
 from provision.plan.growth import SIZE
@@ -25,6 +25,7 @@ __all__ = [
     "BUNDLE_DISK",
     "CACHED",
     "EXPIRY",
+    "GIVEN",
     "INIT",
     "JOIN",
     "LOGIN",

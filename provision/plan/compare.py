@@ -306,12 +306,14 @@ def _boot(node: str, seen: NodeSeen | None) -> Action:
 
 
 UNCORDON = "uncordon"
+GIVEN = "labels and taints"
 INIT, JOIN = "kubeadm init", "kubeadm join"
 
 
 def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:
     late = behind(wanted, observed)
     founder = founding(wanted, observed)
+    owed = {domain.stamp.node: domain.stamp.given for _, domain in observed.stamped(wanted.cluster) if domain.stamp}
     for member in sorted(wanted.members, key=lambda member: member.role):
         seen = observed.nodes.get(member.name)
         task = INIT if member.name == founder else JOIN
@@ -323,6 +325,9 @@ def _kubernetes(wanted: Desired, observed: Observed) -> Iterator[Action]:
             elif seen.drained:
                 reason = "drained by a run that was ended: takes pods again"
                 yield Action("kubernetes", Verb.CHANGE, member.name, UNCORDON, member.name, reason)
+            if given := owed.get(member.name):
+                reason = f"it had them before it was made anew: {given}"
+                yield Action("kubernetes", Verb.CHANGE, member.name, GIVEN, member.name, reason)
         else:
             reason = f"not a member yet; pods in {member.pod_subnet}"
             yield Action("kubernetes", Verb.CREATE, member.name, task, member.name, reason)

@@ -174,6 +174,8 @@ def _words(
         yield f"deleted: {', '.join(f'{one.kind} {one.name}' for one in going)}"
     if kept := [one.name for one in there if one not in going and one.kind in (DATA, STATE)]:
         yield f"kept: {', '.join(kept)}"
+    if node != _only(cluster):
+        yield "put back when it has joined: its labels and taints"
 
 
 def _require_control_plane(cluster: Cluster, observed: Observed, nodes: Collection[str]) -> None:

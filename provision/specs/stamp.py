@@ -17,6 +17,7 @@ STAMP = f"{{{STAMP_URI}}}stamp"
 STAMPED = (
     *("cluster", "node", "digest", "address", "host_key", "seed", "bundle"),
     *("vcpu_pins", "emulator_cpus", "iothread_cpus", "owner", "pod_subnet", "rebuild", "state", "endpoint"),
+    *("labels", "taints"),
 )
 KEPT = ("created", "expires", "pool", "store")
 """The attributes of `Upkeep`. A meshctl that does not know them passes them over."""
@@ -28,6 +29,9 @@ state that is on its state volume, and never to make another cluster."""
 
 _NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _BYTE = r"(25[0-5]|2[0-4]\d|1?\d?\d)"
+_QUALIFIED = r"([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_LABEL = rf"{_QUALIFIED}=[A-Za-z0-9._-]*"
+_TAINT = rf"{_LABEL}:[A-Za-z]+"
 _CPUS = r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*"
 _FORMS = {
     "cluster": _NAME,
@@ -45,6 +49,8 @@ _FORMS = {
     "store": "dir|logical|block",
     "rebuild": f"{THROWN_AWAY}|{BUT_DATA}|{GONE}|{PUT_BACK}|{TAKE_UP}",
     "state": r"[A-Za-z0-9._-]+",
+    "labels": rf"{_LABEL}(,{_LABEL})*",
+    "taints": rf"{_TAINT}(,{_TAINT})*",
 }
 """What the values look like that others build on."""
 
@@ -74,6 +80,8 @@ class Stamp:
     `state` is the volume that a control plane has its cluster on, empty for one that has none.
     `rebuild` says how far a rebuild has come that has not ended (THROWN_AWAY and those beside it), empty where there is none.
     `endpoint` is, on a control plane's guest, the virtual address that it was made with; empty where there is none.
+    `labels` and `taints` are what somebody had given the node in Kubernetes before it was thrown away, as kubectl takes them, with
+    commas between: to be given back when it has joined again.
     """
 
     cluster: str
@@ -91,7 +99,14 @@ class Stamp:
     rebuild: str = ""
     state: str = ""
     endpoint: str = ""
+    labels: str = ""
+    taints: str = ""
     upkeep: Upkeep = field(default_factory=Upkeep)
+
+    @property
+    def given(self) -> str:
+        """Labels and taints that are to be given back, in words; "" for none."""
+        return ", ".join(word for words in (self.labels, self.taints) for word in words.split(",") if word)
 
 
 def stamp_element(stamp: Stamp) -> Any:

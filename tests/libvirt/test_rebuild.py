@@ -21,19 +21,22 @@ from provision.bundle import seal
 from provision.images.builder import path as image_path
 from provision.inventory import load
 from provision.kubernetes import Eviction
+from provision.kubernetes.kubectl import kubectl_argv
 from provision.libvirt_xml import DomainSeen, judged_domains
-from provision.plan import NodeSeen, Observed, Plan, rebuilding
+from provision.plan import GIVEN, NodeSeen, Observed, Plan, rebuilding
 from provision.plan.compare import plan
 from provision.run import plan_rebuild
 from provision.run.backup_file import Backup, described, packed
 from provision.run.engine import World, go_through, intent, make_plan, opened, provision
+from provision.run.observe import all_domains
 from provision.run.rebuild import backup_path
 from provision.run.stages import rebuild, volumes
 from provision.run.stages.doors import Doors
+from provision.run.stages.given import give_all_back
 from provision.run.stages.guests import _bring_up
 from provision.run.stages.order import STAGES
 from provision.specs import BUT_DATA, GONE, PUT_BACK, TAKE_UP, THROWN_AWAY, Stamp, stamp_text
-from tests.doubles.indoors import Indoors
+from tests.doubles.indoors import Indoors, here
 from tests.libvirt import test_engine
 from tests.libvirt.killing import KILLED, cluster_of, points, run
 from tests.libvirt.real_daemon import daemon
@@ -156,6 +159,29 @@ def test_it_comes_back_as_who_it_was_with_a_key_of_its_own(world: World, kube: K
     assert planned(world, {}).of("guests", "guest") == ()
 
 
+def test_labels_and_taints_that_somebody_gave_it_are_given_back(world: World, events: list[Event], kube: Kube) -> None:
+    """Killed when it has thrown the node away, and when it has made it: the next run knows them."""
+    for verb, word in (("label", "disk=nvme"), ("taint", "for=db:NoSchedule")):
+        kube.shells["cp1"].run(kubectl_argv(verb, "node", "w1", word))
+    rebuild.run(planned(world, {"w1": BUT_DATA}), doors(world, kube))
+    remark(world, THROWN_AWAY, node="w1")
+    rebuild.run(planned(world, {}), doors(world, kube))  # its kubelet still ran, and has made a bare node of it
+    made(world)
+    found = planned(world, {})
+    (owed,) = found.of("kubernetes", GIVEN)
+    assert owed.reason == "it had them before it was made anew: disk=nvme, for=db:NoSchedule"
+    kube.shells["w1"].run(["systemctl", "restart", "kubelet"])
+    events.clear()
+    shells = here(world.cluster, kube.shells, all_domains(world.cluster.owner, world.hypervisors))
+    give_all_back("kubernetes", {"w1"}, found, shells, kube.kubectl, doors(world, kube))
+    assert changes(events) == ["labels disk=nvme of w1: put back", "taints for=db:NoSchedule of w1: put back"]
+    now = seen(world)
+    assert now.stamp is not None
+    assert (now.stamp.given, stamp(world).given, planned(world, {}).of("kubernetes", GIVEN)) == ("", "", ())
+    kube.kubectl.delete("node", "w1")
+    kube.shells["w1"].run(["systemctl", "restart", "kubelet"])
+
+
 def test_its_address_is_nobody_elses_while_it_is_away(world: World, kube: Kube) -> None:
     address = stamp(world).address
     rebuild.run(planned(world, {"w1": THROWN_AWAY}), doors(world, kube))
@@ -219,11 +245,11 @@ def test_nobody_is_drained_who_is_not_ready(world: World, events: list[Event], k
 # ── the control plane, whose state is on its way back ───────────────────────────────────────────────────────────
 
 
-def remark(world: World, rebuild: str = "", state: str | None = None) -> None:
-    """Writes something else into the stamp of cp1."""
-    found = stamp(world, "cp1")
+def remark(world: World, rebuild: str = "", state: str | None = None, *, node: str = "cp1") -> None:
+    """Writes something else into a guest's stamp."""
+    found = stamp(world, node)
     said = replace(found, rebuild=rebuild, state=found.state if state is None else state)
-    world.hypervisors["hv1"].mark_domain("demo-cp1", stamp_text(said))
+    world.hypervisors["hv1"].mark_domain(f"demo-{node}", stamp_text(said))
 
 
 def test_what_cannot_be_copied_is_not_thrown_away(world: World) -> None:

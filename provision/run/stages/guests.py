@@ -145,6 +145,8 @@ def _bring_up(action: Action, plan: Plan, doors: Doors) -> None:
         former = _thrown_away(guest, doors) if anew else None
         guest = _with_bundle(guest, plan, doors)
         stamp = _put_seed(guest, plan, doors)
+        if former is not None and (was := former.definition.stamp) is not None:
+            stamp = replace(stamp, labels=was.labels, taints=was.taints)
         if anew and [guest.node] == [node.name for node in doors.cluster.control_planes]:
             stamp = replace(stamp, rebuild=_AWAITED[action.basis])
         hypervisor.define_domain(domain_xml(guest, stamp), new=former is None)

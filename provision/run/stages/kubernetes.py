@@ -28,9 +28,10 @@ from provision.kubernetes import (
     take_up,
     wait_on,
 )
-from provision.plan import INIT, JOIN, UNCORDON, Plan, rebuilding
+from provision.plan import GIVEN, INIT, JOIN, UNCORDON, Plan, rebuilding
 from provision.run.observe import kubernetes_spec
 from provision.run.stages.doors import Doors, Shells
+from provision.run.stages.given import give_all_back
 from provision.run.stages.guests import settle
 from provision.run.stages.rebuild import unmark
 from provision.run.stages.steps import await_nodes, each_node
@@ -100,6 +101,8 @@ def run(plan: Plan, doors: Doors) -> None:
             doors, NAME, "join", workers, lambda m: join(shells[m.name], profile, spec, m, means, doors.emit), name
         )
     kubectl = doors.kubectl()
+    owed = joining | {action.name for action in plan.of(NAME, GIVEN)}
+    give_all_back(NAME, owed, plan, shells, kubectl, doors)
     each_node(
         doors,
         NAME,

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from provision.base.errors import ConflictError, ShellError
 from provision.base.events import Changed, Warned
-from provision.kubernetes import Kubectl, drain, forget_node, set_aside
+from provision.kubernetes import Given, Kubectl, drain, forget_node, given_to, set_aside
 from provision.libvirt_xml import DomainSeen, judged_domains
 from provision.plan import Action, Plan, basis_of, rebuilding
 from provision.run.stages.doors import Doors
@@ -55,7 +55,8 @@ def _throw_away(action: Action, plan: Plan, doors: Doors) -> None:
         _empty(found, node, kubectl, doors)
     if kubectl is None and found is not None and found.active and not stateless:
         _write_out(node, doors)
-    mark(found, rebuilding.mark_of(action.kind), host, doors, stateless=stateless)
+    given = given_to(kubectl, node) if kubectl is not None else None
+    mark(found, rebuilding.mark_of(action.kind), host, doors, stateless=stateless, given=given)
     if kubectl is not None:
         leave_control(member, kubectl, doors, runs=found is not None and found.active)
         forget_node(kubectl, node, doors.emit)
@@ -65,7 +66,7 @@ def _throw_away(action: Action, plan: Plan, doors: Doors) -> None:
         doors.emit(Changed(host, f"guest {node}", "stop"))
     for one in doomed:
         take_away(one, door, doors.host_shell, doors.emit)
-    mark(found, GONE, host, doors, stateless=stateless)
+    mark(found, GONE, host, doors, stateless=stateless, given=given)
 
 
 def _write_out(node: str, doors: Doors) -> None:
@@ -96,14 +97,26 @@ def domain_of(node: str, host: str, doors: Doors) -> DomainSeen | None:
     return next((domain for domain in domains if domain.name == name), None)
 
 
-def mark(found: DomainSeen | None, rebuild: str, host: str, doors: Doors, *, stateless: bool = False) -> None:
-    """Writes into a domain's stamp how far its rebuild has come, and, if it is `stateless`, that no state volume has its cluster."""
+def mark(
+    found: DomainSeen | None,
+    rebuild: str,
+    host: str,
+    doors: Doors,
+    *,
+    stateless: bool = False,
+    given: Given | None = None,
+) -> None:
+    """Writes into a domain's stamp how far its rebuild has come, and, if it is `stateless`, that no state volume has its cluster; and
+    what its node was `given`, beside what an ended run has written: Kubernetes may know it no more, or anew and bare.
+    """
     stamp = found.definition.stamp if found is not None else None
     if found is None or stamp is None:
         return
-    doors.hypervisors[host].mark_domain(
-        found.name, stamp_text(replace(stamp, rebuild=rebuild, state="" if stateless else stamp.state))
-    )
+    said = replace(stamp, rebuild=rebuild, state="" if stateless else stamp.state)
+    if given is not None:
+        whole = given.over(Given.noted(stamp.labels, stamp.taints))
+        said = replace(said, labels=",".join(whole.labels), taints=",".join(whole.taints))
+    doors.hypervisors[host].mark_domain(found.name, stamp_text(said))
     words = {GONE: "thrown away", "": "rebuilt"}.get(rebuild, "to be thrown away")
     doors.emit(Changed(host, f"guest {stamp.node}", f"marked: {words}"))
 

@@ -321,7 +321,7 @@ def _control_plane(token: tuple[str, str], version: str, address: str) -> None:
     with cluster() as state:
         state.update(token=list(token), address=address)
         state.setdefault("objects", {})["DaemonSet/kube-system/kube-proxy"] = _kube_proxy(version)
-        state["nodes"][name]["taint"] = "dedicated=master:NoSchedule"
+        state["nodes"][name]["taints"] = [{"key": "dedicated", "value": "master", "effect": "NoSchedule"}]
     print("[addons] Created essential addon: kube-proxy\n[addons] Created essential addon: kube-dns")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -35,6 +36,7 @@ FLAGS = {
     "--follow": False,
     "-c": True,
     "--grace-period": True,
+    "--overwrite": False,
 }
 KINDS = {
     "node": "Node",
@@ -86,6 +88,8 @@ def main(words: list[str]) -> None:
         "cordon": cordon,
         "uncordon": uncordon,
         "logs": logs,
+        "label": label,
+        "taint": taint,
     }
     if verb not in verbs:
         fail(f'Error: unknown command "{verb}" for "kubectl"\nRun \'kubectl --help\' for usage.')
@@ -268,6 +272,41 @@ def uncordon(given: dict[str, str], words: list[str]) -> None:
     print(f'node "{name}" {"uncordoned" if was else "already uncordoned"}')
 
 
+def label(given: dict[str, str], words: list[str]) -> None:
+    """`label node NODE KEY=VALUE…`."""
+    kind, name, *pairs = words
+    if _kind(kind) != "Node" or not pairs:
+        fail("DOUBLE: only `label node NODE KEY=VALUE…` is modelled", 70)
+    with cluster() as state:
+        node = state.get("nodes", {}).get(name)
+        labels = node.setdefault("labels", {}) if node is not None else {}
+        for key, value in (pair.split("=") for pair in pairs):
+            if labels.get(key, value) != value and "--overwrite" not in given:
+                fail(f"error: '{key}' already has a value ({labels[key]}), and --overwrite is false")
+            labels[key] = value
+    _there(name, node)
+    print(f'node "{name}" labeled')
+
+
+def taint(given: dict[str, str], words: list[str]) -> None:
+    """`taint node NODE KEY=VALUE:EFFECT…`: 1.5 knows two effects, and wants the equals sign also where there is no value."""
+    kind, name, *said = words
+    found = [re.fullmatch(r"([^=]+)=([A-Za-z0-9._-]*):(NoSchedule|PreferNoSchedule)", one) for one in said]
+    if _kind(kind) != "Node" or not found or None in found:
+        fail(f"error: invalid taint spec: {' '.join(said)}")
+    with cluster() as state:
+        node = state.get("nodes", {}).get(name)
+        taints = node.setdefault("taints", []) if node is not None else []
+        for key, value, effect in (one.groups() for one in found if one is not None):
+            alike = [one for one in taints if (one["key"], one["effect"]) == (key, effect)]
+            if alike and "--overwrite" not in given:
+                fail(f"error: Node {name} already has [{key}] taint(s) with same effect(s) and --overwrite is false")
+            taints[:] = [one for one in taints if one not in alike]
+            taints.append({"key": key, "value": value, "effect": effect})
+    _there(name, node)
+    print(f'node "{name}" tainted')
+
+
 def _there(name: str, node: object) -> None:
     if node is None:
         fail(f'Error from server (NotFound): nodes "{name}" not found')
@@ -384,10 +423,12 @@ def _node(name: str, node: dict[str, Any]) -> dict[str, Any]:
     ready = time.time() >= node.get("ready_at", 0)
     down = {} if ready else {"reason": "KubeletNotReady", "message": "container runtime is down"}
     seen = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(node.get("seen", 0)))
+    taints = node.get("taints")
+    noted = {"annotations": {"scheduler.alpha.kubernetes.io/taints": json.dumps(taints)}} if taints else {}
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **node.get("labels", {})}, **noted},
         "spec": {"externalID": name} | ({"unschedulable": True} if node.get("unschedulable") else {}),
         "status": {
             "addresses": [{"type": kind, "address": node["address"]} for kind in ("LegacyHostIP", "InternalIP")],

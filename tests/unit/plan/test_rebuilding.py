@@ -10,7 +10,7 @@ import pytest
 from provision.base.errors import ConflictError
 from provision.base.units import MIB
 from provision.libvirt_xml import DomainSeen, VolumeSeen
-from provision.plan import HostSeen, NodeSeen, Observed, Plan, Verb, limits, rebuilding
+from provision.plan import GIVEN, HostSeen, NodeSeen, Observed, Plan, Verb, limits, rebuilding
 from provision.plan.compare import plan
 from provision.specs import BUT_DATA, GONE, PUT_BACK, THROWN_AWAY, stem, volume_name
 from provision.storage import Claim, StorageSeen, claim_text, claims
@@ -82,7 +82,10 @@ def test_it_says_what_goes_and_what_is_kept() -> None:
     assert "kept" not in whole.reason
     assert "guest lab-w1" not in whole.reason
     (part, *_) = planned({"w1": BUT_DATA}).changes
-    assert (part.kind, part.reason.partition("; kept: ")[2]) == ("node but its data", DATA.name)
+    assert (part.kind, part.reason.split("; ")[2:]) == (
+        "node but its data",
+        [f"kept: {DATA.name}", "put back when it has joined: its labels and taints"],
+    )
     assert DATA.name not in part.reason.partition("; kept: ")[0]
 
 
@@ -101,6 +104,17 @@ def test_what_an_ended_run_has_marked_any_run_goes_on_with(mark: str, kind: str)
     assert [one.kind for one in found.of("rebuild")] == [kind]
     assert [one.name for one in found.of("kubernetes", "kubeadm join")] == ["w1"]
     assert [one.reason for one in found.of("mesh")] == ["its pods start on w1"]
+
+
+def test_what_somebody_gave_it_any_run_gives_back() -> None:
+    owed = domain("w1")
+    assert owed.stamp is not None
+    stamp = replace(owed.stamp, labels="disk=nvme,zone=", taints="for=db:NoSchedule")
+    found = planned({}, host(domain("cp1"), replace(owed, stamp=stamp)))
+    (action,) = found.of("kubernetes")
+    assert (action.kind, action.where, action.verb) == (GIVEN, "w1", Verb.CHANGE)
+    assert action.reason == "it had them before it was made anew: disk=nvme, zone=, for=db:NoSchedule"
+    assert planned({}).of("kubernetes", GIVEN) == ()
 
 
 def test_what_is_thrown_away_is_not_thrown_away_again() -> None:

@@ -45,7 +45,11 @@ def test_who_does_not_know_it_reads_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("expires", "soon"), ("expires", "2026-02-31T00:00:00Z"), ("store", "tape"), ("pool", "../x")]
+    ("name", "value"),
+    [
+        *(("expires", "soon"), ("expires", "2026-02-31T00:00:00Z"), ("store", "tape"), ("pool", "../x")),
+        *(("labels", "--all"), ("labels", "a=b c"), ("taints", "for=db"), ("taints", "for=db:NoSchedule,-x=y:z")),
+    ],
 )
 def test_what_cannot_be_read_makes_it_no_stamp(name: str, value: str) -> None:
     element = stamp_element(STAMP)
