@@ -1,6 +1,7 @@
 """The firewall of a node: one table of nftables that is ours, and the unit that loads it at each boot (ADR 0038). Pure.
 
-It only closes: what it does not name goes on to whoever has rules of his own, Docker and kube-proxy in the first place.
+It only closes: what it does not name goes on to whoever has rules of his own, Docker and kube-proxy in the first place. On emulated
+guests it also has those wait who would come to the API server all at once (ADR 0044).
 """
 
 from __future__ import annotations
@@ -45,19 +46,38 @@ WantedBy=multi-user.target
 """
 """Before the network is up, as Debian's own nftables.service. It has no ExecStop: who stops it by mistake opens nothing."""
 
+API_PORT = 6443
+NEW_PER_S, NEW_AT_ONCE = 1, 10
+"""How many connections a second an emulated API server is asked for, and how many when none came for a while. It answers about five a
+second, and the 75 clients of three nodes begin anew every ten while it starts. One is enough for each program: it takes all its requests.
+"""
+
 _GONE = f"table {TABLE}\ndelete table {TABLE}\n"
 """Takes the table away, whether it is there or not (nft(8): a table may be added twice)."""
 
 
+# Silence and no refusal: the kernel asks again by itself, after one second, three, seven. The API server itself comes from ::1.
+_PACE = (
+    "\tchain apiserver {",
+    "\t\ttype filter hook input priority filter; policy accept;",
+    f"\t\tip daddr != 127.0.0.0/8 tcp dport {API_PORT} tcp flags & (syn | ack) == syn"
+    f" limit rate over {NEW_PER_S}/second burst {NEW_AT_ONCE} packets drop",
+    "\t}",
+)
+
+
 @dataclass(frozen=True)
 class Firewall:
-    """Who is who: addresses of nodes, and networks. `ports` are all that is closed, SSH among them or not."""
+    """Who is who: addresses of nodes, and networks. `ports` are all that is closed, SSH among them or not; `paced`: who comes to the API
+    server faster than an emulated one can take it waits.
+    """
 
     nodes: tuple[str, ...]
     pods: str
     services: str
     admins: tuple[str, ...]
     ports: tuple[Port, ...]
+    paced: bool = False
 
     def lets_in(self, address: netaddr.IPAddress) -> bool:
         """Whether who comes from there reaches SSH."""
@@ -90,6 +110,7 @@ class Firewall:
                 f"\t\tmeta nfproto ipv6 tcp dport {_listed((*ssh, *numbers(self.ports, Who.INSIDE)))} drop",
                 "\t\tip saddr != @nodes ip protocol vrrp drop",
                 "\t}",
+                *(_PACE if self.paced else ()),
                 "}",
                 "",
             ]

@@ -160,7 +160,7 @@ def kubernetes_spec(cluster: Cluster, wanted: Desired, sealed: Bundle) -> Spec:
     for image in sealed.images:
         archives[image.archive].append(image.reference)
     digests = {file.path: file.sha256 for file in sealed.files}
-    network = cluster.network
+    network, emulated = cluster.network, any(guest.virtualization != "kvm" for guest in wanted.guests)
     return Spec(
         version=cluster.kubernetes.version,
         members=wanted.members,
@@ -171,8 +171,8 @@ def kubernetes_spec(cluster: Cluster, wanted: Desired, sealed: Bundle) -> Spec:
         bundle_digest=sealed.digest,
         programs=tuple(Program(path, digest) for path, digest in digests.items() if path.startswith(("bin/", "cni/"))),
         endpoint=wanted.endpoint,
-        firewall=_firewall(cluster, wanted) if cluster.firewall else None,
-        emulated=any(guest.virtualization != "kvm" for guest in wanted.guests),
+        firewall=replace(_firewall(cluster, wanted), paced=emulated) if cluster.firewall else None,
+        emulated=emulated,
         archives=tuple(
             Archive(path, digests[path], tuple(refs), _loaded_on(refs, cluster, sealed))
             for path, refs in sorted(archives.items())
