@@ -33,6 +33,9 @@ _FILES = Detached(UNIT, "upgrade")
 UPGRADE_S = 1800.0
 """kubeadm gives each of four static pods five minutes to come up anew (`UpgradeManifestTimeout`), and its images one more."""
 
+TRIES = 3
+"""How often kubeadm may take an upgrade back by its own clock. Each time is the same again, on a machine that is as busy or less."""
+
 PROXY_S = 600.0
 """As for any pod of a DaemonSet that is replaced; under emulation it takes about half a minute."""
 
@@ -103,31 +106,29 @@ def upgrade(
 
 
 def _move(shell: Shell, work: str, spec: Spec, member: Member, within_s: float, emit: Emit) -> None:
-    what = f"upgrade to {spec.version}"
-    begun = _begun(shell, spec)
-    if begun == "running":
-        _ended(shell, member, what, spec.generation, within_s, emit)
-        begun = _begun(shell, spec)
-    if begun == "done":
-        return
     script = _SCRIPT.format(state=STATE, work=work)
-    try:
-        _carried_out(shell, script, spec, member, within_s, emit)
-    except KubernetesError as error:
-        if not taken_back(error.message):
-            raise
+    for left in reversed(range(TRIES)):
+        try:
+            _carried_out(shell, script, spec, member, within_s, emit)
+            return
+        except KubernetesError as error:
+            if not left or not taken_back(error.message):
+                raise
         why = (
             "kubeadm waited five minutes for a part of the control plane, which no flag makes longer, and took all back"
         )
         emit(Warned(f"{member.name}: {why}: begun once more", ""))
         await_serving(shell, spec.generation, emit, within_s=within_s)
-        _carried_out(shell, script, spec, member, within_s, emit)
 
 
 def _carried_out(shell: Shell, script: str, spec: Spec, member: Member, within_s: float, emit: Emit) -> None:
-    what = f"upgrade to {spec.version}"
-    shell.run(["sh", "-c", _START, "start", spec.version], stdin=script.encode(), within_s=120)
-    emit(Changed(member.name, what, "start"))
+    """Goes on with what an ended run has begun, else begins; what is done already is not done again."""
+    what, begun = f"upgrade to {spec.version}", _begun(shell, spec)
+    if begun == "done":
+        return
+    if begun != "running":
+        shell.run(["sh", "-c", _START, "start", spec.version], stdin=script.encode(), within_s=120)
+        emit(Changed(member.name, what, "start"))
     _ended(shell, member, what, spec.generation, within_s, emit)
 
 

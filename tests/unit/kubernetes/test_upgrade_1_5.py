@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ import pytest
 from provision.base.errors import KubernetesError
 from provision.base.events import Changed, Warned
 from provision.kubernetes import Spec, load_images, observe, renew_proxy, runs_version, upgrade
-from tests.doubles.sandbox import make_bundle, spec_of
+from tests.doubles.sandbox import NodeShell, make_bundle, spec_of
 from tests.unit.kubernetes.test_kubernetes_1_5 import CP, PROFILE, W1, Cluster, soon
 
 
@@ -141,30 +142,67 @@ def test_an_api_server_that_does_not_come_back_is_said_with_what_was_done(cluste
 
 
 # As kubeadm 1.20 said it once, of an emulated control plane; from the next time on the upgrade is itself.
-IMPATIENT = """
+TOOK_BACK = """
+echo "[upgrade/apply] FATAL: couldn't upgrade control plane. kubeadm has tried to recover everything into the earlier state." \\
+    "Errors faced: timed out waiting for the condition"
+"""
+IMPATIENT = f"""
 if [ ! -e /root/waited ]; then
     : > /root/waited
-    echo "[upgrade/apply] FATAL: couldn't upgrade control plane. kubeadm has tried to recover everything into the earlier state." \\
-        "Errors faced: timed out waiting for the condition"
+    {TOOK_BACK}
     exit 1
 fi
 """
 
 
-def test_what_kubeadm_took_back_because_it_waited_in_vain_is_begun_once_more(cluster: Cluster, newer: Spec) -> None:
+@pytest.fixture
+def behind(cluster: Cluster) -> Iterator[None]:
+    """cp1 is to be moved once more, and its API server serves: nobody listens on 6443 here, so a double of curl says so."""
     cluster[CP].run(["sh", "-c", "cd /var/lib/meshctl && rm upgrade.done && sed -i 1s/9/8/ prepared"])
-    # Nobody listens on 6443 here: a double of curl says that the API server serves.
     cluster[CP].run(["sh", "-c", "printf '#!/bin/sh\n' > /usr/local/sbin/curl && chmod 755 /usr/local/sbin/curl"])
     cluster.events.clear()
+    yield
+    cluster[CP].run(["rm", "/usr/local/sbin/curl"])
 
+
+def begun(cluster: Cluster) -> int:
+    """How often an upgrade was begun, after each time but the first with a word of why."""
+    warned = [event.message for event in cluster.events if isinstance(event, Warned)]
+    assert all(message.endswith("took all back: begun once more") for message in warned)
+    assert len(warned) == 1
+    return cluster.events.count(Changed("cp1", "upgrade to v1.5.9", "start"))
+
+
+@pytest.mark.usefixtures("behind")
+def test_what_kubeadm_took_back_because_it_waited_in_vain_is_begun_once_more(cluster: Cluster, newer: Spec) -> None:
     class Impatient(type(PROFILE)):  # type: ignore[misc]
         def upgrade_work(self, role: str, *, first: bool) -> str:
             return IMPATIENT + str(PROFILE.upgrade_work(role, first=first))
 
     upgrade(cluster[CP], Impatient(), newer, CP, cluster.events.append)
-    assert [e for e in cluster.events if isinstance(e, Changed)].count(
-        Changed("cp1", "upgrade to v1.5.9", "start")
-    ) == 2
+    assert begun(cluster) == 2
     assert observe(cluster[CP], PROFILE, newer, CP).unprepared == ()
-    (warned,) = (event.message for event in cluster.events if isinstance(event, Warned))
-    assert warned.endswith("took all back: begun once more")
+
+
+@pytest.mark.usefixtures("behind")
+def test_and_also_when_a_run_that_was_ended_had_begun_it(
+    cluster: Cluster, newer: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails once the next run has seen that it is still at it."""
+    module, asked = importlib.import_module("provision.kubernetes.upgrade"), "/root/asked"
+    look = module._begun
+
+    def seen(shell: NodeShell, spec: Spec) -> str:
+        said = str(look(shell, spec))
+        shell.run(["touch", asked])
+        return said
+
+    monkeypatch.setattr(module, "_begun", seen)
+    cluster[CP].put("/var/lib/meshctl/upgrade.version", b"v1.5.9\n")
+    until = f"until [ -e {asked} ]; do sleep 0.1; done"
+    script = f"{until}; cd /var/lib/meshctl && {{ {TOOK_BACK.strip()}; }} > upgrade.log && echo 1 > upgrade.failed"
+    words = ("systemd-run", "--unit=meshctl-upgrade.service", "--description=killed", "sh", "-c", script)
+    cluster[CP].run(list(words))
+    upgrade(cluster[CP], PROFILE, newer, CP, cluster.events.append)
+    assert begun(cluster) == 1
+    assert observe(cluster[CP], PROFILE, newer, CP).unprepared == ()
