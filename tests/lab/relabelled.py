@@ -34,6 +34,12 @@ def relabel(bundle: Path, target: Path, version: str = NEW) -> Path:
     return target
 
 
+def after(version: str) -> str:
+    """The next patch version: `v1.20.3` after `v1.20.2`."""
+    minor, _, patch = version.rpartition(".")
+    return f"{minor}.{int(patch) + 1}"
+
+
 def _image(archive: Path, version: str) -> None:
     """A docker-save archive of one image with one layer, as `bundle.containers` writes it; left alone where nothing says the version."""
     content = archive.read_bytes()

@@ -9,21 +9,20 @@ import pytest
 from provision.bundle import find
 from tests.lab.conftest import Place
 from tests.lab.living.runbooks import carry_out
-from tests.lab.relabelled import relabel
+from tests.lab.relabelled import after, relabel
 
 pytestmark = pytest.mark.lab
-
-VERSION = "v1.20.4"
 
 
 @pytest.mark.scenario("runbook-upgrade-a-patch-version")
 def test_every_node_says_the_new_version(place: Place, tmp_path: Path) -> None:
-    bundle = relabel(find("debian-source"), tmp_path / VERSION, VERSION)
+    version = after(place.status()["guests"][0]["kubernetes"])
+    bundle = relabel(find("debian-source"), tmp_path / version, version)
     names = {
-        "VERSION": VERSION,
+        "VERSION": version,
         "BUNDLE": str(bundle),
         "BEFORE": str(tmp_path / "before"),
         "AFTER": str(tmp_path / "after"),
     }
     carry_out(place, "upgrade-a-patch-version", **names)
-    assert {guest["kubernetes"] for guest in place.status()["guests"]} == {VERSION}
+    assert {guest["kubernetes"] for guest in place.status()["guests"]} == {version}
