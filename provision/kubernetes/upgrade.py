@@ -112,11 +112,9 @@ def _move(shell: Shell, work: str, spec: Spec, member: Member, within_s: float, 
             _carried_out(shell, script, spec, member, within_s, emit)
             return
         except KubernetesError as error:
-            if not left or not taken_back(error.message):
+            why = impatience(error.message)
+            if not left or not why:
                 raise
-        why = (
-            "kubeadm waited five minutes for a part of the control plane, which no flag makes longer, and took all back"
-        )
         emit(Warned(f"{member.name}: {why}: begun once more", ""))
         await_serving(shell, spec.generation, emit, within_s=within_s)
 
@@ -132,14 +130,19 @@ def _carried_out(shell: Shell, script: str, spec: Spec, member: Member, within_s
     _ended(shell, member, what, spec.generation, within_s, emit)
 
 
-def taken_back(said: str) -> bool:
-    """Whether kubeadm gave up by its own clock (`UpgradeManifestTimeout`) and the control plane is as before: a busy emulated API server
-    was seen to need as long as that. What ends by itself, as a container that crashes, ends that wait too, and again the second time.
+_IMPATIENCE = {
+    # UpgradeManifestTimeout; the control plane is as before. What ends by itself, as a container that crashes, ends that wait too, and each time.
+    r"tried to recover everything into the earlier state.*timed out waiting for the condition": "kubeadm waited five minutes"
+    " for a part of the control plane, which no flag makes longer, and took all back",
+    r"FATAL post-upgrade error: .*Client\.Timeout exceeded": "the API server did not answer kubeadm in its ten seconds",
+}
+
+
+def impatience(said: str) -> str:
+    """Why kubeadm gave up by its own clock, "" if it did not: busy emulated API servers were seen to need longer. Begun again, it does what
+    is left: what it upgraded is found to be so.
     """
-    return (
-        re.search(r"tried to recover everything into the earlier state.*timed out waiting for the condition", said)
-        is not None
-    )
+    return next((why for pattern, why in _IMPATIENCE.items() if re.search(pattern, said)), "")
 
 
 def _begun(shell: Shell, spec: Spec) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from provision.base.shell import Local
 from provision.kubernetes import profile_for
-from provision.kubernetes.upgrade import advice, taken_back
+from provision.kubernetes.upgrade import advice, impatience
 
 REFUSED = (
     "[preflight] Running pre-flight checks.",
@@ -61,6 +61,11 @@ def test_the_upgrades_own_words_come_before_what_ended_on_the_node_long_ago(said
 
 def test_only_kubeadms_own_clock_has_an_upgrade_begun_once_more() -> None:
     gave_up = "FATAL: couldn't upgrade control plane. kubeadm has tried to recover everything into the earlier state. Errors faced: "
-    assert taken_back(f"[upgrade/apply] {gave_up}timed out waiting for the condition")
-    assert not taken_back(f"[upgrade/apply] {gave_up}[couldn't find the volume]")
-    assert not taken_back("timed out waiting for the condition")
+    late = 'FATAL post-upgrade error: [unable to create RBAC role: Post "https://…/roles?timeout=10s": net/http: request canceled'
+    assert "took all back" in impatience(f"[upgrade/apply] {gave_up}timed out waiting for the condition")
+    assert "in its ten seconds" in impatience(
+        f"[upgrade/postupgrade] {late} (Client.Timeout exceeded while awaiting headers)]"
+    )
+    assert impatience(f"[upgrade/apply] {gave_up}[couldn't find the volume]") == ""
+    assert impatience(f"[upgrade/postupgrade] {late[:40]}") == ""
+    assert impatience("timed out waiting for the condition") == ""
