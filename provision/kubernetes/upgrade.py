@@ -131,7 +131,8 @@ def _carried_out(shell: Shell, script: str, spec: Spec, member: Member, within_s
 
 
 _IMPATIENCE = {
-    # UpgradeManifestTimeout; the control plane is as before. What ends by itself, as a container that crashes, ends that wait too, and each time.
+    # UpgradeManifestTimeout; the control plane is as before. A container that crashes ends that
+    # wait too, and each time.
     r"tried to recover everything into the earlier state.*timed out waiting for the condition": "kubeadm waited five minutes"
     " for a part of the control plane, which no flag makes longer, and took all back",
     r"FATAL post-upgrade error: .*Client\.Timeout exceeded": "the API server did not answer kubeadm in its ten seconds",

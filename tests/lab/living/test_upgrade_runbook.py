@@ -9,6 +9,7 @@ import pytest
 from provision.bundle import find
 from tests.lab.conftest import Place
 from tests.lab.living.runbooks import carry_out
+from tests.lab.living.test_upgrade import versions
 from tests.lab.relabelled import after, relabel
 
 pytestmark = pytest.mark.lab
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.lab
 
 @pytest.mark.scenario("runbook-upgrade-a-patch-version")
 def test_every_node_says_the_new_version(place: Place, tmp_path: Path) -> None:
-    version = after(place.status()["guests"][0]["kubernetes"])
+    version = after(versions(place)[-1])
     bundle = relabel(find("debian-source"), tmp_path / version, version)
     names = {
         "VERSION": version,
