@@ -108,8 +108,16 @@ def test_another_laptop_with_inventory_and_key_goes_on(
 
 @pytest.mark.scenario("runbook-rebuild-a-worker")
 def test_a_worker_is_made_anew(place: Place) -> None:
+    """With what somebody had given it in Kubernetes."""
+    kubectl(place, "label", "node", "w2", "disk=nvme")
+    kubectl(place, "taint", "node", "w2", "for=db:PreferNoSchedule")
     carry_out(place, "rebuild-a-worker")
     assert converged(place)
+    found = json.loads(kubectl(place, "get", "node", "w2", "-o", "json"))
+    assert found["metadata"]["labels"]["disk"] == "nvme"
+    assert found["spec"]["taints"] == [{"key": "for", "value": "db", "effect": "PreferNoSchedule"}]
+    kubectl(place, "label", "node", "w2", "disk-")
+    kubectl(place, "taint", "node", "w2", "for-")
 
 
 @pytest.mark.scenario("runbook-rebuild-the-control-plane")
