@@ -163,6 +163,18 @@ CONTROL_PLANE: tuple[Failure, ...] = (
         waiting="usual",
     ),
     Failure(
+        "MK2100",
+        "api-busy",
+        (
+            r"\[::1\]:6443\b.*(TLS handshake timeout|Client\.Timeout|deadline exceeded|timed out)",
+            r"initial IP allocation check.*(timeout|timed out|exceeded)|PostStartHook .* failed: .*timed out",
+        ),
+        "the API server has too little CPU to answer itself",
+        "it is started again, and is quicker when fewer wait for it; more vCPUs for the control plane, or a host with KVM",
+        symptoms=("unreachable", "api", "allowed"),
+        waiting="usual",
+    ),
+    Failure(
         "MK277",
         "api",
         (

@@ -79,6 +79,12 @@ CONTROL_PLANE = {
         means="Something listens there that is not the API server.",
         why="Another service has port 6443, or the request went to 8080 or through a proxy.",
     ),
+    "api-busy": Told(
+        seen="Unable to perform initial IP allocation check: unable to refresh the service IP block: Get "
+        '"https://[::1]:6443/api/v1/services": net/http: TLS handshake timeout',
+        means="Its own controllers did not get an answer within ten seconds. Some of them end the whole process then.",
+        why="Who waits for it comes anew every ten seconds, and each time costs it a signature: with too little CPU it does nothing else.",
+    ),
     "api": Told(
         seen="dial tcp 10.0.0.2:6443: connect: connection refused",
         means="Nothing answers at the API server's address. A control plane that starts says so, too.",
