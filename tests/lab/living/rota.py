@@ -38,6 +38,7 @@ TURNS = (
     Turn(("runbook-restart-a-node", "runbook-rebuild-the-control-plane"), 2000),
     Turn(("rebuild-control-plane",), 1800),
     Turn(("rebuild-control-plane-dead",), 1700),
+    Turn(("mesh-moves",), 1500),
     Turn(("ports",), 1400),
     Turn(("backup-restore",), 1700),
     Turn(("mesh-roll",), 2300),

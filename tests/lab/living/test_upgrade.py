@@ -72,6 +72,7 @@ def newer(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Newer:
     return Newer(version, relabel(find("debian-source"), tmp_path_factory.mktemp("bundles") / version, version))
 
 
+@pytest.mark.scenario("mesh-moves")
 def test_the_mesh_moves_to_another_namespace_and_leaves_nothing(place: Place) -> None:
     change(place, "mesh", namespace="mesh")
     done = changed(provision(place))
@@ -81,6 +82,7 @@ def test_the_mesh_moves_to_another_namespace_and_leaves_nothing(place: Place) ->
     converged(place)
 
 
+@pytest.mark.scenario("mesh-moves")
 def test_a_bundle_that_was_sealed_again_with_the_same_programs_changes_nothing(place: Place, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(find("debian-source"), again)
