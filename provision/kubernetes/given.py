@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from provision.base.waiting import NotYet, Ready
 from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.kubectl import Kubectl, kubectl_argv
 from provision.kubernetes.lookout import wait_on
+from provision.specs import LABEL, TAINT
 
 REGISTERED_S = 300.0
 """A kubelet makes its node's object in its first seconds, on busy emulated CPUs within a minute."""
@@ -64,13 +66,17 @@ def given_to(kubectl: Kubectl, node: str) -> Given | None:
 
 
 def judge_given(node: Mapping[str, Any]) -> Given:
-    """What of a node's object neither its kubelet nor a controller has said. Pure."""
-    labels = node["metadata"].get("labels") or {}
-    ours = {key: value for key, value in labels.items() if key not in _KUBELETS}
-    return Given(
-        tuple(f"{key}={value}" for key, value in sorted(ours.items())),
-        tuple(sorted(_taint(one) for one in taints_of(node) if not one["key"].startswith(_CONDITIONS))),
-    )
+    """What of a node's object neither its kubelet nor a controller has said. Pure. What the API would not take, as somebody may have
+    written it into the annotation of 1.5, could not be given back, and is none.
+    """
+    labels = (node["metadata"].get("labels") or {}).items()
+    theirs = [f"{key}={value}" for key, value in labels if key not in _KUBELETS]
+    taints = [_taint(one) for one in taints_of(node) if not one["key"].startswith(_CONDITIONS)]
+    return Given(_formed(theirs, LABEL), _formed(taints, TAINT))
+
+
+def _formed(words: Iterable[str], form: str) -> tuple[str, ...]:
+    return tuple(sorted(word for word in words if re.fullmatch(form, word)))
 
 
 def taints_of(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -40,8 +40,10 @@ from provision.specs.owner import OLD, Owner, new_id
 from provision.specs.stamp import (
     BUT_DATA,
     GONE,
+    LABEL,
     PUT_BACK,
     STAMP_URI,
+    TAINT,
     TAKE_UP,
     THROWN_AWAY,
     Stamp,
@@ -62,9 +64,11 @@ from provision.specs.volume_names import (
 __all__ = [
     "BUT_DATA",
     "GONE",
+    "LABEL",
     "OLD",
     "PUT_BACK",
     "STAMP_URI",
+    "TAINT",
     "TAKE_UP",
     "THROWN_AWAY",
     "Artifact",

@@ -30,8 +30,9 @@ state that is on its state volume, and never to make another cluster."""
 _NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _BYTE = r"(25[0-5]|2[0-4]\d|1?\d?\d)"
 _QUALIFIED = r"([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
-_LABEL = rf"{_QUALIFIED}=[A-Za-z0-9._-]*"
-_TAINT = rf"{_LABEL}:[A-Za-z]+"
+LABEL = rf"{_QUALIFIED}=[A-Za-z0-9._-]*"
+TAINT = rf"{LABEL}:[A-Za-z]+"
+"""What a node's labels and taints look like, as Kubernetes' API takes them: each is one word, in which there is no comma."""
 _CPUS = r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*"
 _FORMS = {
     "cluster": _NAME,
@@ -49,8 +50,8 @@ _FORMS = {
     "store": "dir|logical|block",
     "rebuild": f"{THROWN_AWAY}|{BUT_DATA}|{GONE}|{PUT_BACK}|{TAKE_UP}",
     "state": r"[A-Za-z0-9._-]+",
-    "labels": rf"{_LABEL}(,{_LABEL})*",
-    "taints": rf"{_TAINT}(,{_TAINT})*",
+    "labels": rf"{LABEL}(,{LABEL})*",
+    "taints": rf"{TAINT}(,{TAINT})*",
 }
 """What the values look like that others build on."""
 

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from provision.base.errors import KubernetesError, StageTimeout
 from provision.base.events import Changed
 from provision.kubernetes import Given, give_back, given, given_to
 from provision.kubernetes.given import judge_given
+from provision.specs import Stamp, read_stamp, stamp_element
 from tests.unit.kubernetes import test_kubernetes_1_5
 from tests.unit.kubernetes.test_kubernetes_1_5 import W1, Cluster
 
@@ -44,6 +46,18 @@ def test_what_a_person_has_given_is_told_from_what_kubelet_and_controllers_say()
         ("for=db:NoExecute", "slow=:PreferNoSchedule"),
     )
     assert judge_given({"metadata": {"name": "w1"}, "spec": {}}) == Given()
+
+
+def test_what_the_api_would_not_take_is_not_kept() -> None:
+    """It would make the stamp that is to have it unreadable, and the guest nobody's."""
+    noted = '[{"key": "for", "value": "d b,c", "effect": "NoSchedule"}, {"key": "slow", "value": "", "effect": "NoSchedule"}]'
+    node = {"metadata": {"annotations": {"scheduler.alpha.kubernetes.io/taints": noted}}, "spec": {}}
+    found = judge_given(node)
+    assert found == Given((), ("slow=:NoSchedule",))
+    stamp = Stamp("lab", "w1", "d", labels=",".join(found.labels), taints=",".join(found.taints))
+    root = etree.Element("domain")
+    etree.SubElement(root, "metadata").append(stamp_element(stamp))
+    assert read_stamp(root) == (stamp, "")
 
 
 def test_what_was_given_since_stays() -> None:
