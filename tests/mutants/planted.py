@@ -383,4 +383,19 @@ MUTANTS = (
         "    return tuple(left)\n",
         ("tests/libvirt/test_logins.py",),
     ),
+    # a node that was made anew
+    Mutant(
+        "a-bare-node-forgets-what-it-was-given",
+        "provision/run/stages/rebuild.py",
+        "        whole = given.over(Given.noted(stamp.labels, stamp.taints))\n",
+        "        whole = given\n",
+        ("tests/libvirt/test_rebuild.py",),
+    ),
+    Mutant(
+        "a-word-that-no-stamp-takes",
+        "provision/kubernetes/given.py",
+        "    return tuple(sorted(word for word in words if re.fullmatch(form, word)))\n",
+        "    return tuple(sorted(words))\n",
+        ("tests/unit/kubernetes/test_given.py",),
+    ),
 )
