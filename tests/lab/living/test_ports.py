@@ -17,6 +17,9 @@ from tests.lab.reach import OPEN, REFUSED, SILENT, reach
 
 pytestmark = [pytest.mark.lab, pytest.mark.in_turn, pytest.mark.scenario("ports")]
 
+PATIENCE_S = 8.0
+"""An emulated API server is come to at a pace (ADR 0044): who is one too many is answered when his kernel asks again, after 1, 3 or 7 s."""
+
 STRANGER = "198.51.100.7"
 """An address of another network (RFC 5737), as which the lab's own machine asks."""
 
@@ -62,7 +65,8 @@ def tried(before: tuple[str, ...], place: Place, source: str = "") -> dict[str, 
     """What becomes of each port of each node, by node."""
     names = {address: node for node, address in addresses(place).items()}
     numbers = sorted({number for port in table(place) for number in port.numbers})
-    found = reach(Local(), [(source, address, number) for address in names for number in numbers], inside=before)
+    ways = [(source, address, number) for address in names for number in numbers]
+    found = reach(Local(), ways, inside=before, patience_s=PATIENCE_S)
     return {names[address]: there for (_, address), there in found.items()}
 
 

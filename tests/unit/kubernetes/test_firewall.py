@@ -10,7 +10,7 @@ import pytest
 
 from provision.base.errors import KubernetesError
 from provision.base.shell import Completed, OnLine
-from provision.guests.firewall import NEW_AT_ONCE, NEW_PER_S, RULES, TABLE, Firewall
+from provision.guests.firewall import RULES, TABLE, Firewall
 from provision.guests.ports import PORTS, Who, mesh_ports, numbers, opened_by
 from provision.guests.seed import render
 from provision.kubernetes import Spec, prepare, profile_for
@@ -141,30 +141,33 @@ def test_a_port_that_is_led_elsewhere_and_the_clusters_own_addresses_are_no_way_
     assert said[STRANGER, service] == {ELSE: SILENT}
 
 
-# Twenty at once, as those come who were cut off; then how many were answered within so many seconds.
+# Twenty at once, as those come who were cut off; then how many were answered, and how often the kernel had to ask again for them.
 COME = """
-import socket, sys, threading, time
-begun, answered = time.monotonic(), []
+import socket, sys, threading
+def asked_again():
+    names, values = [line.split() for line in open("/proc/net/netstat") if line.startswith("TcpExt:")][:2]
+    return int(values[names.index("TCPSynRetrans")])
+before, answered = asked_again(), []
 def come():
     socket.create_connection((sys.argv[1], 6443), timeout=60).recv(1)
-    answered.append(time.monotonic() - begun)
+    answered.append(1)
 threads = [threading.Thread(target=come) for _ in range(20)]
 for one in threads: one.start()
 for one in threads: one.join()
-print(sum(s < 0.9 for s in answered), len(answered))
+print(len(answered), asked_again() - before)
 """
 
 
 def test_who_comes_to_an_emulated_api_server_all_at_once_waits_and_is_answered(nodes: Nodes) -> None:
-    def answered(address: str) -> tuple[int, ...]:
+    def come(address: str) -> tuple[int, ...]:
         return tuple(map(int, nodes.one.read(["python3", "-c", COME, address], within_s=90).stdout.split()))
 
-    assert answered(ONE.address) == (20, 20)
+    assert come(ONE.address) == (20, 0)
     nodes.prepared(replace(FIREWALL, paced=True))
     assert nodes.seen(replace(FIREWALL, paced=True)) == ()
-    at_once, in_the_end = answered(ONE.address)
-    assert (NEW_AT_ONCE <= at_once <= NEW_AT_ONCE + NEW_PER_S, in_the_end) == (True, 20)
-    assert answered("127.0.0.1") == (20, 20)
+    answered, again = come(ONE.address)
+    assert (answered, again > 0) == (20, True)
+    assert come("127.0.0.1") == (20, 0)
 
 
 def test_a_rule_changed_by_hand_is_seen_and_mended_and_others_rules_stay(nodes: Nodes) -> None:
