@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import netaddr
 
-from provision.guests.ports import Port, Who, numbers
+from provision.guests.ports import API, Port, Who, numbers
 
 RULES = "/etc/meshctl/firewall.nft"
 RECORD = "/run/meshctl-firewall"
@@ -46,7 +46,6 @@ WantedBy=multi-user.target
 """
 """Before the network is up, as Debian's own nftables.service. It has no ExecStop: who stops it by mistake opens nothing."""
 
-API_PORT = 6443
 NEW_PER_S, NEW_AT_ONCE = 1, 10
 """How many connections a second an emulated API server is asked for, and how many when none came for a while. It answers about five a
 second, and the 75 clients of three nodes begin anew every ten while it starts. One is enough for each program: it takes all its requests.
@@ -60,7 +59,7 @@ _GONE = f"table {TABLE}\ndelete table {TABLE}\n"
 _PACE = (
     "\tchain apiserver {",
     "\t\ttype filter hook input priority filter; policy accept;",
-    f"\t\tip daddr != 127.0.0.0/8 tcp dport {API_PORT} tcp flags & (syn | ack) == syn"
+    f"\t\tip daddr != 127.0.0.0/8 tcp dport {API.numbers[0]} tcp flags & (syn | ack) == syn"
     f" limit rate over {NEW_PER_S}/second burst {NEW_AT_ONCE} packets drop",
     "\t}",
 )

@@ -53,16 +53,18 @@ SSH = Port(
     "everybody may try keys; no password lets in",
 )
 
+API = Port(
+    (6443,),
+    "API server",
+    Where.CONTROL_PLANE,
+    Who.INSIDE,
+    "certificates of the cluster's authority, tokens",
+    "everybody may read `/version` and try tokens; 1.5 lets in whoever has any",
+)
+
 PORTS = (
     SSH,
-    Port(
-        (6443,),
-        "API server",
-        Where.CONTROL_PLANE,
-        Who.INSIDE,
-        "certificates of the cluster's authority, tokens",
-        "everybody may read `/version` and try tokens; 1.5 lets in whoever has any",
-    ),
+    API,
     Port(
         (10250,),
         "kubelet",

@@ -7,7 +7,6 @@ and begins anew. It is never started over something that is there: 1.5 would mak
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,6 +18,7 @@ from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.etcd_members import take_away_member
 from provision.kubernetes.files import DETACHED_SCRIPT
 from provision.kubernetes.follow import Detached, follow, in_words
+from provision.kubernetes.impatience import impatience
 from provision.kubernetes.kubectl import Kubectl, patiently
 from provision.kubernetes.node import UNIT, NodeState, Phase, observe
 from provision.kubernetes.places import STATE
@@ -128,17 +128,11 @@ def join(
     try:
         _bring(shell, profile, spec, member, task, limit, emit)
     except KubernetesError as error:
-        if not impatient(error.message):
+        why = impatience(error.message)
+        if not why:
             raise
-        emit(Warned(f"{member.name}: the API server did not answer kubeadm in its ten seconds: joined once more", ""))
+        emit(Warned(f"{member.name}: {why}: joined once more", ""))
         _bring(shell, profile, spec, member, task, limit, emit)
-
-
-def impatient(said: str) -> bool:
-    """Whether kubeadm gave up because the API server did not answer one request in time: ten seconds, which no flag makes longer, where an
-    emulated control plane that two nodes join at once was seen to need twenty.
-    """
-    return re.search(r"error execution phase .*Client\.Timeout exceeded", said) is not None
 
 
 def _forget(api: Kubectl, name: str) -> bool:

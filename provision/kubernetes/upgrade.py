@@ -7,7 +7,6 @@ what is done already.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from provision.base.errors import KubernetesError, StageTimeout
@@ -18,6 +17,7 @@ from provision.kubernetes.api import ApiStarting
 from provision.kubernetes.diagnose import diagnose
 from provision.kubernetes.failures import UNKNOWN, hint_for
 from provision.kubernetes.follow import Detached, follow, in_words
+from provision.kubernetes.impatience import impatience
 from provision.kubernetes.kubectl import Kubectl
 from provision.kubernetes.node import observe
 from provision.kubernetes.places import STATE
@@ -128,22 +128,6 @@ def _carried_out(shell: Shell, script: str, spec: Spec, member: Member, within_s
         shell.run(["sh", "-c", _START, "start", spec.version], stdin=script.encode(), within_s=120)
         emit(Changed(member.name, what, "start"))
     _ended(shell, member, what, spec.generation, within_s, emit)
-
-
-_IMPATIENCE = {
-    # UpgradeManifestTimeout; the control plane is as before. A container that crashes ends that
-    # wait too, and each time.
-    r"tried to recover everything into the earlier state.*timed out waiting for the condition": "kubeadm waited five minutes"
-    " for a part of the control plane, which no flag makes longer, and took all back",
-    r"FATAL post-upgrade error: .*Client\.Timeout exceeded": "the API server did not answer kubeadm in its ten seconds",
-}
-
-
-def impatience(said: str) -> str:
-    """Why kubeadm gave up by its own clock, "" if it did not: busy emulated API servers were seen to need longer. Begun again, it does what
-    is left: what it upgraded is found to be so.
-    """
-    return next((why for pattern, why in _IMPATIENCE.items() if re.search(pattern, said)), "")
 
 
 def _begun(shell: Shell, spec: Spec) -> str:

@@ -9,9 +9,9 @@ from operator import attrgetter
 from provision.kubernetes import Given, Kubectl, give_back
 from provision.plan import GIVEN, Plan
 from provision.run.stages.doors import Doors, Shells
-from provision.run.stages.rebuild import domain_of
+from provision.run.stages.rebuild import domain_of, rewrite
 from provision.run.stages.steps import each_node
-from provision.specs import Stamp, stamp_text
+from provision.specs import Stamp
 
 
 def give_all_back(
@@ -33,7 +33,5 @@ def give_all_back(
 def _give_back(stamp: Stamp, host: str, kubectl: Kubectl, doors: Doors) -> None:
     give_back(kubectl, stamp.node, Given.noted(stamp.labels, stamp.taints), doors.emit)
     found = domain_of(stamp.node, host, doors)
-    if found is not None and found.stamp is not None and (later := found.definition.stamp) is not None:
-        door = doors.hypervisors[host]
-        door.restamp(found.name, replace(found.stamp, labels="", taints=""))
-        door.mark_domain(found.name, stamp_text(replace(later, labels="", taints="")))
+    if found is not None:
+        rewrite(found, host, doors, lambda its: replace(its, labels="", taints=""))

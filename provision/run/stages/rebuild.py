@@ -7,6 +7,7 @@ guests defines it anew, since address, subnet and CPUs are remembered by it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
 
@@ -24,7 +25,7 @@ from provision.run.stages.removal import (
     take_away,
 )
 from provision.run.stages.steps import each_node
-from provision.specs import GONE, Member, domain_name, stamp_text
+from provision.specs import GONE, Member, Stamp, domain_name, stamp_text
 
 SYNC_S = 60.0
 """What was written since the last time, at the slow pace of a disk that is shared; who does not end in time is stopped anyway."""
@@ -117,7 +118,7 @@ def mark(
         whole = given.over(Given.noted(stamp.labels, stamp.taints))
         said = replace(said, labels=",".join(whole.labels), taints=",".join(whole.taints))
     doors.hypervisors[host].mark_domain(found.name, stamp_text(said))
-    words = {GONE: "thrown away", "": "rebuilt"}.get(rebuild, "to be thrown away")
+    words = "thrown away" if rebuild == GONE else "to be thrown away"
     doors.emit(Changed(host, f"guest {stamp.node}", f"marked: {words}"))
 
 
@@ -126,8 +127,16 @@ def unmark(node: str, host: str, doors: Doors) -> None:
     found = domain_of(node, host, doors)
     if found is None or found.stamp is None or not (found.stamp.rebuild or _marked(found)):
         return
-    doors.hypervisors[host].restamp(found.name, replace(found.stamp, rebuild=""))
-    mark(found, "", host, doors)
+    rewrite(found, host, doors, lambda stamp: replace(stamp, rebuild=""))
+    doors.emit(Changed(host, f"guest {node}", "marked: rebuilt"))
+
+
+def rewrite(found: DomainSeen, host: str, doors: Doors, change: Callable[[Stamp], Stamp]) -> None:
+    """Changes the stamps of a guest that runs: its own, then that of its definition."""
+    door, later = doors.hypervisors[host], found.definition.stamp
+    if found.stamp is not None and later is not None:
+        door.restamp(found.name, change(found.stamp))
+        door.mark_domain(found.name, stamp_text(change(later)))
 
 
 def _marked(found: DomainSeen) -> bool:

@@ -54,7 +54,7 @@ from provision.kubernetes import (
     uncordon,
 )
 from provision.kubernetes.certificate import requested_name
-from provision.kubernetes.kubeadm import impatient
+from provision.kubernetes.impatience import impatience
 from provision.kubernetes.node import UNIT
 from provision.kubernetes.preflight import preflight
 from provision.linkerd.wanted import Mesh
@@ -902,5 +902,5 @@ def test_a_join_that_a_busy_api_server_did_not_answer_is_begun_once_more(tmp_pat
 
 
 def test_any_other_failure_of_a_join_is_not_tried_again() -> None:
-    assert not impatient("error execution phase preflight: couldn't validate the identity of the API Server: x509")
-    assert not impatient("Client.Timeout exceeded while awaiting headers")  # the kubelet's own, which it mends itself
+    assert not impatience("error execution phase preflight: couldn't validate the identity of the API Server: x509")
+    assert not impatience("Client.Timeout exceeded while awaiting headers")  # the kubelet's own, which it mends itself

@@ -8,7 +8,8 @@ import pytest
 
 from provision.base.shell import Local
 from provision.kubernetes import profile_for
-from provision.kubernetes.upgrade import advice, impatience
+from provision.kubernetes.impatience import impatience
+from provision.kubernetes.upgrade import advice
 
 REFUSED = (
     "[preflight] Running pre-flight checks.",
